@@ -1,0 +1,147 @@
+/**
+ * Every subject and stream name of the wire is built, and taken apart, here and nowhere else.
+ * Source: DESIGN, "The wire". `<p>` is {@link partitionOf} of the aggregate's token.
+ */
+import { type Actor, type AggregateKind, type Namespace, type RunId, partitionOf } from "./ids.ts";
+
+const ROOT = "signalbox";
+
+/** Kinds of input, by the token that the broker's permissions speak of. */
+export const INPUT_KINDS = ["propose", "decide", "report", "control", "apply"] as const;
+export type InputKind = (typeof INPUT_KINDS)[number];
+
+/** One of each for every namespace. */
+export const STREAMS = ["INBOX", "CONTROL", "JOURNAL", "OUT", "TIMERS", "DISPATCH", "REJECTED", "DOCUMENTS"] as const;
+export type StreamKind = (typeof STREAMS)[number];
+
+export function streamName(kind: StreamKind, ns: Namespace): string {
+  return `${kind}_${ns}`;
+}
+
+/**
+ * The token that names an aggregate in subjects: a run by itself, any other as `<kind>:<name>` with the
+ * name's dots escaped, because a token cannot hold a dot and a run can never hold a colon.
+ */
+export function aggregateToken(kind: AggregateKind, name: string): string {
+  return kind === "run" ? name : `${kind}:${escapeToken(name)}`;
+}
+
+/** Percent-escapes everything that cannot stand in a subject token. */
+export function escapeToken(text: string): string {
+  return text.replace(/[^A-Za-z0-9_-]/g, (c) =>
+    [...new TextEncoder().encode(c)].map((b) => `%${b.toString(16).toUpperCase().padStart(2, "0")}`).join(""),
+  );
+}
+
+export function unescapeToken(token: string): string {
+  return decodeURIComponent(token);
+}
+
+/** Subjects of one namespace. */
+export const subjects = {
+  /** Where inputs are published: `signalbox.<ns>.in.<kind>.<actor>.<aggregate>`. */
+  input: (ns: Namespace, kind: InputKind, actor: Actor | "*", aggregate: string) =>
+    `${ROOT}.${ns}.in.${kind}.${actor}.${aggregate}`,
+  /** Where a journal event of an aggregate is stored. */
+  log: (ns: Namespace, kind: AggregateKind, name: string) =>
+    `${ROOT}.${ns}.log.${kind}.${partitionOf(aggregateToken(kind, name))}.${kind === "run" ? name : escapeToken(name)}`,
+  /** Where a stored event is republished. */
+  live: (ns: Namespace, kind: AggregateKind, name: string) =>
+    `${ROOT}.${ns}.live.${kind}.${partitionOf(aggregateToken(kind, name))}.${kind === "run" ? name : escapeToken(name)}`,
+  /** A journal reader's fan-out by event type, for services. */
+  event: (ns: Namespace, type: string, name: string) => `${ROOT}.${ns}.event.${type}.${escapeToken(name)}`,
+  /** The same fan-out by team, for developers. */
+  team: (ns: Namespace, team: string, type: string, name: string) =>
+    `${ROOT}.${ns}.team.${escapeToken(team)}.${type}.${escapeToken(name)}`,
+  /** The agent's own, sanitised view of a run. */
+  out: (ns: Namespace, agent: Actor | "*", run: RunId | "*") => `${ROOT}.${ns}.out.${agent}.${run}`,
+  /** Request/reply form of a proposal. */
+  ask: (ns: Namespace, agent: Actor | "*", run: RunId | "*") => `${ROOT}.${ns}.ask.${agent}.${run}`,
+  /** Reason, size and hash of what was refused without entering a journal. */
+  rejected: (ns: Namespace, actor: Actor | "*") => `${ROOT}.${ns}.rejected.${actor}`,
+  /** The plane's answer to a gateway's report (core messages; a gateway repeats its report until answered). */
+  grant: (ns: Namespace, gateway: Actor | "*") => `${ROOT}.${ns}.grant.${gateway}`,
+  dispatch: (ns: Namespace, tool: string) => `${ROOT}.${ns}.dispatch.${tool}`,
+  /** Where a tool serves calls. */
+  call: (ns: Namespace, tool: string) => `${ROOT}.${ns}.call.${tool}`,
+  timer: (ns: Namespace, run: RunId, name: string) =>
+    `${ROOT}.${ns}.timer.${partitionOf(run)}.${run}.${escapeToken(name)}`,
+  due: (ns: Namespace, run: RunId) => `${ROOT}.${ns}.due.${partitionOf(run)}.${run}`,
+  /** A content-addressed document; `hash` is 64 hex digits. */
+  document: (ns: Namespace, hash: string) => `${ROOT}.${ns}.doc.${hash}`,
+  /** Questions to the read model: `signalbox.<ns>.query.<what>`. */
+  query: (ns: Namespace, what: string) => `${ROOT}.${ns}.query.${what}`,
+} as const;
+
+/** Patterns for streams, imports, permissions. */
+export const patterns = {
+  inboxSource: (ns: Namespace) => `${ROOT}.${ns}.in.propose.*.*`,
+  /** The kinds whose inputs live in CONTROL, one filter each. */
+  controlSources: (ns: Namespace) =>
+    INPUT_KINDS.filter((kind) => kind !== "propose").map((kind) => `${ROOT}.${ns}.in.${kind}.*.*`),
+  inputs: (ns: Namespace) => `${ROOT}.${ns}.in.>`,
+  log: (ns: Namespace) => `${ROOT}.${ns}.log.>`,
+  logOfKind: (ns: Namespace, kind: AggregateKind) => `${ROOT}.${ns}.log.${kind}.>`,
+  live: (ns: Namespace) => `${ROOT}.${ns}.live.>`,
+  events: (ns: Namespace) => `${ROOT}.${ns}.event.>`,
+  teams: (ns: Namespace) => `${ROOT}.${ns}.team.>`,
+  team: (ns: Namespace, team: string) => `${ROOT}.${ns}.team.${escapeToken(team)}.>`,
+  out: (ns: Namespace) => `${ROOT}.${ns}.out.>`,
+  asks: (ns: Namespace) => `${ROOT}.${ns}.ask.*.*`,
+  rejected: (ns: Namespace) => `${ROOT}.${ns}.rejected.*`,
+  grants: (ns: Namespace) => `${ROOT}.${ns}.grant.*`,
+  dispatches: (ns: Namespace) => `${ROOT}.${ns}.dispatch.>`,
+  calls: (ns: Namespace) => `${ROOT}.${ns}.call.>`,
+  timers: (ns: Namespace) => `${ROOT}.${ns}.timer.>`,
+  dues: (ns: Namespace) => `${ROOT}.${ns}.due.>`,
+  documents: (ns: Namespace) => `${ROOT}.${ns}.doc.*`,
+  queries: (ns: Namespace) => `${ROOT}.${ns}.query.>`,
+  /** OUT and REJECTED are seen only after storage: republished here, imported by the namespace as `out` and `rejected`. */
+  outStored: (ns: Namespace) => `${ROOT}.${ns}.stored.out.>`,
+  rejectedStored: (ns: Namespace) => `${ROOT}.${ns}.stored.rejected.*`,
+} as const;
+
+/**
+ * How inputs are stored: a subject transform puts the partition in front, so that a coordinator can own a range.
+ * `signalbox.<ns>.in.<kind>.<actor>.<aggregate>` becomes `signalbox.<ns>.part.<p>.<kind>.<actor>.<aggregate>`.
+ */
+export const inputTransform = (ns: Namespace) => ({
+  src: `${ROOT}.${ns}.in.*.*.*`,
+  dest: `${ROOT}.${ns}.part.{{partition(64,3)}}.{{wildcard(1)}}.{{wildcard(2)}}.{{wildcard(3)}}`,
+});
+
+export interface StoredInputAddress {
+  readonly partition: number;
+  readonly kind: InputKind;
+  readonly actor: string;
+  readonly aggregate: string;
+}
+
+/** Takes apart the stored subject of an input; undefined when it is none of ours. Names are not yet checked. */
+export function parseStoredInput(subject: string): StoredInputAddress | undefined {
+  const [root, , part, p, kind, actor, aggregate, ...rest] = subject.split(".");
+  if (root !== ROOT || part !== "part" || aggregate === undefined || rest.length > 0) return undefined;
+  if (!(INPUT_KINDS as readonly string[]).includes(kind ?? "")) return undefined;
+  return { partition: Number(p), kind: kind as InputKind, actor: actor ?? "", aggregate };
+}
+
+export interface LogAddress {
+  readonly ns: string;
+  readonly kind: AggregateKind;
+  readonly partition: number;
+  readonly name: string;
+}
+
+/** Takes apart a journal subject, stored (`log`) or republished (`live`). */
+export function parseLog(subject: string): LogAddress | undefined {
+  const [root, ns, log, kind, p, name, ...rest] = subject.split(".");
+  if (root !== ROOT || (log !== "log" && log !== "live") || name === undefined || rest.length > 0) return undefined;
+  return { ns: ns ?? "", kind: kind as AggregateKind, partition: Number(p), name: unescapeToken(name) };
+}
+
+/** The aggregate token of an input: a run, or `<kind>:<name>`. */
+export function parseAggregateToken(token: string): { kind: AggregateKind; name: string } {
+  const colon = token.indexOf(":");
+  if (colon < 0) return { kind: "run", name: token };
+  return { kind: token.slice(0, colon) as AggregateKind, name: unescapeToken(token.slice(colon + 1)) };
+}
