@@ -44,15 +44,15 @@ export const subjects = {
     `${ROOT}.${ns}.in.${kind}.${actor}.${aggregate}`,
   /** Where a journal event of an aggregate is stored. */
   log: (ns: Namespace, kind: AggregateKind, name: string) =>
-    `${ROOT}.${ns}.log.${kind}.${partitionOf(aggregateToken(kind, name))}.${kind === "run" ? name : escapeToken(name)}`,
+    `${ROOT}.${ns}.log.${kind}.${partitionOf(aggregateToken(kind, name))}.${name}`,
   /** Where a stored event is republished. */
   live: (ns: Namespace, kind: AggregateKind, name: string) =>
-    `${ROOT}.${ns}.live.${kind}.${partitionOf(aggregateToken(kind, name))}.${kind === "run" ? name : escapeToken(name)}`,
+    `${ROOT}.${ns}.live.${kind}.${partitionOf(aggregateToken(kind, name))}.${name}`,
   /** A journal reader's fan-out by event type, for services. */
-  event: (ns: Namespace, type: string, name: string) => `${ROOT}.${ns}.event.${type}.${escapeToken(name)}`,
+  event: (ns: Namespace, type: string, name: string) => `${ROOT}.${ns}.event.${type}.${name}`,
   /** The same fan-out by team, for developers. */
   team: (ns: Namespace, team: string, type: string, name: string) =>
-    `${ROOT}.${ns}.team.${escapeToken(team)}.${type}.${escapeToken(name)}`,
+    `${ROOT}.${ns}.team.${escapeToken(team)}.${type}.${name}`,
   /** The agent's own, sanitised view of a run. */
   out: (ns: Namespace, agent: Actor | "*", run: RunId | "*") => `${ROOT}.${ns}.out.${agent}.${run}`,
   /** Request/reply form of a proposal. */
@@ -134,9 +134,9 @@ export interface LogAddress {
 
 /** Takes apart a journal subject, stored (`log`) or republished (`live`). */
 export function parseLog(subject: string): LogAddress | undefined {
-  const [root, ns, log, kind, p, name, ...rest] = subject.split(".");
-  if (root !== ROOT || (log !== "log" && log !== "live") || name === undefined || rest.length > 0) return undefined;
-  return { ns: ns ?? "", kind: kind as AggregateKind, partition: Number(p), name: unescapeToken(name) };
+  const [root, ns, log, kind, p, ...name] = subject.split(".");
+  if (root !== ROOT || (log !== "log" && log !== "live") || name.length === 0) return undefined;
+  return { ns: ns ?? "", kind: kind as AggregateKind, partition: Number(p), name: name.join(".") };
 }
 
 /** The aggregate token of an input: a run, or `<kind>:<name>`. */
