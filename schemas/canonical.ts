@@ -11,7 +11,7 @@ export class NotCanonicalError extends TypeError {
   /** JSON pointer to the value. */
   readonly path: string;
   constructor(path: string, why: string) {
-    super(`\`${path === "" ? "/" : path}\` has no canonical form: ${why}`);
+    super(`${path === "" ? "the value" : `\`${path}\``} has no canonical form: ${why}`);
     this.path = path;
   }
 }
