@@ -1,0 +1,73 @@
+/** What leaves the plane towards tools, and what the plane tells a gateway that reported. */
+import { z } from "zod";
+import { actionIdSchema, digestSchema, runIdSchema, toolNameSchema } from "./ids.ts";
+import { claimSchema } from "./inputs.ts";
+import { jsonValueSchema } from "./json.ts";
+import { principalSchema } from "./facts.ts";
+
+/** The action document: RFC 8785 text of exactly this is judged, shown, stored and sent. */
+export const actionDocumentSchema = z.strictObject({
+  ns: z.string(),
+  run: runIdSchema,
+  action: actionIdSchema,
+  tool: toolNameSchema,
+  tool_hash: digestSchema,
+  contract_hash: digestSchema,
+  input: jsonValueSchema,
+  principal: principalSchema.nullable(),
+});
+export type ActionDocument = z.infer<typeof actionDocumentSchema>;
+
+export const dispatchSchema = z.strictObject({
+  v: z.literal(1),
+  run: runIdSchema,
+  action: actionIdSchema,
+  attempt: z.int().min(1),
+  /** The action document's text; the gateway hashes its bytes and compares with `digest`. */
+  document: z.string(),
+  digest: digestSchema,
+  timeout_ms: z.int().positive(),
+  effect: z.enum(["read", "write", "irreversible"]),
+  traceparent: z.string().optional(),
+});
+export type Dispatch = z.infer<typeof dispatchSchema>;
+
+/** The plane's answer to one report. A gateway that hears nothing reports again. */
+export const grantSchema = z.strictObject({
+  v: z.literal(1),
+  run: runIdSchema,
+  /** Id of the report that this answers. */
+  report: z.string(),
+  action: actionIdSchema,
+  attempt: z.int(),
+  claim: claimSchema,
+  /** granted: execute. recorded: your report is in the journal. refused: stop, it is not yours (any more). */
+  verdict: z.enum(["granted", "recorded", "refused"]),
+  code: z.string().optional(),
+  /** The run's sequence after the report. */
+  seq: z.int(),
+});
+export type Grant = z.infer<typeof grantSchema>;
+
+/** Headers of a call to a tool, and of its answer. Header names are case-sensitive on the wire. */
+export const TOOL_HEADERS = {
+  run: "signalbox-run",
+  action: "signalbox-action",
+  attempt: "signalbox-attempt",
+  digest: "signalbox-digest",
+  deadline: "signalbox-deadline",
+  idempotencyKey: "signalbox-idempotency-key",
+  traceparent: "traceparent",
+  effect: "signalbox-effect",
+  error: "Nats-Service-Error",
+  errorCode: "Nats-Service-Error-Code",
+} as const;
+
+/** Headers that senders of inputs may set. */
+export const INPUT_HEADERS = {
+  contentType: "content-type",
+  principal: "signalbox-principal",
+  traceparent: "traceparent",
+  wait: "signalbox-wait",
+  timeout: "signalbox-timeout-ms",
+} as const;

@@ -1,0 +1,172 @@
+/**
+ * Events: what happened, one CloudEvent each, for ever. The names below are the contract with every subscriber:
+ * more may be added, none renamed. Own fields of a type are in `data`; the first event of a commit also carries
+ * the input that caused it and the facts it rests on (law 2).
+ */
+import { z } from "zod";
+import { factsSchema, principalSchema } from "./facts.ts";
+import { actionIdSchema, digestSchema, requestIdSchema } from "./ids.ts";
+import { claimSchema, removedSchema, toolErrorSchema, usageSchema } from "./inputs.ts";
+import { jsonValueSchema } from "./json.ts";
+import { reasonSchema } from "./reason.ts";
+
+/** Travels with the run through every hop (CORE-7). */
+export const envelopeSchema = z.strictObject({
+  agent: z.strictObject({ name: z.string(), version: z.string().optional() }),
+  owner: z.string(),
+  team: z.string(),
+  principal: principalSchema.nullable(),
+  documents: z.strictObject({
+    contract: digestSchema.optional(),
+    tool: digestSchema.optional(),
+    policy: digestSchema.optional(),
+  }),
+  /** What remains after contract, proposal and deadline were narrowed to one. */
+  budget: z.strictObject({
+    max_steps: z.int().min(0).optional(),
+    max_cost_micro_usd: z.int().min(0).optional(),
+    max_wall_ms: z.int().positive().optional(),
+  }),
+  deadline: z.string().optional(),
+  traceparent: z.string().optional(),
+});
+export type Envelope = z.infer<typeof envelopeSchema>;
+
+const action = { action: actionIdSchema };
+const attempt = { ...action, attempt: z.int().min(1) };
+const request = { ...action, request: requestIdSchema };
+const by = { by: z.string(), reason: z.string().optional() };
+
+/** Own fields of each event type. */
+export const eventData = {
+  "run.started": z.strictObject({ envelope: envelopeSchema, goal: z.string() }),
+  "run.refused": z.strictObject({ reasons: z.array(reasonSchema) }),
+  "run.paused": z.strictObject(by),
+  "run.resumed": z.strictObject(by),
+  "run.completed": z.strictObject({ output: jsonValueSchema.optional() }),
+  "run.failed": z.strictObject({ error: jsonValueSchema }),
+  "run.cancelled": z.strictObject(by),
+  "action.proposed": z.strictObject({ ...action, proposal: z.string(), tool: z.string(), agent: z.string() }),
+  "action.rejected": z.strictObject({ ...action, reasons: z.array(reasonSchema) }),
+  "action.validated": z.strictObject({
+    ...action,
+    digest: digestSchema,
+    /** RFC 8785 text of the action document; its UTF-8 bytes are what `digest` is over. */
+    document: z.string(),
+  }),
+  "action.denied": z.strictObject({
+    ...action,
+    by: z.enum(["policy", "person", "expiry", "budget", "change"]),
+    reasons: z.array(reasonSchema),
+  }),
+  "action.approved": z.strictObject({
+    ...action,
+    by: z.enum(["policy", "person"]),
+    policies: z.array(z.string()),
+    approvers: z.array(z.string()),
+  }),
+  "action.dispatched": z.strictObject({ ...attempt, tool: z.string(), digest: digestSchema }),
+  "action.started": z.strictObject({ ...attempt, claim: claimSchema, deadline: z.string() }),
+  "action.succeeded": z.strictObject({
+    ...attempt,
+    output: jsonValueSchema,
+    removed: z.array(removedSchema),
+    usage: usageSchema.optional(),
+  }),
+  "action.verified": z.strictObject(attempt),
+  "action.failed": z.strictObject({ ...attempt, error: toolErrorSchema, reasons: z.array(reasonSchema).optional() }),
+  "action.retrying": z.strictObject({ ...attempt, error: toolErrorSchema, retry_at: z.string() }),
+  "action.in_doubt": z.strictObject({ ...attempt, error: toolErrorSchema }),
+  "approval.requested": z.strictObject({
+    ...request,
+    /** RFC 8785 text of what the approver is shown; `digest` is over its UTF-8 bytes. */
+    view: z.string(),
+    digest: digestSchema,
+    role: z.string(),
+    count: z.int().min(1),
+    expires_at: z.string(),
+  }),
+  "approval.granted": z.strictObject({ ...request, ...by, digest: digestSchema, grants: z.int(), count: z.int() }),
+  "approval.refused": z.strictObject({ ...request, ...by, digest: digestSchema }),
+  "approval.expired": z.strictObject(request),
+  "approval.stale": z.strictObject({ ...request, reason: z.string() }),
+  "budget.reserved": z.strictObject({ ...action, cost_micro_usd: z.int() }),
+  "budget.settled": z.strictObject({ ...action, cost_micro_usd: z.int(), reserved_micro_usd: z.int() }),
+  "budget.exhausted": z.strictObject({
+    action: actionIdSchema.optional(),
+    budget: z.enum(["steps", "cost", "wall", "deadline"]),
+    limit: z.number(),
+    used: z.number(),
+  }),
+  "note.recorded": z.strictObject({ text: z.string() }),
+  "agent.applied": z.strictObject({ document: digestSchema, version: z.int().min(1), previous: digestSchema.optional() }),
+  "tool.applied": z.strictObject({ document: digestSchema, version: z.int().min(1), previous: digestSchema.optional() }),
+  "policy.applied": z.strictObject({ document: digestSchema, version: z.int().min(1), previous: digestSchema.optional() }),
+} as const;
+
+export type EventType = keyof typeof eventData;
+export const EVENT_TYPES = Object.keys(eventData) as EventType[];
+export type EventData<T extends EventType> = z.infer<(typeof eventData)[T]>;
+
+/** Names that the wire reserves for capabilities to come; nobody else may give them another meaning. */
+export const RESERVED_EVENT_TYPES: readonly string[] = [
+  "run.handed_off",
+  "action.compensating",
+  "action.compensated",
+  "plan.accepted",
+  "plan.rejected",
+  "plan.completed",
+  "plan.rolled_back",
+  "loop.detected",
+  "snapshot.taken",
+];
+
+/** Which input this commit answers. `id` is the sender's, or the timer's name for `due`. */
+export const causeSchema = z.strictObject({
+  id: z.string(),
+  kind: z.enum(["propose", "decide", "report", "control", "apply", "due"]),
+  actor: z.string(),
+  /** The server's time on the stored input. */
+  time: z.string(),
+  traceparent: z.string().optional(),
+});
+export type Cause = z.infer<typeof causeSchema>;
+
+/** The input's content and the facts it was judged with, in `data` of a commit's first event. */
+export const premiseSchema = z.strictObject({
+  input: jsonValueSchema,
+  /** SHA-256 of the input's canonical form: the same id with other content is refused by it. */
+  input_hash: digestSchema,
+  facts: factsSchema,
+});
+export type Premise = z.infer<typeof premiseSchema>;
+
+/** What a machine records; the committer adds place, time and chain. */
+export type EventDraft = {
+  [T in EventType]: { readonly type: T; readonly from: string; readonly to: string; readonly data: EventData<T> };
+}[EventType];
+
+/** Body of a journal event, as encoded (MessagePack, sorted keys). */
+export interface EventBody {
+  /** Version of this form. */
+  readonly v: 1;
+  readonly ns: string;
+  /** Name of the aggregate: a run, tool, agent or policy set. */
+  readonly run: string;
+  /** From 1 in the aggregate. */
+  readonly seq: number;
+  /** Place in its commit, from 1: `[i, n]`. */
+  readonly part: readonly [number, number];
+  readonly at: string;
+  readonly type: EventType;
+  readonly from: string;
+  readonly to: string;
+  readonly cause: Cause;
+  /** Version of the machine that computed it. */
+  readonly machine: string;
+  readonly data: Record<string, unknown>;
+  /** SHA-256 over subject, line feed and body of the aggregate's previous event; 32 zero bytes for the first. */
+  readonly prev: Uint8Array;
+}
+
+export const CHAIN_START: Uint8Array = new Uint8Array(32);
