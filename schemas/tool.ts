@@ -1,0 +1,40 @@
+/** A tool definition: what it takes and gives, what it does to the world, and how the gateway reaches it. */
+import { z } from "zod";
+import { fieldPatternSchema } from "./field.ts";
+import { toolNameSchema } from "./ids.ts";
+import { jsonObjectSchema } from "./json.ts";
+import { effectSchema } from "./judgement.ts";
+
+const tag = z.string().regex(/^[a-z0-9][a-z0-9_:.-]{0,62}$/, "a tag is [a-z0-9][a-z0-9_:.-]{0,62}");
+const word = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, "expected one word as `eu-west-1`");
+
+/** A field of input or output that is about a person, and the field that says which person (law 10). */
+export const personalSchema = z.strictObject({ path: fieldPatternSchema, subject: fieldPatternSchema });
+
+/**
+ * The stored form: defaults are written out, so that a later change of a default does not change a tool
+ * that was applied before it.
+ */
+export const toolSchema = z.strictObject({
+  name: toolNameSchema,
+  description: z.string().trim().min(1).max(8192),
+  /** JSON Schema 2020-12; compiled, and its own faults found, by `services/registry`. */
+  input: jsonObjectSchema,
+  output: jsonObjectSchema,
+  effect: effectSchema,
+  tags: z.array(tag).max(64).default([]),
+  region: word.optional(),
+  /** One attempt, from the gateway's call to the tool's answer. */
+  timeout_ms: z.int().min(1).max(86_400_000).default(30_000),
+  /** Attempts after the first. */
+  retries: z.int().min(0).max(20).default(0),
+  /** Whether the same call with the same idempotency key takes effect once. */
+  idempotent: z.boolean().default(false),
+  /** The most that one call may cost. */
+  cost_usd: z.number().min(0).max(1_000_000_000).optional(),
+  adapter: z.strictObject({ type: z.enum(["builtin", "nats"]) }),
+  personal: z.array(personalSchema).max(256).default([]),
+  /** The tool's name where it comes from, when that is no name of ours. */
+  alias: z.string().min(1).max(256).optional(),
+});
+export type Tool = z.infer<typeof toolSchema>;
