@@ -16,7 +16,6 @@ export interface EncodedHeaders {
 }
 
 const VERSION = "NATS/1.0\r\n";
-const NONE: HeaderMap = new Map();
 
 /**
  * The header block of a message: those of the caller and then ours.
@@ -61,26 +60,67 @@ export interface ReceivedHeaders {
   readonly headers: HeaderMap;
 }
 
-const NO_HEADERS: ReceivedHeaders = { status: 0, description: "", headers: NONE };
+const NO_HEADERS: ReceivedHeaders = { status: 0, description: "", headers: new Map() };
 
 /** Reads the headers of a received message. Never throws: what is no header line is left out. */
 export function readHeaders(message: Msg): ReceivedHeaders {
-  const raw = message as unknown as RawMsg;
-  const size = raw._msg.hdr;
-  if (size <= 0) return NO_HEADERS;
-  return parseHeaderBlock(raw._rdata.subarray(0, size));
+  const text = headerText(message);
+  return text === "" ? NO_HEADERS : parse(text, text.length);
 }
 
 /** Reads a header block as it stands on the wire. */
 export function parseHeaderBlock(block: Uint8Array): ReceivedHeaders {
   const text = Buffer.from(block.buffer, block.byteOffset, block.byteLength).toString("utf8");
-  let end = text.indexOf("\r\n");
-  if (end < 0) end = text.length;
+  return parse(text, text.length);
+}
+
+/** What a direct get says of a stored message. */
+export interface DirectHeaders {
+  readonly subject: string;
+  readonly seq: number;
+  /** As the server writes it, RFC 3339 with nanoseconds. */
+  readonly time: string;
+  /** As they were published. */
+  readonly headers: HeaderMap;
+}
+
+/**
+ * Reads the headers of an answer to a direct get; undefined when it is a status and not a stored message.
+ * The server writes its own headers *behind* the stored ones and does not remove those of the same name, so that
+ * a sender can plant a `Nats-Sequence` or a status line of its own (measured). Only what stands behind the last
+ * `Nats-Stream: ` is the server's: no later value can hold a space and a colon in that place.
+ */
+export function readDirectHeaders(message: Msg): DirectHeaders | undefined {
+  const text = headerText(message);
+  const ours = text.lastIndexOf("Nats-Stream: ");
+  if (ours < 0) return undefined;
+  const value = (name: string): string => {
+    const start = text.indexOf(`\r\n${name}: `, ours);
+    if (start < 0) return "";
+    return text.slice(start + name.length + 4, text.indexOf("\r\n", start + 2));
+  };
+  return {
+    subject: value("Nats-Subject"),
+    seq: Number(value("Nats-Sequence")),
+    time: value("Nats-Time-Stamp"),
+    headers: parse(text, ours).headers,
+  };
+}
+
+function headerText(message: Msg): string {
+  const raw = message as unknown as RawMsg;
+  const size = raw._msg.hdr;
+  if (size <= 0) return "";
+  const bytes = raw._rdata;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, size).toString("utf8");
+}
+
+function parse(text: string, stop: number): ReceivedHeaders {
+  let end = lineEnd(text, 0, stop);
   const statusLine = text.slice(8, end).trim();
   const headers = new Map<string, string>();
-  for (let start = end + 2; start < text.length; start = end + 2) {
-    end = text.indexOf("\r\n", start);
-    if (end < 0) end = text.length;
+  for (let start = end + 2; start < stop; start = end + 2) {
+    end = lineEnd(text, start, stop);
     const colon = text.indexOf(":", start);
     if (colon <= start || colon >= end) continue;
     const name = text.slice(start, colon);
@@ -91,4 +131,9 @@ export function parseHeaderBlock(block: Uint8Array): ReceivedHeaders {
   if (statusLine === "") return { status: 0, description: "", headers };
   const status = Number.parseInt(statusLine, 10);
   return { status: Number.isNaN(status) ? 0 : status, description: statusLine.replace(/^\d+\s*/, ""), headers };
+}
+
+function lineEnd(text: string, start: number, stop: number): number {
+  const end = text.indexOf("\r\n", start);
+  return end < 0 || end > stop ? stop : end;
 }
