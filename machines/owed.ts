@@ -1,0 +1,52 @@
+/**
+ * What a run owes to the world, computed from its folded state and never from an old commit (law 3): dispatches to
+ * make, timers to arm. Whoever takes a run over computes this, and repeats whatever it cannot know to have been done.
+ */
+import type { Dispatch } from "../schemas/dispatch.ts";
+import { plusMillis } from "../schemas/time.ts";
+import type { RunState } from "./state.ts";
+
+export type Owed =
+  | { readonly kind: "dispatch"; readonly key: string; readonly tool: string; readonly message: Dispatch }
+  | { readonly kind: "timer"; readonly key: string; readonly name: string; readonly at: string; readonly armed: number };
+
+/** The key names the debt: the same key is the same debt, paid once per owner. */
+export function owed(state: RunState): Owed[] {
+  const debts: Owed[] = [];
+  const timer = (name: string, at: string, armed: number) =>
+    debts.push({ kind: "timer", key: `timer/${name}/${armed}`, name, at, armed });
+
+  for (const { value, context } of state.actions.values()) {
+    if (value === "dispatched" && state.life.value === "active" && context.document !== undefined && context.digest !== undefined) {
+      const traceparent = state.envelope?.traceparent;
+      debts.push({
+        kind: "dispatch",
+        // a run that was paused lets go of its dispatches; after a resume they are owed anew
+        key: `dispatch/${context.id}/${context.attempt}/${state.resumes}`,
+        tool: context.tool,
+        message: {
+          v: 1,
+          run: state.run,
+          action: context.id,
+          attempt: context.attempt,
+          document: context.document,
+          digest: context.digest,
+          timeout_ms: context.timeoutMs,
+          effect: context.effect,
+          ...(traceparent !== undefined && { traceparent }),
+        },
+      });
+    }
+    if (context.timer !== undefined) timer(`action:${context.id}`, context.timer.at, context.timer.armed);
+  }
+  for (const { value, context } of state.approvals.values()) {
+    if (value === "requested") timer(`approval:${context.request}`, context.timer.at, context.timer.armed);
+  }
+  const limit = state.envelope?.budget.max_wall_ms;
+  if (limit !== undefined && state.wall.since !== undefined) {
+    timer("wall", plusMillis(state.wall.since, Math.max(0, limit - state.wall.usedMs)), state.wall.armed);
+  }
+  const live = state.life.value === "active" || state.life.value === "paused";
+  if (live && state.envelope?.deadline !== undefined) timer("deadline", state.envelope.deadline, 1);
+  return debts;
+}

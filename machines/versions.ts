@@ -1,0 +1,29 @@
+/**
+ * Every version of the machines that ever wrote a journal, for ever (law 5): a run is driven by the version of its
+ * `run.started` until it ends, and replayed by it afterwards. A changed machine is a new entry, never an edit:
+ * a test holds the recorded histories of each version against it.
+ */
+import { decide } from "./decide.ts";
+import { decideDocument, emptyDocument, evolveDocument } from "./registry.ts";
+import { emptyRun, evolve } from "./state.ts";
+
+export interface MachineVersion {
+  readonly emptyRun: typeof emptyRun;
+  readonly decide: typeof decide;
+  readonly evolve: typeof evolve;
+  readonly emptyDocument: typeof emptyDocument;
+  readonly decideDocument: typeof decideDocument;
+  readonly evolveDocument: typeof evolveDocument;
+}
+
+const versions: Readonly<Record<string, MachineVersion>> = {
+  "1": { emptyRun, decide, evolve, emptyDocument, decideDocument, evolveDocument },
+};
+
+/** The version that new runs begin with. */
+export const CURRENT_VERSION = "1";
+
+/** Undefined when this program lacks the version: it must then leave the input to a program that has it. */
+export function machineVersion(version: string): MachineVersion | undefined {
+  return Object.hasOwn(versions, version) ? versions[version] : undefined;
+}
