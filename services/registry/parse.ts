@@ -1,0 +1,137 @@
+/** From the text that people write to the documents that are hashed and stored, or to every fault with its place. */
+import { canonicalBytes, sha256Digest } from "../../schemas/canonical.ts";
+import { type Contract } from "../../schemas/contract.ts";
+import { type Fault } from "../../schemas/fault.ts";
+import { fieldSegments } from "../../schemas/field.ts";
+import { type JsonValue } from "../../schemas/json.ts";
+import { pointer } from "../../schemas/reason.ts";
+import { type Finding, findings } from "./explain.ts";
+import { schemaFindings } from "./json-schema.ts";
+import { type Document, isObject, kindOf, KINDS_HELP, lift, nameOf, SCHEMA_OF, type StoredDocument } from "./kinds.ts";
+import { readYaml, type YamlDocument } from "./yaml.ts";
+
+export type Parsed =
+  | { readonly ok: true; readonly document: Document; readonly bytes: Uint8Array }
+  | { readonly ok: false; readonly faults: readonly Fault[] };
+
+/** Reads a text that holds exactly one document. Never throws. */
+export function parseDocument(text: string, file: string): Parsed {
+  const { documents, faults } = parseDocuments(text, file);
+  const [first, ...more] = documents;
+  if (faults.length > 0) return { ok: false, faults };
+  if (first === undefined || more.length > 0) {
+    const message = `expected one document, found ${documents.length}`;
+    return { ok: false, faults: [{ file, line: 1, column: 1, path: "", code: "document.count", message }] };
+  }
+  const { bytes, digest: _, ...document } = first;
+  return { ok: true, document, bytes };
+}
+
+/** Reads a text that may hold several documents, parted by `---`. Faults of all of them together. Never throws. */
+export function parseDocuments(text: string, file: string): { documents: StoredDocument[]; faults: Fault[] } {
+  const yaml = readYaml(text, file);
+  const documents: StoredDocument[] = [];
+  const faults: Fault[] = [...yaml.faults];
+  if (yaml.documents.length === 0 && faults.length === 0) {
+    faults.push({ file, line: 1, column: 1, path: "", code: "document.empty", message: "there is nothing here", help: KINDS_HELP });
+  }
+  for (const source of yaml.documents) {
+    const result = check(source.value);
+    if (result.document !== undefined) documents.push(stored(result.document));
+    else faults.push(...result.findings.map((finding) => placed(finding, source, file)));
+  }
+  return { documents, faults };
+}
+
+/**
+ * Reads a stored document back and checks it as if it had just been written.
+ * @returns the document, or its faults as findings without a place
+ */
+export function readStored(bytes: Uint8Array): { document?: Document; findings: readonly Finding[] } {
+  try {
+    return check(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as JsonValue);
+  } catch (error) {
+    const message = `the stored document cannot be read: ${error instanceof Error ? error.message : ""}`;
+    return { findings: [{ path: [], code: "document.unreadable", message }] };
+  }
+}
+
+/** The document with the bytes that name it. */
+export function stored(document: Document): StoredDocument {
+  const bytes = canonicalBytes(document.value);
+  return { ...document, bytes, digest: sha256Digest(bytes) };
+}
+
+function check(value: JsonValue): { document?: Document; findings: Finding[] } {
+  const kind = kindOf(value);
+  if (kind === undefined) {
+    const message = "this is no contract, tool or policy set";
+    return { findings: [{ path: [], code: "document.unknown_kind", message, help: KINDS_HELP }] };
+  }
+  const lifted = lift(kind, value);
+  const found: Finding[] = lifted.twice.map((path) => ({
+    path,
+    code: "document.section_twice",
+    message: `\`${path.at(-1) ?? ""}\` stands both under \`agent\` and beside it`,
+  }));
+  const schema = SCHEMA_OF[kind];
+  const parsed = schema.safeParse(lifted.value);
+  const written = (finding: Finding): Finding => ({ ...finding, path: lifted.written(finding.path) });
+  if (!parsed.success) found.push(...findings(schema, lifted.value, parsed.error).map(written));
+  // schemas of a tool are checked even when the rest has faults: all faults at once
+  if (kind === "tool") found.push(...toolFindings(lifted.value).map(written));
+  if (kind === "agent" && parsed.success) found.push(...contractFindings(parsed.data as Contract).map(written));
+  if (found.length > 0 || !parsed.success) return { findings: found };
+  return { document: { kind, name: nameOf(kind, parsed.data as JsonValue), value: parsed.data } as Document, findings: [] };
+}
+
+function toolFindings(value: JsonValue): Finding[] {
+  if (!isObject(value)) return [];
+  const found: Finding[] = [];
+  for (const side of ["input", "output"] as const) {
+    const schema = value[side];
+    if (isObject(schema)) found.push(...schemaFindings(schema, [side]));
+  }
+  if (found.length > 0 || !Array.isArray(value["personal"])) return found;
+  value["personal"].forEach((entry, i) => {
+    for (const key of ["path", "subject"] as const) {
+      const path = isObject(entry) ? entry[key] : undefined;
+      if (typeof path !== "string" || declares(value["input"], path) || declares(value["output"], path)) continue;
+      const message = `\`${path}\` is declared neither in \`input\` nor in \`output\``;
+      found.push({ path: ["personal", String(i), key], code: "tool.personal", message });
+    }
+  });
+  return found;
+}
+
+/** Whether a schema may hold a field; what cannot be followed (references, combinations) may. */
+export function declares(schema: JsonValue | undefined, path: string): boolean {
+  let at: JsonValue | undefined = schema;
+  for (const segment of fieldSegments(path)) {
+    if (!isObject(at)) return at === true;
+    if (["$ref", "allOf", "anyOf", "oneOf", "if", "patternProperties"].some((key) => key in (at as object))) return true;
+    const properties: JsonValue | undefined = at["properties"];
+    const items: JsonValue | undefined = at["items"];
+    const additional: JsonValue | undefined = at["additionalProperties"];
+    if (isObject(properties) && Object.hasOwn(properties, segment)) at = properties[segment];
+    else if (segment === "*" || /^\d+$/.test(segment)) at = items ?? additional ?? false;
+    else at = isObject(additional) ? additional : false;
+  }
+  return at !== undefined && at !== false;
+}
+
+function contractFindings(contract: Contract): Finding[] {
+  const seen = new Set<string>();
+  return contract.tools.allowlist.flatMap((entry, i) => {
+    const twice = seen.has(entry.name);
+    seen.add(entry.name);
+    const message = `the tool \`${entry.name}\` stands in the allowlist twice`;
+    return twice ? [{ path: ["tools", "allowlist", String(i), "name"], code: "contract.tool_twice", message }] : [];
+  });
+}
+
+function placed(finding: Finding, source: YamlDocument, file: string): Fault {
+  const { path, code, message, help } = finding;
+  return { file, ...source.placeOf(path), path: pointer(path), code, message, ...(help === undefined ? {} : { help }) };
+}
+
