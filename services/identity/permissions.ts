@@ -1,0 +1,224 @@
+/**
+ * What each role may say and hear: one pure function, and `test/identity/permissions.golden.txt` is its table
+ * as a real broker enforces it.
+ *
+ * Inside PLANE these are a second fence, not the first: JetStream answers to any reply subject with the
+ * server's own rights, so what keeps agents out of the journal is that they are in another account.
+ */
+import { actor, toolName, type Actor, type Namespace } from "../../schemas/ids.ts";
+import { patterns, STREAMS, type StreamKind, streamName, subjects } from "../../schemas/subjects.ts";
+import { inboxPrefixOf, isPlaneRole, type Role } from "./roles.ts";
+
+export interface Permissions {
+  readonly publish: { readonly allow: readonly string[] };
+  readonly subscribe: { readonly allow: readonly string[] };
+  /** Leave to answer what was received: number of answers, and for how long, milliseconds. */
+  readonly allow_responses?: { readonly max: number; readonly ttlMs: number };
+}
+
+export interface PermissionOptions {
+  /** The tool that a `tool` serves; required for that role. */
+  readonly tool?: string;
+  /** The team that a `developer` reads; required for that role. */
+  readonly team?: string;
+}
+
+/**
+ * Instances of a tool share one queue group, so that a call reaches one of them. The name is fixed, because two
+ * groups would each get a copy of every call, and act twice. It is the default of NATS micro services.
+ */
+export const TOOL_QUEUE = "q";
+
+/** An answer may take as long as a tool's deadline or an ask's wait. */
+export const LONGEST_ANSWER_MS = 60 * 60 * 1000;
+
+const ANSWERS = { max: 1, ttlMs: LONGEST_ANSWER_MS } as const;
+const API = "$JS.API";
+
+/**
+ * The permissions of one principal.
+ * @param namespaces built-in services may serve several, everybody else exactly one
+ * @throws when the name is no actor's, or the role lacks its tool, team or single namespace
+ */
+export function permissionsFor(
+  role: Role,
+  name: string,
+  namespaces: readonly Namespace[],
+  options: PermissionOptions = {},
+): Permissions {
+  const self = actor(name);
+  const inbox = `${inboxPrefixOf(role, name)}.>`;
+  const perNamespace = isPlaneRole(role) ? namespaces : role === "system" ? [] : [only(role, namespaces)];
+  const rights = perNamespace.map((ns) => rightsIn(role, self, ns, options));
+  const extra = EVERYWHERE[role] ?? {};
+  return {
+    publish: { allow: [...(extra.publish ?? []), ...rights.flatMap((right) => right.publish ?? [])] },
+    subscribe: { allow: [inbox, ...(extra.subscribe ?? []), ...rights.flatMap((right) => right.subscribe ?? [])] },
+    ...(ANSWERING.has(role) && { allow_responses: ANSWERS }),
+  };
+}
+
+interface Rights {
+  readonly publish?: readonly string[];
+  readonly subscribe?: readonly string[];
+}
+
+/** Roles that serve requests. */
+const ANSWERING: ReadonlySet<Role> = new Set<Role>(["ask", "reader", "tool"]);
+
+/** Rights that belong to no namespace. */
+const EVERYWHERE: Partial<Record<Role, Rights>> = {
+  provision: { publish: [`${API}.INFO`] },
+  coordinator: { publish: [`${API}.INFO`] },
+  // Discovery of micro services: `$SRV.PING` and its kind. Only within their own account.
+  ask: { subscribe: ["$SRV.>"] },
+  reader: { subscribe: ["$SRV.>"] },
+  tool: { subscribe: ["$SRV.>"] },
+  system: {
+    publish: ["$SYS.REQ.CLAIMS.UPDATE", "$SYS.REQ.CLAIMS.LIST", "$SYS.REQ.ACCOUNT.*.CLAIMS.LOOKUP"],
+  },
+};
+
+function rightsIn(role: Role, self: Actor, ns: Namespace, options: PermissionOptions): Rights {
+  const stream = (kind: StreamKind) => streamName(kind, ns);
+  switch (role) {
+    case "provision":
+      return {
+        publish: STREAMS.flatMap((kind) =>
+          ["CREATE", "UPDATE", "INFO"].map((verb) => `${API}.STREAM.${verb}.${stream(kind)}`),
+        ),
+      };
+    case "coordinator":
+      return {
+        publish: [
+          patterns.log(ns),
+          patterns.out(ns),
+          patterns.rejected(ns),
+          patterns.timers(ns),
+          patterns.dispatches(ns),
+          patterns.grants(ns),
+          patterns.documents(ns),
+          ...(["INBOX", "CONTROL", "TIMERS", "DISPATCH"] as const).flatMap((kind) => consuming(stream(kind))),
+          ...(["INBOX", "CONTROL", "TIMERS", "DISPATCH"] as const).flatMap((kind) => managing(stream(kind))),
+          ...STREAMS.map((kind) => `${API}.STREAM.INFO.${stream(kind)}`),
+          ...(["JOURNAL", "DOCUMENTS", "OUT", "REJECTED", "TIMERS", "DISPATCH"] as const).flatMap((kind) => [
+            ...directGet(stream(kind)),
+            `${API}.STREAM.MSG.GET.${stream(kind)}`,
+          ]),
+        ],
+      };
+    case "gateway":
+      return {
+        publish: [
+          subjects.input(ns, "report", self, "*"),
+          patterns.calls(ns),
+          patterns.documents(ns),
+          ...consuming(stream("DISPATCH")),
+          `${API}.CONSUMER.CREATE.${stream("DISPATCH")}.>`,
+          `${API}.CONSUMER.INFO.${stream("DISPATCH")}.*`,
+          ...directGet(stream("DOCUMENTS")),
+        ],
+        subscribe: [subjects.grant(ns, self)],
+      };
+    case "ask":
+      return {
+        publish: [subjects.input(ns, "propose", "*", "*")],
+        subscribe: [patterns.asks(ns), patterns.outStored(ns), patterns.rejectedStored(ns)],
+      };
+    case "reader":
+      return {
+        publish: [
+          patterns.events(ns),
+          patterns.teams(ns),
+          ...directGet(stream("JOURNAL")),
+          ...directGet(stream("DOCUMENTS")),
+          `${API}.STREAM.INFO.${stream("JOURNAL")}`,
+          `${API}.STREAM.INFO.${stream("DOCUMENTS")}`,
+          // In doubt what was read is compared with the leader's copy.
+          `${API}.STREAM.MSG.GET.${stream("JOURNAL")}`,
+        ],
+        subscribe: [patterns.live(ns), patterns.queries(ns)],
+      };
+    case "agent":
+      return {
+        publish: [
+          subjects.input(ns, "propose", self, "*"),
+          subjects.ask(ns, self, "*"),
+          `${API}.DIRECT.GET.${stream("OUT")}.${subjects.out(ns, self, "*")}`,
+          `${API}.DIRECT.GET.${stream("REJECTED")}.${subjects.rejected(ns, self)}`,
+        ],
+        subscribe: [outOf(ns, self), subjects.rejected(ns, self)],
+      };
+    case "subscriber":
+      return { subscribe: [patterns.events(ns)] };
+    case "tool":
+      return { subscribe: [`${subjects.call(ns, toolName(required(role, "tool", options.tool)))} ${TOOL_QUEUE}`] };
+    case "approver":
+      return {
+        publish: [
+          subjects.input(ns, "decide", self, "*"),
+          subjects.query(ns, "approvals"),
+          subjects.query(ns, "approval.*"),
+        ],
+        subscribe: [subjects.event(ns, "approval", ">"), subjects.rejected(ns, self)],
+      };
+    case "operator":
+      return {
+        publish: [
+          subjects.input(ns, "control", self, "*"),
+          subjects.input(ns, "apply", self, "*"),
+          patterns.documents(ns),
+          ...auditing(ns),
+        ],
+        subscribe: [patterns.live(ns), patterns.events(ns), subjects.rejected(ns, self)],
+      };
+    case "auditor":
+      return { publish: auditing(ns), subscribe: [patterns.live(ns), patterns.events(ns)] };
+    case "developer":
+      return { subscribe: [patterns.team(ns, required(role, "team", options.team))] };
+    case "system":
+      return {};
+  }
+}
+
+/** All of the agent's own view. */
+function outOf(ns: Namespace, self: Actor): string {
+  return `${subjects.out(ns, self, "*").slice(0, -1)}>`;
+}
+
+function auditing(ns: Namespace): string[] {
+  return [
+    patterns.queries(ns),
+    ...directGet(streamName("JOURNAL", ns)),
+    ...directGet(streamName("DOCUMENTS", ns)),
+    `${API}.STREAM.INFO.${streamName("JOURNAL", ns)}`,
+  ];
+}
+
+function directGet(stream: string): string[] {
+  return [`${API}.DIRECT.GET.${stream}`, `${API}.DIRECT.GET.${stream}.>`];
+}
+
+function consuming(stream: string): string[] {
+  return [`${API}.CONSUMER.MSG.NEXT.${stream}.>`, `$JS.ACK.${stream}.>`];
+}
+
+function managing(stream: string): string[] {
+  return [
+    `${API}.CONSUMER.CREATE.${stream}.>`,
+    `${API}.CONSUMER.INFO.${stream}.*`,
+    `${API}.CONSUMER.DELETE.${stream}.*`,
+    `${API}.CONSUMER.NAMES.${stream}`,
+  ];
+}
+
+function only(role: Role, namespaces: readonly Namespace[]): Namespace {
+  const [ns, ...others] = namespaces;
+  if (ns === undefined || others.length > 0) throw new Error(`the role \`${role}\` belongs to exactly one namespace`);
+  return ns;
+}
+
+function required(role: Role, what: string, value: string | undefined): string {
+  if (value === undefined || value === "") throw new Error(`the role \`${role}\` needs a \`${what}\``);
+  return value;
+}

@@ -1,0 +1,147 @@
+/** A real nats-server for a test: a folder and a port of its own, the plane's accounts, provisioned streams. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { namespace, type Namespace } from "../../schemas/ids.ts";
+import { connectBus, type ConnectOptions, type NatsConnection } from "../../services/bus/connection.ts";
+import { provision, type ProvisionOptions } from "../../services/bus/streams.ts";
+import { signAccounts } from "../../services/identity/accounts.ts";
+import { type CredsRequest, type IssuedCreds, issueCreds } from "../../services/identity/creds.ts";
+import { openKeys, type PlaneKeys } from "../../services/identity/keys.ts";
+import { renderServerConfig } from "../../services/identity/natsConfig.ts";
+import { isPlaneRole, type Role } from "../../services/identity/roles.ts";
+
+export interface TestServerOptions {
+  /** Default: `default`. */
+  readonly namespaces?: readonly string[];
+  /** JetStream's `sync_interval`; default `2m`, because tests do not cut power. */
+  readonly sync?: string;
+  readonly provision?: ProvisionOptions | false;
+}
+
+/** What a test may say of a credential or connection beyond role, name and namespace. */
+export type IssueOptions = Pick<CredsRequest, "tool" | "team" | "ttlSeconds">;
+
+export interface TestServer {
+  readonly url: string;
+  readonly dataDir: string;
+  readonly keys: PlaneKeys;
+  readonly namespaces: readonly Namespace[];
+  /** Logs in as one principal; the connection is closed by `stop`. Default namespace: the first. */
+  connect(role: Role, name: string, ns?: string, options?: IssueOptions & Partial<ConnectOptions>): Promise<NatsConnection>;
+  issue(role: Role, name: string, ns?: string, options?: IssueOptions): Promise<IssuedCreds>;
+  /** SIGKILL, and waits until it is gone. */
+  kill(): Promise<void>;
+  /** Starts again on the same folder and port. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const namespaces = (options.namespaces ?? ["default"]).map(namespace);
+  const dataDir = await mkdtemp(join(tmpdir(), "signalbox-"));
+  const keys = await openKeys(dataDir, namespaces);
+  const port = await freePort();
+  const url = `nats://127.0.0.1:${port}`;
+  const configFile = join(dataDir, "nats.conf");
+  await writeFile(
+    configFile,
+    renderServerConfig(await signAccounts(keys), {
+      listen: `127.0.0.1:${port}`,
+      serverName: `test-${port}`,
+      storeDir: join(dataDir, "jetstream"),
+      sync: options.sync ?? "2m",
+    }),
+  );
+  let child = await launch(configFile);
+  const connections: NatsConnection[] = [];
+
+  const issue: TestServer["issue"] = (role, name, ns, issueOptions = {}) =>
+    issueCreds(keys, {
+      role,
+      name,
+      ...issueOptions,
+      ...(ns !== undefined ? { ns: namespace(ns) } : isPlaneRole(role) || role === "system" ? {} : { ns: namespaces[0]! }),
+    });
+  const connect: TestServer["connect"] = async (role, name, ns, connectOptions = {}) => {
+    const { tool, team, ttlSeconds, ...bus } = connectOptions;
+    const issued = await issue(role, name, ns, {
+      ...(tool !== undefined && { tool }),
+      ...(team !== undefined && { team }),
+      ...(ttlSeconds !== undefined && { ttlSeconds }),
+    });
+    const nc = await connectBus({
+      url,
+      name: `${role}-${name}`,
+      creds: issued.creds,
+      inboxPrefix: issued.inboxPrefix,
+      ...bus,
+    });
+    connections.push(nc);
+    return nc;
+  };
+  const kill = async () => end(child, "SIGKILL");
+
+  if (options.provision !== false) {
+    const nc = await connect("provision", "test");
+    for (const ns of namespaces) await provision(nc, ns, options.provision ?? {});
+    await nc.close();
+  }
+  return {
+    url,
+    dataDir,
+    keys,
+    namespaces,
+    connect,
+    issue,
+    kill,
+    restart: async () => {
+      await end(child, "SIGTERM");
+      child = await launch(configFile);
+    },
+    stop: async () => {
+      await Promise.allSettled(connections.map((nc) => nc.close()));
+      await end(child, "SIGTERM");
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Starts the server and waits until it says that it is ready. */
+function launch(configFile: string): Promise<ChildProcess> {
+  const binary = process.env["SIGNALBOX_NATS_SERVER"] ?? "nats-server";
+  const child = spawn(binary, ["-c", configFile], { stdio: ["ignore", "ignore", "pipe"] });
+  // A test that dies must not leave its server behind.
+  process.once("exit", () => child.kill("SIGKILL"));
+  return new Promise((resolve, reject) => {
+    let log = "";
+    child.stderr!.setEncoding("utf8").on("data", (chunk: string) => {
+      log = (log + chunk).slice(-20_000);
+      if (log.includes("Server is ready")) resolve(child);
+    });
+    child.once("error", (cause) =>
+      reject(new Error(`\`${binary}\` cannot be started; set SIGNALBOX_NATS_SERVER`, { cause })),
+    );
+    child.once("exit", (code) => reject(new Error(`nats-server ended with ${code}:\n${log}`)));
+  });
+}
+
+async function end(child: ChildProcess, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((resolve) => child.once("exit", resolve));
+  child.kill(signal);
+  await gone;
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once("error", reject);
+    probe.listen(0, "127.0.0.1", () => {
+      const address = probe.address();
+      probe.close(() => resolve((address as { port: number }).port));
+    });
+  });
+}
