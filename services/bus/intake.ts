@@ -1,0 +1,390 @@
+/**
+ * Inputs in strict order: a durable pull consumer on a work-queue stream, owned by one process. It never naks.
+ * Whatever could bring an older input behind a newer one ends the generation: what is in hand is dropped, the
+ * consumer is made anew, and everything unacknowledged comes again from the oldest.
+ */
+import type { Msg, NatsConnection, Subscription } from "nats";
+import { type HeaderMap, readHeaders } from "./headers.ts";
+import { ApiError, apiRequest, newInbox } from "./replies.ts";
+
+export interface IntakeMessage {
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly headers: HeaderMap;
+  /** Sequence in the stream. Within a generation it only grows. */
+  readonly seq: number;
+  /** When the server stored it: whole milliseconds since the epoch. */
+  readonly time: number;
+  readonly redelivered: boolean;
+  /** Counted by this generation's consumer: 1, since a second delivery ends the generation. */
+  readonly deliveries: number;
+  readonly generation: number;
+  readonly reply: string;
+  /** Removes the input from the stream. Does nothing when its generation has ended. */
+  ack(): void;
+}
+
+export interface IntakeOptions {
+  readonly stream: string;
+  readonly consumer: string;
+  /** One subject filter; several on one consumer are many times slower. */
+  readonly filter?: string;
+  /** Messages asked for in one pull, 256 when left out. */
+  readonly batch?: number;
+  /** The most that are ever unacknowledged in our hands or under way to us, 1,024 when left out. */
+  readonly maxAckPending?: number;
+  /** Silence after which the server would send a message again; what is in hand is kept alive before that. 60 s. */
+  readonly ackWaitMs?: number;
+  /** The generation before this one has ended: forget its messages. Called before any message of the new one. */
+  readonly onReset?: (generation: number, reason: string) => void;
+  /** The consumer could not be made; it is tried again until `stop`. */
+  readonly onTrouble?: (error: Error) => void;
+}
+
+const EXPIRES_MS = 30_000;
+const MAX_TICK_MS = 5000;
+/** Ticks without a message or a heartbeat after which the pull is taken for lost. */
+const SILENT_TICKS = 3;
+const RETRY_MS = 250;
+const MAX_RETRY_MS = 2000;
+const NANOS = 1_000_000;
+const IN_PROGRESS = Buffer.from("+WPI");
+const NOT_FOUND = 404;
+
+export class Intake {
+  readonly #nc: NatsConnection;
+  readonly #options: IntakeOptions;
+  readonly #batch: number;
+  readonly #maxAckPending: number;
+  readonly #ackWaitMs: number;
+  readonly #tickMs: number;
+  #onMessages: (messages: IntakeMessage[]) => void = () => undefined;
+  #generation = 0;
+  #started = false;
+  #stopped = false;
+  #paused = false;
+  /** In the order of the stream. */
+  readonly #inHand = new Map<number, Item>();
+  #chunk: Item[] = [];
+  #lastSeq = 0;
+  /** Messages asked for and not yet come. */
+  #outstanding = 0;
+  #pulls = 0;
+  #inbox = "";
+  #subscription: Subscription | undefined;
+  #rebuilding: Promise<void> | undefined;
+  #fillQueued = false;
+  #silentTicks = 0;
+  #ticker: NodeJS.Timeout | undefined;
+
+  constructor(nc: NatsConnection, options: IntakeOptions) {
+    this.#nc = nc;
+    this.#options = options;
+    this.#maxAckPending = options.maxAckPending ?? 1024;
+    this.#batch = Math.min(options.batch ?? 256, this.#maxAckPending);
+    this.#ackWaitMs = options.ackWaitMs ?? 60_000;
+    this.#tickMs = Math.min(MAX_TICK_MS, Math.ceil(this.#ackWaitMs / 4));
+  }
+
+  /** Grows whenever what is in hand is dropped. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** Highest sequence given to the owner in this generation, 0 before the first. */
+  get handedThrough(): number {
+    return this.#lastSeq;
+  }
+
+  /** Every input up to this sequence has been acknowledged (this generation's first input stands behind all earlier ones). */
+  get handledThrough(): number {
+    for (const seq of this.#inHand.keys()) return seq - 1;
+    return this.#lastSeq;
+  }
+
+  /** Messages given to the owner and not yet acknowledged. */
+  get inHand(): number {
+    return this.#inHand.size;
+  }
+
+  /**
+   * Takes the consumer over (as after a reset) and hands out messages, those that arrive together in one call.
+   * @throws ApiError when the server does not make the consumer, and the client's error when nobody answers
+   */
+  async start(onMessages: (messages: IntakeMessage[]) => void): Promise<void> {
+    if (this.#started) throw new Error("the intake has been started before");
+    this.#started = true;
+    this.#onMessages = onMessages;
+    this.#generation++;
+    await this.#recreate(MAX_TICK_MS);
+    void this.#watch();
+    this.#open();
+    this.#ticker = setInterval(() => this.#tick(), this.#tickMs);
+  }
+
+  /** Asks for nothing more until {@link resume}; what was asked for still comes. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#fill();
+  }
+
+  /**
+   * Drops what is in hand, makes the consumer anew, and begins with the oldest input that is not acknowledged.
+   * The server may overtake acknowledgements that were just sent, so that a few handled inputs come once more.
+   */
+  reset(reason = "asked for"): Promise<void> {
+    if (this.#stopped || !this.#started) return Promise.resolve();
+    this.#drop(reason);
+    this.#rebuilding ??= this.#rebuild().finally(() => (this.#rebuilding = undefined));
+    return this.#rebuilding;
+  }
+
+  /** The last input now in the stream that this intake would receive, 0 when there is none: a fence for timers. @throws ApiError */
+  async lastStored(): Promise<number> {
+    try {
+      const request = { last_by_subj: this.#options.filter ?? ">" };
+      const answer = await apiRequest(this.#nc, `STREAM.MSG.GET.${this.#options.stream}`, request, MAX_TICK_MS);
+      return (answer["message"] as { seq: number }).seq;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === NOT_FOUND) return 0;
+      throw error;
+    }
+  }
+
+  /** Ends the generation and leaves the consumer to the next owner. Resolves when the acknowledgements are out. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    clearInterval(this.#ticker);
+    this.#drop("stopped");
+    await this.#rebuilding;
+    await this.#nc.flush().catch(() => undefined);
+  }
+
+  /** @internal for {@link Item} */
+  acknowledge(item: Item): void {
+    if (item.generation !== this.#generation || !this.#inHand.delete(item.seq)) return;
+    try {
+      this.#nc.publish(item.reply);
+    } catch {
+      return; // the connection is closed: the next owner gets it again
+    }
+    this.#queueFill();
+  }
+
+  #drop(reason: string): void {
+    this.#generation++;
+    this.#subscription?.unsubscribe();
+    this.#subscription = undefined;
+    this.#inHand.clear();
+    this.#chunk = [];
+    this.#outstanding = 0;
+    this.#lastSeq = 0;
+    this.#options.onReset?.(this.#generation, reason);
+  }
+
+  /** Until the consumer stands for the generation that is current when it does. */
+  async #rebuild(): Promise<void> {
+    for (let attempt = 1; !this.#stopped; attempt++) {
+      const generation = this.#generation;
+      try {
+        await this.#recreate(Math.min(MAX_TICK_MS, 1000 * attempt));
+        if (generation !== this.#generation) continue;
+        this.#open();
+        return;
+      } catch (error) {
+        if (this.#nc.isClosed()) return;
+        this.#options.onTrouble?.(error as Error);
+        await new Promise((resolve) => setTimeout(resolve, Math.min(MAX_RETRY_MS, RETRY_MS * attempt)));
+      }
+    }
+  }
+
+  async #recreate(timeoutMs: number): Promise<void> {
+    const { stream, consumer, filter } = this.#options;
+    try {
+      await apiRequest(this.#nc, `CONSUMER.DELETE.${stream}.${consumer}`, undefined, timeoutMs);
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === NOT_FOUND)) throw error;
+    }
+    const config = {
+      durable_name: consumer,
+      name: consumer,
+      ack_policy: "explicit",
+      deliver_policy: "all",
+      replay_policy: "instant",
+      ack_wait: this.#ackWaitMs * NANOS,
+      max_ack_pending: this.#maxAckPending,
+      max_deliver: -1,
+      ...(filter === undefined ? {} : { filter_subject: filter }),
+    };
+    const subject = `CONSUMER.CREATE.${stream}.${consumer}${filter === undefined ? "" : `.${filter}`}`;
+    await apiRequest(this.#nc, subject, { stream_name: stream, config }, timeoutMs);
+  }
+
+  #open(): void {
+    if (this.#stopped) return;
+    const generation = this.#generation;
+    this.#inbox = newInbox(this.#nc);
+    this.#silentTicks = 0;
+    this.#subscription = this.#nc.subscribe(`${this.#inbox}.*`, {
+      callback: (error, message) => {
+        if (error === null && generation === this.#generation) this.#onMessage(message, generation);
+      },
+    });
+    this.#fill();
+  }
+
+  #onMessage(message: Msg, generation: number): void {
+    this.#silentTicks = 0;
+    const reply = message.reply ?? "";
+    // Only the server sets an ack subject; a status line among the headers may be the sender's own.
+    if (!reply.startsWith("$JS.ACK.")) {
+      this.#onStatus(message);
+      return;
+    }
+    this.#outstanding = Math.max(0, this.#outstanding - 1);
+    const item = new Item(this, message, reply, generation, performance.now() + this.#ackWaitMs / 2);
+    if (item.seq <= this.#lastSeq) {
+      void this.reset(`sequence \`${item.seq}\` came behind \`${this.#lastSeq}\``);
+      return;
+    }
+    this.#lastSeq = item.seq;
+    this.#inHand.set(item.seq, item);
+    if (this.#chunk.push(item) === 1) queueMicrotask(() => this.#handOut());
+  }
+
+  #handOut(): void {
+    const chunk = this.#chunk;
+    if (chunk.length === 0) return;
+    this.#chunk = [];
+    this.#onMessages(chunk);
+    this.#fill();
+  }
+
+  #onStatus(message: Msg): void {
+    const { status, description, headers } = readHeaders(message);
+    if (status === 100) return;
+    this.#outstanding = Math.max(0, this.#outstanding - Number(headers.get("Nats-Pending-Messages") ?? 0));
+    if (status === 408 || status === 404) {
+      this.#fill();
+    } else {
+      // The consumer is gone or has moved. Not at once: where two owners take it from each other they must not spin.
+      const generation = this.#generation;
+      setTimeout(() => {
+        if (generation === this.#generation) void this.reset(`the server ended the pull: ${status} ${description}`);
+      }, RETRY_MS);
+    }
+  }
+
+  #queueFill(): void {
+    if (this.#fillQueued) return;
+    this.#fillQueued = true;
+    queueMicrotask(() => {
+      this.#fillQueued = false;
+      this.#fill();
+    });
+  }
+
+  /** Keeps a pull waiting at the server while the one before it is being served, and never asks for more than fits. */
+  #fill(): void {
+    if (this.#paused || this.#subscription === undefined || this.#outstanding > this.#batch / 2) return;
+    const want = Math.min(this.#batch, this.#maxAckPending - this.#inHand.size - this.#outstanding);
+    if (want <= 0 || (this.#outstanding > 0 && want < this.#batch / 4)) return;
+    const { stream, consumer } = this.#options;
+    const request = { batch: want, expires: EXPIRES_MS * NANOS, idle_heartbeat: this.#tickMs * NANOS };
+    this.#outstanding += want;
+    try {
+      this.#nc.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`, JSON.stringify(request), {
+        reply: `${this.#inbox}.${++this.#pulls}`,
+      });
+    } catch {
+      this.#outstanding -= want; // closed: stop() or the watcher ends us
+    }
+  }
+
+  #tick(): void {
+    if (this.#subscription === undefined) return;
+    const now = performance.now();
+    for (const item of this.#inHand.values()) {
+      if (item.extendAt > now) continue;
+      item.extendAt = now + this.#ackWaitMs / 2;
+      this.#nc.publish(item.reply, IN_PROGRESS);
+    }
+    if (this.#outstanding > 0 && ++this.#silentTicks > SILENT_TICKS) void this.reset("no heartbeat from the server");
+  }
+
+  async #watch(): Promise<void> {
+    for await (const status of this.#nc.status()) {
+      if (this.#stopped) return;
+      // Acknowledgements on the way may be lost: what they were for comes again, so it is no longer in hand.
+      if (status.type === "disconnect") this.#drop("the connection was lost");
+      else if (status.type === "reconnect") void this.reset("the connection is back");
+    }
+  }
+}
+
+class Item implements IntakeMessage {
+  readonly #intake: Intake;
+  readonly #message: Msg;
+  #headers: HeaderMap | undefined;
+  readonly reply: string;
+  readonly generation: number;
+  readonly seq: number;
+  readonly time: number;
+  readonly deliveries: number;
+  /** When to tell the server that it is still being worked on, on the monotonic clock. */
+  extendAt: number;
+
+  constructor(intake: Intake, message: Msg, reply: string, generation: number, extendAt: number) {
+    this.#intake = intake;
+    this.#message = message;
+    this.reply = reply;
+    this.generation = generation;
+    this.extendAt = extendAt;
+    const { seq, time, deliveries } = parseAckSubject(reply);
+    this.seq = seq;
+    this.time = time;
+    this.deliveries = deliveries;
+  }
+
+  get subject(): string {
+    return this.#message.subject;
+  }
+
+  get data(): Uint8Array {
+    return this.#message.data;
+  }
+
+  get headers(): HeaderMap {
+    return (this.#headers ??= readHeaders(this.#message).headers);
+  }
+
+  get redelivered(): boolean {
+    return this.deliveries > 1;
+  }
+
+  ack(): void {
+    this.#intake.acknowledge(this);
+  }
+}
+
+/**
+ * `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<nanoseconds>.<pending>`; the newer form has
+ * the domain and a hash of the account before the stream.
+ */
+export function parseAckSubject(reply: string): { seq: number; time: number; deliveries: number; pending: number } {
+  const tokens = reply.split(".");
+  const at = tokens.length >= 11 ? 6 : 4;
+  return {
+    deliveries: Number(tokens[at]),
+    seq: Number(tokens[at + 1]),
+    // Cut as text: nanoseconds do not fit into a number, and every way of reading must give the same milliseconds.
+    time: Number((tokens[at + 3] ?? "").slice(0, -6)),
+    pending: Number(tokens[at + 4]),
+  };
+}
