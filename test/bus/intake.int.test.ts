@@ -181,8 +181,9 @@ test("a consumer that somebody deletes is made anew", async () => {
   await owner.until(() => owner.handled.length === 3);
   await nc.request(`$JS.API.CONSUMER.DELETE.${stream}.c`);
   await put(4, 3);
-  await owner.until(() => owner.handled.length === 6);
-  assert.deepEqual(owner.handled, oneTo(6));
+  // The server may overtake the acknowledgements with the deletion: then the first three come once more.
+  await owner.until(() => owner.handled.includes(6));
+  assert.deepEqual([...new Set(owner.handled)], oneTo(6));
   await intake.stop();
 });
 
