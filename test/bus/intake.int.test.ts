@@ -57,6 +57,11 @@ class Owner extends EventEmitter {
   }
 }
 
+/** The server works off acknowledgements a little later than it takes them. */
+async function emptied(reader: StreamReader, left = 0): Promise<void> {
+  while ((await reader.info()).messages > left);
+}
+
 const oneTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1);
 
 test("inputs come in the order of the stream, each once, with their time and headers, and leave it when acknowledged", async () => {
@@ -82,7 +87,7 @@ test("inputs come in the order of the stream, each once, with their time and hea
   assert.deepEqual(owner.handled, oneTo(1200));
   assert.equal(intake.handledThrough, 1200);
   await intake.stop();
-  assert.equal((await new StreamReader(nc, stream).info()).messages, 0);
+  await emptied(new StreamReader(nc, stream));
 });
 
 test("never more than maxAckPending in our hands; acknowledging some lets as many come", async () => {
@@ -130,7 +135,7 @@ test("a reset drops what is in hand, and begins with the oldest that is not ackn
   old[4]?.ack();
   old[9]?.ack();
   const reader = new StreamReader(nc, stream);
-  while ((await reader.info()).messages > 18);
+  await emptied(reader, 18);
   const { generation } = intake;
   const done = intake.reset();
   assert.ok(intake.generation > generation);
@@ -233,7 +238,7 @@ test("after the server is killed and started again nothing is missing and order 
     assert.deepEqual(seqs, [...seqs].sort((a, b) => a - b));
   }
   await intake.stop();
-  assert.equal((await new StreamReader(other, stream).info()).messages, 0);
+  await emptied(new StreamReader(other, stream));
 });
 
 test("a status line among the sender's own headers is a message like any other", async () => {
