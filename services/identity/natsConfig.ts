@@ -14,12 +14,20 @@ export interface ServerConfigOptions {
 /** Largest message the server takes; larger values are documents in pieces of their own. */
 export const MAX_PAYLOAD_BYTES = 8 * 1024 * 1024;
 
+/**
+ * A credential travels in the first line of a connection. A built-in service that serves fifty namespaces has
+ * a long list of permissions; the server's default of 4 KiB would cut it off, and the client would only time out.
+ */
+export const MAX_CONTROL_LINE_BYTES = 256 * 1024;
+
 /** A complete configuration file. It holds tokens, which are public, and no seed. */
 export function renderServerConfig(identity: ServerIdentity, options: ServerConfigOptions = {}): string {
   return `# For nats-server 2.15 or newer (API level 4 at least).
 listen: ${quoted(options.listen ?? "0.0.0.0:4222")}
 server_name: ${quoted(options.serverName ?? "signalbox")}
 max_payload: ${MAX_PAYLOAD_BYTES}
+# Credentials of the plane's own services are longer than the default allows.
+max_control_line: ${MAX_CONTROL_LINE_BYTES}
 
 jetstream {
   store_dir: ${quoted(options.storeDir ?? "/var/lib/nats/jetstream")}

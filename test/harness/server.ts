@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { namespace, type Namespace } from "../../schemas/ids.ts";
 import { connectBus, type ConnectOptions, type NatsConnection } from "../../services/bus/connection.ts";
 import { provision, type ProvisionOptions } from "../../services/bus/streams.ts";
-import { signAccounts } from "../../services/identity/accounts.ts";
+import { type ServerIdentity, signAccounts } from "../../services/identity/accounts.ts";
 import { type CredsRequest, type IssuedCreds, issueCreds } from "../../services/identity/creds.ts";
 import { openKeys, type PlaneKeys } from "../../services/identity/keys.ts";
 import { renderServerConfig } from "../../services/identity/natsConfig.ts";
@@ -19,6 +19,8 @@ export interface TestServerOptions {
   /** JetStream's `sync_interval`; default `2m`, because tests do not cut power. */
   readonly sync?: string;
   readonly provision?: ProvisionOptions | false;
+  /** Adds to what the server is told of accounts: somebody else's, on the same server. */
+  readonly identity?: (identity: ServerIdentity, keys: PlaneKeys) => Promise<ServerIdentity>;
 }
 
 /** What a test may say of a credential or connection beyond role, name and namespace. */
@@ -46,9 +48,10 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const port = await freePort();
   const url = `nats://127.0.0.1:${port}`;
   const configFile = join(dataDir, "nats.conf");
+  const identity = await signAccounts(keys);
   await writeFile(
     configFile,
-    renderServerConfig(await signAccounts(keys), {
+    renderServerConfig((await options.identity?.(identity, keys)) ?? identity, {
       listen: `127.0.0.1:${port}`,
       serverName: `test-${port}`,
       storeDir: join(dataDir, "jetstream"),
