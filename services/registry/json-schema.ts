@@ -89,6 +89,8 @@ function newAjv(validateSchema = true): Ajv2020 {
     coerceTypes: false,
     removeAdditional: false,
     addUsedSchema: false,
+    // 19.99 is a multiple of 0.01, though not in binary fractions
+    multipleOfPrecision: 6,
     logger: false,
     meta: true,
     code: { regExp: Object.assign((source: string) => compilePattern(source), { code: "compilePattern" }) as never },

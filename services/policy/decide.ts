@@ -1,0 +1,73 @@
+/** What the contract and the plane's own rules add to policy. They can only tighten: nothing here turns a deny or an ask into an allow. */
+import { type ContractTool } from "../../schemas/contract.ts";
+import { fieldAt, fieldSegments } from "../../schemas/field.ts";
+import { type Ask, type Effect, type Judgement } from "../../schemas/judgement.ts";
+import { pointer, type Reason, reason } from "../../schemas/reason.ts";
+import { decimalText, isAbove } from "./decimal.ts";
+
+/** Who is asked when a contract, and not a policy, asks. */
+export const CONTRACT_ROLE = "approver";
+
+/**
+ * The decision about one action.
+ *
+ * - `requires_approval` asks always; `requires_approval_above` when the field is above the value, missing, or no number
+ * - an irreversible effect that policy allows without asking is asked (POL-3)
+ * - where policy already asks, its role and number stand, and the shorter time
+ *
+ * @param entry the contract's entry for the tool; without one the answer is deny, though validation should have said so
+ */
+export function combine(entry: ContractTool | undefined, effect: Effect, input: unknown, judgement: Judgement): Judgement {
+  if (entry === undefined) {
+    return denied(judgement, reason("contract.tool_not_allowed", "the contract does not allow this tool"));
+  }
+  if (judgement.decision === "deny") return judgement;
+  const reasons = contractReasons(entry, input);
+  if (effect === "irreversible" && judgement.decision === "allow") {
+    reasons.push(reason("plane.irreversible", "an effect that cannot be undone needs a person"));
+  }
+  const all = [...judgement.reasons, ...reasons];
+  if (judgement.decision === "allow" && reasons.length === 0) return judgement;
+  const ask = judgement.decision === "ask" ? judgement.ask : { role: CONTRACT_ROLE, count: 1 };
+  if (ask === undefined) return denied(judgement, reason("policy.error", "a policy asks nobody"));
+  return { ...judgement, decision: "ask", ask: shorter(ask, entry.approval_expires_seconds), reasons: all };
+}
+
+/**
+ * What the call is about, for policies: the number in the field that the contract's `requires_approval_above` names.
+ * @returns a decimal written out; undefined when the contract names none or the input has no number there
+ */
+export function amountOf(entry: ContractTool | undefined, input: unknown): string | undefined {
+  const field = entry?.requires_approval_above?.field;
+  const value = field === undefined ? undefined : fieldAt(input, field);
+  return typeof value === "number" ? decimalText(value) : undefined;
+}
+
+function contractReasons(entry: ContractTool, input: unknown): Reason[] {
+  const reasons: Reason[] = [];
+  if (entry.requires_approval === true) {
+    reasons.push(reason("contract.requires_approval", `the contract asks before every \`${entry.name}\``));
+  }
+  const limit = entry.requires_approval_above;
+  if (limit === undefined) return reasons;
+  const value = fieldAt(input, limit.field);
+  const path = pointer(fieldSegments(limit.field));
+  // a number in quotes is no number: what it means is the tool's business, and a person can read it
+  const above = typeof value === "number" ? isAbove(value, limit.value) : undefined;
+  if (above === undefined) {
+    reasons.push(reason("contract.requires_approval_above", `\`${limit.field}\` is no number, and the contract limits it`, { path }));
+  } else if (above) {
+    reasons.push(reason("contract.requires_approval_above", `\`${limit.field}\` is above ${limit.value}`, { path }));
+  }
+  return reasons;
+}
+
+function shorter(ask: Ask, seconds: number | undefined): Ask {
+  if (seconds === undefined) return ask;
+  return { ...ask, expires_seconds: Math.min(ask.expires_seconds ?? Infinity, seconds) };
+}
+
+function denied(judgement: Judgement, why: Reason): Judgement {
+  const { ask: _, ...rest } = judgement;
+  return { ...rest, decision: "deny", reasons: [...judgement.reasons, why] };
+}

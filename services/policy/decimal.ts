@@ -1,0 +1,71 @@
+/** Decimals compared exactly, as they are written: money is never compared as binary fractions. */
+
+/** `units` × 10^-`scale`. */
+interface Decimal {
+  readonly units: bigint;
+  readonly scale: number;
+}
+
+/** Digits beyond this are no amount but an attempt to keep the plane busy. */
+const MAX_DIGITS = 400;
+/** A Cedar decimal has four places and 64 bits. */
+const CEDAR_PLACES = 4;
+const CEDAR_MAX = 2n ** 63n - 1n;
+
+/** A number, or a decimal written out; undefined when it is neither. A number means its shortest decimal form. */
+function parse(value: number | string): Decimal | undefined {
+  const found = /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]\d{1,4}))?$/.exec(String(value));
+  if (found === null || String(value).length > MAX_DIGITS) return undefined;
+  const [, sign, whole = "", fraction = "", exponent = "0"] = found;
+  const scale = fraction.length - Number(exponent);
+  const units = BigInt(`${sign ?? ""}${whole}${fraction}`);
+  return scale >= 0 ? { units, scale } : { units: units * 10n ** BigInt(-scale), scale: 0 };
+}
+
+/** Whether `a` is above `b`; undefined when one of them is no finite decimal. */
+export function isAbove(a: number | string, b: number | string): boolean | undefined {
+  const left = parse(a);
+  const right = parse(b);
+  if (left === undefined || right === undefined) return undefined;
+  const scale = Math.max(left.scale, right.scale);
+  return rescale(left, scale) > rescale(right, scale);
+}
+
+/** The number as a plain decimal without exponent; undefined when it is not finite. */
+export function decimalText(value: number): string | undefined {
+  const decimal = parse(value);
+  return decimal === undefined ? undefined : text(decimal);
+}
+
+/**
+ * The form that Cedar reads: four places. Digits beyond them are rounded in the stated direction, never cut, so
+ * that 100.00001 is still above 100.
+ * @returns undefined when the value is no decimal or beyond Cedar's range
+ */
+export function cedarDecimal(value: number | string, round: "up" | "down"): string | undefined {
+  const decimal = parse(value);
+  if (decimal === undefined) return undefined;
+  let { units } = decimal;
+  if (decimal.scale < CEDAR_PLACES) units *= 10n ** BigInt(CEDAR_PLACES - decimal.scale);
+  if (decimal.scale > CEDAR_PLACES) {
+    const cut = 10n ** BigInt(decimal.scale - CEDAR_PLACES);
+    const rest = units % cut;
+    units /= cut;
+    // division of big integers goes towards zero
+    if (round === "up" && rest > 0n) units += 1n;
+    if (round === "down" && rest < 0n) units -= 1n;
+  }
+  if (units > CEDAR_MAX || units < -CEDAR_MAX) return undefined;
+  return text({ units, scale: CEDAR_PLACES });
+}
+
+function rescale(decimal: Decimal, scale: number): bigint {
+  return decimal.units * 10n ** BigInt(scale - decimal.scale);
+}
+
+function text({ units, scale }: Decimal): string {
+  const digits = (units < 0n ? -units : units).toString().padStart(scale + 1, "0");
+  const whole = digits.slice(0, digits.length - scale);
+  const sign = units < 0n ? "-" : "";
+  return scale === 0 ? `${sign}${whole}` : `${sign}${whole}.${digits.slice(digits.length - scale)}`;
+}
