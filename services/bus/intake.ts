@@ -118,6 +118,7 @@ export class Intake {
     this.#generation++;
     await this.#recreate(MAX_TICK_MS);
     void this.#watch();
+    void this.#nc.closed().then(() => this.stop());
     this.#open();
     this.#ticker = setInterval(() => this.#tick(), this.#tickMs);
   }

@@ -50,6 +50,8 @@ const ATTEMPTS = 6;
 const RETRY_MS = 100;
 const NO_MESSAGE_FOUND = 10037;
 
+class ConnectionLost extends Error {}
+
 type PageEnd = { readonly more: boolean } | { readonly torn: string } | { readonly failed: string };
 
 interface Page {
@@ -68,6 +70,9 @@ export class StreamReader {
   readonly #stream: string;
   readonly #inbox: string;
   #subscription: Subscription | undefined;
+  #listening = false;
+  /** Single reads under way, told when the connection is another. */
+  readonly #waiting = new Set<() => void>();
   readonly #open = new Map<string, OpenPage>();
   #asked = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -85,7 +90,7 @@ export class StreamReader {
 
   /** The last message of a subject from any server of the stream; on a replicated stream it may be stale. @throws ReadError */
   async lastDirect(subject: string): Promise<StoredMessage | undefined> {
-    const answer = await retried(() =>
+    const answer = await this.#retried(() =>
       this.#nc.request(`$JS.API.DIRECT.GET.${this.#stream}.${subject}`, "", { timeout: IDLE_MS }),
     );
     const message = directMessage(answer);
@@ -132,14 +137,14 @@ export class StreamReader {
 
   /** Size and ends of the stream. @throws ReadError */
   async info(): Promise<StreamState> {
-    const answer = await retried(() => apiRequest(this.#nc, `STREAM.INFO.${this.#stream}`, undefined, IDLE_MS));
+    const answer = await this.#retried(() => apiRequest(this.#nc, `STREAM.INFO.${this.#stream}`, undefined, IDLE_MS));
     const state = answer["state"] as { messages: number; bytes: number; first_seq: number; last_seq: number };
     return { messages: state.messages, bytes: state.bytes, firstSeq: state.first_seq, lastSeq: state.last_seq };
   }
 
   async #get(request: Record<string, unknown>): Promise<StoredMessage | undefined> {
     try {
-      const answer = await retried(() => apiRequest(this.#nc, `STREAM.MSG.GET.${this.#stream}`, request, IDLE_MS));
+      const answer = await this.#retried(() => apiRequest(this.#nc, `STREAM.MSG.GET.${this.#stream}`, request, IDLE_MS));
       const message = answer["message"] as { subject: string; seq: number; time: string; hdrs?: string; data?: string };
       return {
         subject: message.subject,
@@ -169,6 +174,25 @@ export class StreamReader {
       why = page.end.torn;
     }
     throw new ReadError(`stream \`${this.#stream}\` did not answer in \`${ATTEMPTS}\` attempts: ${why}`);
+  }
+
+  /** Tries a single read again while the server is away. @throws ReadError with the last failure as its cause */
+  async #retried<T>(request: () => Promise<T>): Promise<T> {
+    this.#listen();
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await new Promise<T>((resolve, reject) => {
+          const lost = () => reject(new ConnectionLost("the connection was lost"));
+          this.#waiting.add(lost);
+          request()
+            .then(resolve, reject)
+            .finally(() => this.#waiting.delete(lost));
+        });
+      } catch (cause) {
+        if (attempt >= ATTEMPTS || !isTransient(cause)) throw new ReadError((cause as Error).message, { cause });
+        await delay(RETRY_MS * attempt);
+      }
+    }
   }
 
   #page(subject: string, seq: number, size: number): Promise<Page> {
@@ -222,12 +246,18 @@ export class StreamReader {
   }
 
   #subscribe(): void {
+    this.#listen();
     if (this.#subscription !== undefined) return;
     this.#subscription = this.#nc.subscribe(`${this.#inbox}.*`, {
       callback: (error, message) => {
         if (error === null) this.#onMessage(message);
       },
     });
+  }
+
+  #listen(): void {
+    if (this.#listening) return;
+    this.#listening = true;
     void this.#watch();
     void this.#nc.closed().then(() => this.#finishAll({ failed: "the connection is closed" }));
   }
@@ -235,7 +265,10 @@ export class StreamReader {
   async #watch(): Promise<void> {
     for await (const status of this.#nc.status()) {
       // What was asked for over the old connection will not be answered over the new one.
-      if (status.type === "reconnect") this.#finishAll({ torn: "the connection was lost" });
+      if (status.type === "reconnect") {
+        this.#finishAll({ torn: "the connection was lost" });
+        for (const lost of this.#waiting) lost();
+      }
       const denied = status.type === "error" ? status.permissionContext : undefined;
       if (denied?.operation === "publish" && denied.subject === `$JS.API.DIRECT.GET.${this.#stream}`) {
         this.#finishAll({ failed: "this credential may not read it" });
@@ -255,19 +288,8 @@ function directMessage(message: Msg): StoredMessage | undefined {
   return { subject, seq, time: Date.parse(time), headers, data: message.data };
 }
 
-/** Tries a read again while the server is away. @throws ReadError with the last failure as its cause */
-async function retried<T>(request: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await request();
-    } catch (cause) {
-      if (attempt >= ATTEMPTS || !isTransient(cause)) throw new ReadError((cause as Error).message, { cause });
-      await delay(RETRY_MS * attempt);
-    }
-  }
-}
-
 function isTransient(error: unknown): boolean {
+  if (error instanceof ConnectionLost) return true;
   if (error instanceof ApiError) return error.status === 503 || error.status === 429;
   return error instanceof NatsError && (error.code === "TIMEOUT" || error.code === "503" || error.code === "DISCONNECT");
 }
