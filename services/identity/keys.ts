@@ -3,7 +3,7 @@
  * everybody else. Keys are made once and never overwritten; a second process that makes the same key at the
  * same moment gets the first one's.
  */
-import { randomBytes } from "node:crypto";
+import { createPrivateKey, randomBytes, sign } from "node:crypto";
 import { chmod, link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createAccount, createOperator, fromSeed, type KeyPair } from "@nats-io/jwt";
@@ -61,7 +61,7 @@ async function openKey(path: string, create: () => KeyPair): Promise<KeyPair> {
   try {
     // A link appears whole or not at all, and fails when another process was first.
     await link(draft, path);
-    return made;
+    return fastSigner(made);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     const winner = await read(path);
@@ -81,8 +81,39 @@ async function read(path: string): Promise<KeyPair | undefined> {
     throw error;
   }
   try {
-    return fromSeed(new TextEncoder().encode(new TextDecoder().decode(seed).trim()));
+    return fastSigner(fromSeed(new TextEncoder().encode(new TextDecoder().decode(seed).trim())));
   } catch (cause) {
     throw new Error(`the key file \`${path}\` is damaged`, { cause });
   }
+}
+
+/** PKCS #8 of an Ed25519 key, up to its 32 bytes. */
+const PKCS8 = Buffer.from("302e020100300506032b657004220420", "hex");
+
+/**
+ * The same key, signing with the platform's Ed25519. The library's own takes some 20 ms a signature, and a
+ * namespace needs about fifty.
+ */
+function fastSigner(key: KeyPair): KeyPair {
+  const publicKey = key.getPublicKey();
+  const native = createPrivateKey({ key: Buffer.concat([PKCS8, rawSeed(key)]), format: "der", type: "pkcs8" });
+  return {
+    getPublicKey: () => publicKey,
+    getPrivateKey: () => key.getPrivateKey(),
+    getSeed: () => key.getSeed(),
+    sign: (input) => new Uint8Array(sign(null, input, native)),
+    verify: (input, signature) => key.verify(input, signature),
+    clear: () => key.clear(),
+    seal: (input, recipient, nonce) => key.seal(input, recipient, nonce),
+    open: (message, sender) => key.open(message, sender),
+  };
+}
+
+/** The 32 bytes inside an encoded seed: base 32 of two prefix bytes, the seed, and a checksum. */
+function rawSeed(key: KeyPair): Uint8Array {
+  let bits = "";
+  for (const letter of new TextDecoder().decode(key.getSeed())) {
+    bits += "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(letter).toString(2).padStart(5, "0");
+  }
+  return Uint8Array.from({ length: 32 }, (_, i) => Number.parseInt(bits.slice((i + 2) * 8, (i + 3) * 8), 2));
 }
