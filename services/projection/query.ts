@@ -1,0 +1,207 @@
+/**
+ * Answers questions to the read model, as a NATS micro service: `signalbox.<ns>.query.<what>`, JSON in and out.
+ * What each role may ask is decided by the broker; here an approver and an auditor are the same.
+ */
+import { z } from "zod";
+import { type Namespace, type RunId, runIdSchema } from "../../schemas/ids.ts";
+import { streamName, subjects } from "../../schemas/subjects.ts";
+import { decodeEvent, type JournalEvent } from "../bus/commit.ts";
+import type { Msg, NatsConnection } from "../bus/connection.ts";
+import { StreamReader } from "../bus/journal.ts";
+import { approvalAnswer, runView, whyView } from "./fold-view.ts";
+import type { JournalFollower } from "./follower.ts";
+import type { RunIndex } from "./index-store.ts";
+import type { RunView, StatusAnswer } from "./views.ts";
+
+const filter = z.strictObject({
+  agent: z.string().max(64).optional(),
+  state: z.string().max(64).optional(),
+  limit: z.int().min(1).max(1000).optional(),
+  after: z.int().min(1).optional(),
+});
+const runOnly = z.strictObject({ run: runIdSchema });
+const ofAction = z.strictObject({ run: runIdSchema, action: z.string().max(16) });
+const ofApproval = z
+  .strictObject({ request: z.string().max(16).optional(), action: z.string().max(16).optional() })
+  .refine(({ request, action }) => (request === undefined) !== (action === undefined), "expected `request` or `action`");
+const nothing = z.strictObject({});
+
+/** A question that cannot be answered; the code is that of the same case in HTTP. */
+class Unanswerable extends Error {
+  override readonly name = "Unanswerable";
+  readonly code: number;
+  constructor(code: number, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** How long an answer waits for the index to reach what was stored before the question, ms. */
+const FRESH_MS = 2_000;
+/** Below the server's 8 MiB, with room for headers. */
+const MAX_ANSWER = 6 * 1024 * 1024;
+
+export interface QueryParts {
+  readonly nc: NatsConnection;
+  readonly ns: Namespace;
+  readonly index: RunIndex;
+  readonly follower: JournalFollower;
+  readonly version: string;
+}
+
+export interface QueryService {
+  stop(): Promise<void>;
+}
+
+/** Begins to answer. */
+export async function serveQueries(parts: QueryParts): Promise<QueryService> {
+  const { nc, ns } = parts;
+  const answers = new Answers(parts);
+  const service = await nc.services.add({
+    name: `signalbox-query-${ns}`,
+    version: parts.version,
+    description: `runs, approvals and evidence of the namespace ${ns}`,
+    queue: "query",
+  });
+  const endpoint = (name: string, what: string, answer: (body: unknown, message: Msg) => Promise<unknown>) => {
+    service.addEndpoint(name, {
+      subject: subjects.query(ns, what),
+      handler: (error, message) => {
+        if (error !== null) return;
+        void respond(message as unknown as Answerable, () => answer(bodyOf(message.data), message as unknown as Msg));
+      },
+    });
+  };
+  endpoint("status", "status", (body) => answers.status(parse(nothing, body)));
+  endpoint("runs", "runs", (body) => answers.runs(parse(filter, body)));
+  endpoint("run", "run", (body) => answers.run(parse(runOnly, body).run));
+  endpoint("why", "why", (body) => answers.why(parse(ofAction, body)));
+  endpoint("documents", "documents", (body) => answers.documents(parse(nothing, body)));
+  endpoint("approvals", "approvals", (body) => answers.approvals(parse(nothing, body)));
+  endpoint("approval", "approval.*", (body, message) => {
+    const { run } = parse(runOnly, { run: message.subject.split(".").at(-1) });
+    return answers.approval(run, parse(ofApproval, body));
+  });
+  return { stop: async () => void (await service.stop()) };
+}
+
+type Answerable = Msg & { respondError(code: number, description: string): boolean };
+
+async function respond(message: Answerable, answer: () => Promise<unknown>): Promise<void> {
+  try {
+    const bytes = Buffer.from(JSON.stringify(await answer()));
+    if (bytes.length > MAX_ANSWER) throw new Unanswerable(413, `the answer has ${bytes.length} bytes, more than ${MAX_ANSWER}`);
+    message.respond(bytes);
+  } catch (error) {
+    const code = error instanceof Unanswerable ? error.code : 500;
+    // a header cannot hold a line break
+    message.respondError(code, (error as Error).message.replace(/[\r\n]+/g, " ").slice(0, 1000));
+  }
+}
+
+class Answers {
+  readonly #parts: QueryParts;
+  readonly #reader: StreamReader;
+  constructor(parts: QueryParts) {
+    this.#parts = parts;
+    this.#reader = new StreamReader(parts.nc, streamName("JOURNAL", parts.ns));
+  }
+
+  async status(_: unknown): Promise<StatusAnswer> {
+    const { index, follower, ns } = this.#parts;
+    await follower.current(FRESH_MS);
+    const state = await this.#reader.info();
+    const counts = index.counts();
+    const documents: Record<string, number> = {};
+    for (const { kind } of index.documents()) documents[kind] = (documents[kind] ?? 0) + 1;
+    return {
+      ns,
+      runs: counts.runs,
+      approvals_waiting: counts.approvals,
+      journal: { messages: state.messages, bytes: state.bytes, last_seq: state.lastSeq },
+      indexed: index.checkpoint,
+      alarms: index.alarms(),
+      documents,
+      now: new Date().toISOString(),
+    };
+  }
+
+  async runs(wanted: z.infer<typeof filter>): Promise<unknown> {
+    await this.#parts.follower.current(FRESH_MS);
+    const { agent, state, limit = 50, after } = wanted;
+    const runs = this.#parts.index.runs({
+      limit,
+      ...(agent !== undefined && { agent }),
+      ...(state !== undefined && { state }),
+      ...(after !== undefined && { after }),
+    });
+    // a full page may have a next one
+    const last = runs.at(-1);
+    return { runs, ...(runs.length === limit && last && { next: last.first_stream_seq }) };
+  }
+
+  async run(run: RunId): Promise<RunView> {
+    const view = runView(await this.#events(run));
+    if (view === undefined) throw unknownRun(run);
+    // a run of thousands of steps: its newest events are the ones that are looked for
+    const bytes = JSON.stringify(view).length;
+    if (bytes <= MAX_ANSWER / 2) return view;
+    return { ...view, timeline: view.timeline.slice(-500), actions: view.actions.slice(-200) };
+  }
+
+  async why({ run, action }: z.infer<typeof ofAction>): Promise<unknown> {
+    const view = whyView(await this.#events(run), action);
+    if (view === undefined) throw new Unanswerable(404, `run \`${run}\` has no action \`${action}\``);
+    return view;
+  }
+
+  async documents(_: unknown): Promise<unknown> {
+    await this.#parts.follower.current(FRESH_MS);
+    return { documents: this.#parts.index.documents() };
+  }
+
+  async approvals(_: unknown): Promise<unknown> {
+    await this.#parts.follower.current(FRESH_MS);
+    return { approvals: this.#parts.index.openApprovals() };
+  }
+
+  async approval(run: RunId, { request, action }: z.infer<typeof ofApproval>): Promise<unknown> {
+    const wanted = { ...(request !== undefined && { request }), ...(action !== undefined && { action }) };
+    const answer = approvalAnswer(await this.#events(run), wanted);
+    if (answer === undefined) throw new Unanswerable(404, `run \`${run}\` asked nobody for \`${request ?? action}\``);
+    return answer;
+  }
+
+  /** All events of a run, read from where the index saw the first of them. */
+  async #events(run: RunId): Promise<JournalEvent[]> {
+    const { follower, index, ns } = this.#parts;
+    await follower.current(FRESH_MS);
+    const row = index.run(run);
+    if (row === undefined) throw unknownRun(run);
+    const events: JournalEvent[] = [];
+    for await (const message of this.#reader.read({ subject: subjects.log(ns, "run", run), fromSeq: row.first_stream_seq })) {
+      events.push(decodeEvent(message));
+    }
+    return events;
+  }
+}
+
+function unknownRun(run: string): Unanswerable {
+  return new Unanswerable(404, `there is no run \`${run}\``);
+}
+
+function bodyOf(data: Uint8Array): unknown {
+  if (data.length === 0) return {};
+  try {
+    return JSON.parse(Buffer.from(data).toString("utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+function parse<T>(schema: z.ZodType<T>, body: unknown): T {
+  const parsed = schema.safeParse(body);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new Unanswerable(400, `\`${issue?.path.join("/") ?? ""}\`: ${issue?.message ?? "not a question"}`);
+}
