@@ -1,6 +1,5 @@
 /** What the agent is told, computed from the folded state: the same question always gets the current answer. */
 import type { Answer } from "../schemas/answer.ts";
-import type { RunInput } from "./decide.ts";
 import type { ActionContext } from "./action-rules.ts";
 import type { Change, RunState } from "./state.ts";
 import type { Snapshot } from "./step.ts";
@@ -71,18 +70,26 @@ export function touched(state: RunState, change: Change): string[] {
   return [...keys].filter((key) => state.proposals.has(key));
 }
 
-/** News of the run itself, for the agent that holds it; undefined while nothing happened to its life. */
-export function news(state: RunState, input: RunInput): Answer | undefined {
-  if (input.kind === "propose") return undefined;
-  const status =
-    state.life.value === "paused"
-      ? "paused"
-      : state.life.value === "active"
-        ? "resumed"
-        : RUN_ENDED.has(state.life.value)
-          ? (state.life.value as "completed" | "failed" | "cancelled" | "refused")
-          : undefined;
-  if (status === undefined) return undefined;
-  const error = state.error === undefined ? {} : { error: state.error };
-  return { v: 1, run: state.run, id: null, kind: "run", status, final: RUN_ENDED.has(state.life.value), seq: state.seq, at: state.at, ...error };
+const STATUS_OF_RUN: Readonly<Record<string, Answer["status"]>> = {
+  active: "resumed",
+  paused: "paused",
+  completed: "completed",
+  failed: "failed",
+  cancelled: "cancelled",
+  refused: "refused",
+};
+
+/** News of the run itself, for the agent that holds it: what became of its life by somebody else's word. */
+export function news(state: RunState): Answer {
+  return {
+    v: 1,
+    run: state.run,
+    id: null,
+    kind: "run",
+    status: STATUS_OF_RUN[state.life.value] ?? "refused",
+    final: RUN_ENDED.has(state.life.value),
+    seq: state.seq,
+    at: state.at,
+    ...(state.error !== undefined && { error: state.error }),
+  };
 }

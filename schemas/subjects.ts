@@ -33,8 +33,13 @@ export function escapeToken(text: string): string {
   );
 }
 
+/** The reverse of {@link escapeToken}; a token that nobody escaped properly stays as it is, and is then no legal name. */
 export function unescapeToken(token: string): string {
-  return decodeURIComponent(token);
+  try {
+    return decodeURIComponent(token);
+  } catch {
+    return token;
+  }
 }
 
 /** Subjects of one namespace. */
@@ -83,6 +88,7 @@ export const patterns = {
   log: (ns: Namespace) => `${ROOT}.${ns}.log.>`,
   logOfKind: (ns: Namespace, kind: AggregateKind) => `${ROOT}.${ns}.log.${kind}.>`,
   live: (ns: Namespace) => `${ROOT}.${ns}.live.>`,
+  liveOfKind: (ns: Namespace, kind: AggregateKind) => `${ROOT}.${ns}.live.${kind}.>`,
   events: (ns: Namespace) => `${ROOT}.${ns}.event.>`,
   teams: (ns: Namespace) => `${ROOT}.${ns}.team.>`,
   team: (ns: Namespace, team: string) => `${ROOT}.${ns}.team.${escapeToken(team)}.>`,

@@ -1,0 +1,79 @@
+/** Loading an aggregate from the journal: fold, check the chain, complete what was torn. */
+import type { DocumentKind, DocumentState } from "../../machines/registry.ts";
+import type { RunState } from "../../machines/state.ts";
+import { CURRENT_VERSION, machineVersion } from "../../machines/versions.ts";
+import type { AggregateKind, Namespace, RunId } from "../../schemas/ids.ts";
+import { subjects } from "../../schemas/subjects.ts";
+import { type Aggregate, type ChainHead, EMPTY_CHAIN, type JournalEvent, chainLink, decodeEvent, seal } from "../bus/commit.ts";
+import type { StreamReader } from "../bus/journal.ts";
+import { type StoredCommit, foldDocument, foldRun, recompute, recomputeDocument } from "../replay/fold.ts";
+import type { Part } from "./committer.ts";
+
+export type Loaded = Aggregate & {
+  readonly subject: string;
+  head: ChainHead;
+  /** Stream sequence of the aggregate's last event, 0 for none: the fence of its next commit. */
+  streamSeq: number;
+} & ({ readonly kind: "run"; readonly state: RunState } | { readonly kind: DocumentKind; readonly state: DocumentState });
+
+/** The journal holds, for this aggregate, what this plane did not write: it is frozen until a person looks (law 8). */
+export class Frozen extends Error {
+  override readonly name = "Frozen";
+}
+
+export interface LoadResult {
+  readonly loaded: Loaded;
+  /** The missing rest of a torn commit, to be stored before anything else. */
+  readonly rest: Part | undefined;
+}
+
+/** @throws Frozen, MachineMissing, Diverged, EventMalformed, ReadError */
+export async function loadAggregate(journal: StreamReader, ns: Namespace, kind: AggregateKind, name: string): Promise<LoadResult> {
+  const subject = subjects.log(ns, kind, name);
+  const events: JournalEvent[] = [];
+  let head = EMPTY_CHAIN;
+  let streamSeq = 0;
+  for await (const message of journal.read({ subject })) {
+    const event = decodeEvent(message);
+    const { seq, prev } = event.body;
+    if (seq !== head.seq + 1 || Buffer.compare(prev, head.prev) !== 0) {
+      throw new Frozen(`event ${seq} at sequence ${message.seq} on \`${subject}\` does not follow event ${head.seq}`);
+    }
+    head = { seq, prev: chainLink(subject, message.data) };
+    streamSeq = message.seq;
+    events.push(event);
+  }
+  const base = { ns, name, subject, head, streamSeq };
+  if (kind === "run") {
+    const folded = foldRun(ns, name as RunId, events);
+    const state = folded?.state ?? current().emptyRun(ns, name as RunId, CURRENT_VERSION);
+    const loaded: Loaded = { ...base, kind, state };
+    return { loaded, rest: folded?.torn && mend(loaded, folded.torn, () => recompute(state, folded.torn as StoredCommit)) };
+  }
+  const documentKind = kind as DocumentKind;
+  const folded = foldDocument(ns, documentKind, name, events);
+  const state = folded?.state ?? current().emptyDocument(ns, documentKind, name, CURRENT_VERSION);
+  const loaded: Loaded = { ...base, kind: documentKind, state };
+  return { loaded, rest: folded?.torn && mend(loaded, folded.torn, () => recomputeDocument(state, folded.torn as StoredCommit)) };
+}
+
+function current() {
+  const machine = machineVersion(CURRENT_VERSION);
+  if (machine === undefined) throw new Error("the current machine version is missing");
+  return machine;
+}
+
+/** Law 1 completes a torn commit: the same input, facts and journal give the same bytes. */
+function mend(loaded: Loaded, torn: StoredCommit, compute: () => ReturnType<typeof recompute>): Part {
+  const before: ChainHead = { seq: torn.first.seq - 1, prev: torn.first.prev };
+  const computed = compute();
+  const { events, head } = seal(loaded, before, computed.content);
+  torn.events.forEach((event, index) => {
+    if (Buffer.compare(event.data, events[index]?.data ?? Buffer.alloc(0)) !== 0) {
+      throw new Frozen(`event ${event.body.seq} on \`${loaded.subject}\` begins a commit that this plane would not write`);
+    }
+  });
+  computed.apply();
+  loaded.head = head;
+  return { subject: loaded.subject, expected: loaded.streamSeq, events: events.slice(torn.events.length) };
+}

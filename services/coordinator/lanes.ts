@@ -1,0 +1,167 @@
+/**
+ * A lane is the queue of one aggregate: its inputs are decided in order, one commit in flight, and never by two turns
+ * at once. Lanes with control inputs go first, so that no flood of proposals delays an approval, a cancel or a report.
+ */
+import type { AggregateKind } from "../../schemas/ids.ts";
+import { parseAggregateToken } from "../../schemas/subjects.ts";
+import type { Loaded } from "./aggregates.ts";
+import type { Arrival } from "./arrival.ts";
+
+export type LaneState =
+  /** Nothing waits, or what waits is not to be tried before somebody wakes the lane. */
+  | "idle"
+  | "queued"
+  /** Its turn is being decided, stored, or loaded. */
+  | "busy";
+
+export class Lane {
+  readonly token: string;
+  readonly kind: AggregateKind;
+  readonly name: string;
+  state: LaneState = "idle";
+  loaded: Loaded | undefined;
+  /** Why nothing of this aggregate is decided any more. */
+  frozen: Error | undefined;
+  /** Debts that this owner has paid, by key. */
+  issued = new Set<string>();
+  /** Stands among the urgent. */
+  urgent = false;
+  /** Everything owed is to be paid again. */
+  sweep = false;
+  readonly control: Arrival[] = [];
+  readonly inbox: Arrival[] = [];
+  /** Behind all inputs that were stored before them. */
+  readonly due: Arrival[] = [];
+
+  constructor(token: string) {
+    this.token = token;
+    const { kind, name } = parseAggregateToken(token);
+    this.kind = kind;
+    this.name = name;
+  }
+
+  get waiting(): boolean {
+    return this.sweep || this.control.length > 0 || this.inbox.length > 0 || this.due.length > 0;
+  }
+
+  /** The next input to decide, left in its queue. */
+  queue(): Arrival[] | undefined {
+    if (this.control.length > 0) return this.control;
+    if (this.inbox.length > 0) return this.inbox;
+    return this.due.length > 0 ? this.due : undefined;
+  }
+}
+
+/** First in, first out, without moving what waits. */
+class Queue {
+  #items: Lane[] = [];
+  #head = 0;
+
+  push(lane: Lane): void {
+    this.#items.push(lane);
+  }
+
+  shift(): Lane | undefined {
+    const lane = this.#items[this.#head];
+    if (lane === undefined) return undefined;
+    if (++this.#head === this.#items.length) {
+      this.#items = [];
+      this.#head = 0;
+    }
+    return lane;
+  }
+}
+
+/** Folded aggregates kept in memory; an idle one is folded again when it is needed. */
+const MAX_LANES = 50_000;
+
+export class Lanes {
+  readonly #lanes = new Map<string, Lane>();
+  readonly #urgent = new Queue();
+  readonly #ordinary = new Queue();
+
+  get size(): number {
+    return this.#lanes.size;
+  }
+
+  lane(token: string): Lane {
+    let lane = this.#lanes.get(token);
+    if (lane === undefined) {
+      lane = new Lane(token);
+      this.#lanes.set(token, lane);
+      if (this.#lanes.size > MAX_LANES) this.#evict();
+    }
+    return lane;
+  }
+
+  push(arrival: Arrival): void {
+    const lane = this.lane(arrival.token);
+    const queue = arrival.kind === "due" ? lane.due : arrival.kind === "propose" ? lane.inbox : lane.control;
+    queue.push(arrival);
+    if (lane.state === "queued" && queue === lane.control) this.#urge(lane);
+    this.wake(lane);
+  }
+
+  /** Queues a lane that is idle and has something to do. */
+  wake(lane: Lane): void {
+    if (lane.state !== "idle" || !lane.waiting) return;
+    lane.state = "queued";
+    if (lane.control.length > 0) this.#urge(lane);
+    else this.#ordinary.push(lane);
+  }
+
+  /** The next lane to take a turn; it is busy until {@link release}. */
+  take(): Lane | undefined {
+    for (;;) {
+      const lane = this.#urgent.shift() ?? this.#ordinary.shift();
+      if (lane === undefined) return undefined;
+      // a lane that became urgent stands in both queues
+      if (lane.state !== "queued") continue;
+      lane.state = "busy";
+      lane.urgent = false;
+      return lane;
+    }
+  }
+
+  release(lane: Lane): void {
+    lane.state = "idle";
+    if (lane.waiting) {
+      this.wake(lane);
+      return;
+    }
+    // an aggregate without a single event is nothing to remember
+    if (lane.loaded?.head.seq === 0) this.#lanes.delete(lane.token);
+    else {
+      // the least recently used stand first
+      this.#lanes.delete(lane.token);
+      this.#lanes.set(lane.token, lane);
+    }
+  }
+
+  /** Forgets inputs that are no longer in hand: they come again. */
+  forget(gone: (arrival: Arrival) => boolean): void {
+    for (const lane of this.#lanes.values()) {
+      for (const queue of [lane.control, lane.inbox, lane.due]) {
+        for (let i = queue.length - 1; i >= 0; i--) if (gone(queue[i] as Arrival)) queue.splice(i, 1);
+      }
+    }
+  }
+
+  loaded(): Lane[] {
+    return [...this.#lanes.values()].filter((lane) => lane.loaded !== undefined);
+  }
+
+  #urge(lane: Lane): void {
+    if (lane.urgent) return;
+    lane.urgent = true;
+    this.#urgent.push(lane);
+  }
+
+  #evict(): void {
+    for (const lane of this.#lanes.values()) {
+      if (lane.state !== "idle" || lane.waiting) continue;
+      this.#lanes.delete(lane.token);
+      if (this.#lanes.size <= MAX_LANES * 0.9) return;
+    }
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * What goes out after a commit: dispatches, timers, answers, rejections, grants. Everything but a grant waits for
+ * the stream's acknowledgement, and is tried again until the stream has it; only then is the input acknowledged.
+ */
+import type { Logger } from "pino";
+import type { Owed } from "../../machines/owed.ts";
+import type { Answer, Rejection } from "../../schemas/answer.ts";
+import { sha256Digest } from "../../schemas/canonical.ts";
+import type { Grant } from "../../schemas/dispatch.ts";
+import type { Actor, Namespace, RunId } from "../../schemas/ids.ts";
+import type { Reason } from "../../schemas/reason.ts";
+import { escapeToken, subjects } from "../../schemas/subjects.ts";
+import { millis, timestamp } from "../../schemas/time.ts";
+import type { NatsConnection } from "../bus/connection.ts";
+import { type Publisher, PublishError } from "../bus/publisher.ts";
+import type { Timers } from "../bus/timers.ts";
+import type { Origin } from "./arrival.ts";
+import { pause } from "./pause.ts";
+
+const RETRY_MS = 100;
+const MAX_RETRY_MS = 2000;
+const JSON_BODY = { "content-type": "application/json" };
+const json = (value: unknown) => Buffer.from(JSON.stringify(value));
+
+export class Outbox {
+  readonly #nc: NatsConnection;
+  readonly #ns: Namespace;
+  readonly #publisher: Publisher;
+  readonly #timers: Timers;
+  readonly #log: Logger;
+  #stopped = false;
+
+  constructor(nc: NatsConnection, ns: Namespace, publisher: Publisher, timers: Timers, log: Logger) {
+    this.#nc = nc;
+    this.#ns = ns;
+    this.#publisher = publisher;
+    this.#timers = timers;
+    this.#log = log;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  pay(run: RunId, debt: Owed): Promise<void> {
+    if (debt.kind === "timer") {
+      return this.#until(() => this.#timers.arm(run, debt.name, millis(debt.at), { timer: debt.name, armed: debt.armed }));
+    }
+    const headers = { ...JSON_BODY, "Nats-Msg-Id": `${run}/${debt.key}` };
+    return this.#until(() => this.#publisher.publish(subjects.dispatch(this.#ns, debt.tool), json(debt.message), headers));
+  }
+
+  answer(agent: Actor, answer: Answer): Promise<void> {
+    const subject = subjects.out(this.#ns, agent, answer.run as RunId);
+    return this.#until(() => this.#publisher.publish(subject, json(answer), JSON_BODY));
+  }
+
+  /** Leaves reason, size and hash of an input that entered no journal (law 6). */
+  reject(origin: Origin, reasons: readonly Reason[], id: string | undefined, count = 1): Promise<void> {
+    const { message } = origin;
+    const rejection: Rejection = {
+      v: 1,
+      at: timestamp(message.time),
+      actor: origin.actor,
+      kind: origin.kind,
+      run: origin.token,
+      ...(id !== undefined && { id }),
+      reasons: [...reasons],
+      bytes: message.data.length,
+      sha256: sha256Digest(message.data),
+      count,
+    };
+    const subject = subjects.rejected(this.#ns, escapeToken(origin.actor) as Actor);
+    return this.#until(() => this.#publisher.publish(subject, json(rejection), JSON_BODY));
+  }
+
+  grant(gateway: Actor, grant: Grant): void {
+    try {
+      this.#nc.publish(subjects.grant(this.#ns, gateway), json(grant), {});
+    } catch (error) {
+      // the gateway hears nothing and reports again
+      this.#log.debug({ error: String(error) }, "a grant could not be sent");
+    }
+  }
+
+  async #until(publish: () => Promise<unknown>): Promise<void> {
+    for (let attempt = 1; !this.#stopped; attempt++) {
+      try {
+        await publish();
+        return;
+      } catch (error) {
+        this.#log.warn({ error: String(error), kind: error instanceof PublishError ? error.kind : undefined }, "an effect is tried again");
+        await pause(Math.min(MAX_RETRY_MS, RETRY_MS * attempt));
+      }
+    }
+    throw new Error("stopped before the effect was stored");
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * One lane's turn: its waiting inputs are decided in order on its folded state, and sealed into what the next batch
+ * appends. Whatever can throw for one input is caught here, for that input, before the batch is built.
+ */
+import { answerTo, touched } from "../../machines/answers.ts";
+import type { RunInput } from "../../machines/decide.ts";
+import type { RunState } from "../../machines/state.ts";
+import { machineVersion } from "../../machines/versions.ts";
+import type { Answer } from "../../schemas/answer.ts";
+import type { Grant } from "../../schemas/dispatch.ts";
+import type { EventDraft } from "../../schemas/event.ts";
+import type { Facts } from "../../schemas/facts.ts";
+import type { Actor, Digest } from "../../schemas/ids.ts";
+import type { ReportInput } from "../../schemas/inputs.ts";
+import type { JsonValue } from "../../schemas/json.ts";
+import { type Reason, reason } from "../../schemas/reason.ts";
+import { type SealedEvent, seal } from "../bus/commit.ts";
+import type { Loaded } from "./aggregates.ts";
+import type { Arrival } from "./arrival.ts";
+import { type FactSources, Needs, appliedFacts, gatherFacts } from "./facts.ts";
+import type { Lane } from "./lanes.ts";
+
+/** What became of one input, told to its sender once the turn is stored. */
+export interface Done {
+  readonly arrival: Arrival;
+  /** Reasons of a refusal; it leaves a record in REJECTED. */
+  readonly refused: readonly Reason[] | undefined;
+  /** A gateway is told what its report amounts to. */
+  readonly grant: { readonly gateway: Actor; readonly grant: Grant } | undefined;
+}
+
+export interface Turn {
+  readonly lane: Lane;
+  /** The fence: last sequence of the subject before these events. */
+  readonly expected: number;
+  readonly events: readonly SealedEvent[];
+  readonly done: readonly Done[];
+  /** Keys of the proposals whose sender is told how they stand. */
+  readonly answers: ReadonlySet<string>;
+  /** The run's life changed by somebody else's word: its agent is told. */
+  readonly news: boolean;
+  /** Documents that this turn put in force. */
+  readonly applied: readonly Digest[];
+  /** A document that must be fetched before the lane's next input can be decided. */
+  readonly needs: Digest | undefined;
+  /** Something threw: the state is folded again before the next turn. */
+  readonly reload: boolean;
+}
+
+/** Inputs of one aggregate in one commit batch; the rest wait for the next. */
+const MAX_INPUTS = 32;
+/** An input at which the plane failed so often is refused, recorded, and does not hold up the others. */
+const MAX_TRIES = 3;
+
+interface Open {
+  readonly events: SealedEvent[];
+  readonly done: Done[];
+  readonly answers: Set<string>;
+  readonly applied: Digest[];
+  news: boolean;
+}
+
+/** @param room events that the batch still takes; a single commit may exceed it */
+export function takeTurn(sources: FactSources, lane: Lane, loaded: Loaded, room: number): Turn {
+  const open: Open = { events: [], done: [], answers: new Set(), applied: [], news: false };
+  const expected = loaded.streamSeq;
+  let needs: Digest | undefined;
+  let reload = false;
+  for (let inputs = 0; inputs < MAX_INPUTS && open.events.length < room; inputs++) {
+    const queue = lane.queue();
+    const arrival = queue?.[0];
+    if (queue === undefined || arrival === undefined) break;
+    try {
+      decideOne(sources, loaded, arrival, open);
+    } catch (error) {
+      if (error instanceof Needs) {
+        needs = error.digest;
+        break;
+      }
+      reload = true;
+      if (++arrival.tries < MAX_TRIES) break;
+      const text = error instanceof Error ? error.message : String(error);
+      open.done.push(refusal(arrival, [reason("plane.failed", `the plane failed at this input: ${text}`)]));
+    }
+    queue.shift();
+    if (reload) break;
+  }
+  return { lane, expected, ...open, needs, reload };
+}
+
+function refusal(arrival: Arrival, refused: readonly Reason[], seq = 0): Done {
+  return { arrival, refused, grant: grantFor(arrival, "refused", seq, refused[0]?.code) };
+}
+
+/** Decides, seals, and only then changes the loaded state: a throw leaves everything as it was. */
+function decideOne(sources: FactSources, loaded: Loaded, arrival: Arrival, open: Open): void {
+  const machine = machineVersion(loaded.state.machine);
+  if (machine === undefined) throw new Error(`machine version \`${loaded.state.machine}\` is missing`);
+  if (arrival.for === "document") {
+    if (loaded.kind === "run") throw new Error("a document was applied to a run");
+    const { state } = loaded;
+    const facts = appliedFacts(sources, arrival.documentKind, arrival.name, arrival.input.document);
+    const decision = machine.decideDocument(state, arrival.input, facts);
+    if (decision.kind === "refuse") {
+      open.done.push(refusal(arrival, decision.reasons));
+      return;
+    }
+    if (decision.kind === "commit") {
+      const body = { id: arrival.input.id, document: arrival.input.document };
+      append(loaded, arrival, decision.drafts, decision.change.at, body, facts, open);
+      machine.evolveDocument(state, decision.change);
+      open.applied.push(arrival.input.document);
+    }
+    open.done.push({ arrival, refused: undefined, grant: undefined });
+    return;
+  }
+  if (loaded.kind !== "run") throw new Error("a run's input came for a document");
+  const { state } = loaded;
+  const { input } = arrival;
+  const facts = gatherFacts(sources, state, input, arrival.principal);
+  const decision = machine.decide(state, input, facts);
+  switch (decision.kind) {
+    case "refuse":
+      open.done.push(refusal(arrival, decision.reasons, state.seq));
+      return;
+    case "ignore":
+      open.done.push({ arrival, refused: undefined, grant: undefined });
+      return;
+    case "duplicate":
+      if (input.kind === "propose") open.answers.add(`${input.actor}/${input.id}`);
+      // whoever repeats a report may have died before the agent was told
+      if (input.kind === "report") addAnswerOf(state, input, open);
+      open.done.push({ arrival, refused: undefined, grant: verdictOf(arrival, state) });
+      return;
+    case "commit": {
+      const before = state.life.value;
+      append(loaded, arrival, decision.drafts, decision.change.at, input.body as unknown as JsonValue, facts, open);
+      machine.evolve(state, decision.change);
+      for (const key of touched(state, decision.change)) open.answers.add(key);
+      // an agent's own `finish` or `fail` has an answer of its own
+      open.news ||= state.life.value !== before && input.kind !== "propose";
+      open.done.push({ arrival, refused: undefined, grant: verdictOf(arrival, state) });
+    }
+  }
+}
+
+function append(
+  loaded: Loaded,
+  arrival: Arrival,
+  drafts: readonly EventDraft[],
+  at: string,
+  input: JsonValue,
+  facts: Facts,
+  open: Open,
+): void {
+  const { input: from } = arrival;
+  const traceparent = "traceparent" in from ? from.traceparent : undefined;
+  const sealed = seal(loaded, loaded.head, {
+    drafts,
+    at,
+    machine: loaded.state.machine,
+    cause: {
+      id: from.id,
+      kind: arrival.kind,
+      actor: from.actor,
+      time: from.time,
+      ...(traceparent !== undefined && { traceparent }),
+    },
+    premise: { input, input_hash: from.hash, facts },
+  });
+  loaded.head = sealed.head;
+  open.events.push(...sealed.events);
+}
+
+function addAnswerOf(state: RunState, input: RunInput & { kind: "report" }, open: Open): void {
+  const action = state.actions.get(input.body.action)?.context;
+  if (action !== undefined) open.answers.add(`${action.agent}/${action.proposal}`);
+}
+
+/** A claim is granted when the action stands in `started` with exactly that claim, now that the input was applied. */
+function verdictOf(arrival: Arrival, state: RunState): Done["grant"] {
+  if (arrival.for !== "run" || arrival.input.kind !== "report") return undefined;
+  const report: ReportInput = arrival.input.body;
+  if (report.status !== "started") return grantFor(arrival, "recorded", state.seq, undefined);
+  const action = state.actions.get(report.action);
+  const { claim, attempt } = action?.context ?? {};
+  const holds =
+    action?.value === "started" &&
+    attempt === report.attempt &&
+    claim?.gateway === report.claim.gateway &&
+    claim.nonce === report.claim.nonce;
+  return holds
+    ? grantFor(arrival, "granted", state.seq, undefined)
+    : grantFor(arrival, "refused", state.seq, action?.context.error?.code ?? "report.not_holder");
+}
+
+function grantFor(arrival: Arrival, verdict: Grant["verdict"], seq: number, code: string | undefined): Done["grant"] {
+  if (arrival.for !== "run" || arrival.input.kind !== "report") return undefined;
+  const { body, actor } = arrival.input;
+  return {
+    gateway: actor,
+    grant: {
+      v: 1,
+      run: arrival.token as Grant["run"],
+      report: body.id,
+      action: body.action,
+      attempt: body.attempt,
+      claim: body.claim,
+      verdict,
+      ...(code !== undefined && { code }),
+      seq,
+    },
+  };
+}
+
+/** Answers to the proposals under these keys, each for the agent that made it. */
+export function answersOf(state: RunState, keys: Iterable<string>): { agent: Actor; answer: Answer }[] {
+  const answers: { agent: Actor; answer: Answer }[] = [];
+  for (const key of keys) {
+    const answer = answerTo(state, key);
+    if (answer !== undefined) answers.push({ agent: key.slice(0, key.indexOf("/")) as Actor, answer });
+  }
+  return answers;
+}
