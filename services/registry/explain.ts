@@ -19,6 +19,9 @@ function explain(schema: z.ZodType, root: JsonValue, issue: z.core.$ZodIssue): F
   const path = issue.path.map(String);
   const name = path.at(-1);
   const found = valueAt(root, path);
+  if (found === undefined && name !== undefined && issue.code !== "unrecognized_keys") {
+    return [{ path, code: "document.missing", message: `\`${name}\` is missing` }];
+  }
   switch (issue.code) {
     case "unrecognized_keys": {
       const known = keysAt(schema, path);
@@ -32,9 +35,6 @@ function explain(schema: z.ZodType, root: JsonValue, issue: z.core.$ZodIssue): F
     case "invalid_type":
     case "invalid_union":
     case "invalid_value": {
-      if (found === undefined && name !== undefined) {
-        return [{ path, code: "document.missing", message: `\`${name}\` is missing` }];
-      }
       const wanted =
         issue.code === "invalid_value"
           ? `expected ${oneOf(issue.values.map(String))}`

@@ -59,7 +59,7 @@ export function schemaFindings(schema: JsonValue, path: readonly string[]): Find
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     const at = /at "[^#"]*#([^"]*)"/.exec(message)?.[1] ?? "";
-    found.push(fault([...path, ...segments(decodeURIComponent(at))], message.replace(/^strict mode: /, "").replace(/ at "[^"]*"/, "")));
+    found.push(fault([...path, ...segments(decodeURIComponent(at))], message.replace(/^strict mode: /, "").replace(/(?: ignored in schema)? at (?:path )?"[^"]*"/, "")));
   }
   return found;
 }
@@ -72,6 +72,11 @@ export function compileSchema(schema: JsonValue): ValidateFunction {
   // an instance each: ajv keeps what it compiled, and dropping the instance drops it.
   // The schema was checked against its metaschema when it was applied; compiling that again costs 20 ms a tool
   return newAjv(false).compile(schema as object);
+}
+
+let knownFormats: readonly string[] | undefined;
+function formats(): readonly string[] {
+  return (knownFormats ??= Object.keys(newAjv(false).formats));
 }
 
 function newAjv(validateSchema = true): Ajv2020 {
@@ -134,12 +139,16 @@ function walk(root: JsonValue, schema: JsonValue, path: readonly string[], found
       found.push(fault(at, `unknown keyword \`${keyword}\``, nearest(keyword, KEYWORDS)));
     }
   }
-  checkCost(schema, path, found);
+  checkKeywords(schema, path, found);
   checkReference(root, schema, path, found);
 }
 
-function checkCost(schema: { [key: string]: JsonValue }, path: readonly string[], found: Finding[]): void {
+function checkKeywords(schema: { [key: string]: JsonValue }, path: readonly string[], found: Finding[]): void {
   if (typeof schema["pattern"] === "string") checkPattern(schema["pattern"], [...path, "pattern"], found);
+  const format = schema["format"];
+  if (typeof format === "string" && !formats().includes(format)) {
+    found.push(fault([...path, "format"], `unknown format \`${format}\``, nearest(format, formats())));
+  }
   if (schema["uniqueItems"] === true && !(Number(schema["maxItems"]) <= MAX_UNIQUE_ITEMS)) {
     const help = `add \`maxItems\` of at most ${MAX_UNIQUE_ITEMS}`;
     found.push(fault([...path, "uniqueItems"], "`uniqueItems` compares every pair and needs a bound", help));
