@@ -4,10 +4,12 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type NatsConnection, connect } from "nats";
+
+const SETPRIV = "/usr/bin/setpriv";
 
 export class PlainServer {
   readonly #folder: string;
@@ -44,7 +46,9 @@ max_payload: 8MB
 jetstream { store_dir: "${this.#folder}/js" }
 `,
     );
-    const child = spawn(binary, ["-c", config], { stdio: ["ignore", "ignore", "pipe"] });
+    // A test that is killed leaves no server behind, where the platform can see to it.
+    const [command, ...prefix] = existsSync(SETPRIV) ? [SETPRIV, "--pdeathsig", "SIGKILL", binary] : [binary];
+    const child = spawn(command, [...prefix, "-c", config], { stdio: ["ignore", "ignore", "pipe"] });
     this.#process = child;
     process.once("exit", () => child.kill("SIGKILL"));
     let log = "";
