@@ -1,5 +1,5 @@
 /** From the text that people write to the documents that are hashed and stored, or to every fault with its place. */
-import { canonicalBytes, sha256Digest } from "../../schemas/canonical.ts";
+import { canonicalBytes, canonicalText, sha256Digest } from "../../schemas/canonical.ts";
 import { type Contract } from "../../schemas/contract.ts";
 import { type Fault } from "../../schemas/fault.ts";
 import { fieldSegments } from "../../schemas/field.ts";
@@ -8,7 +8,7 @@ import { pointer } from "../../schemas/reason.ts";
 import { type Finding, findings } from "./explain.ts";
 import { schemaFindings } from "./json-schema.ts";
 import { type Document, isObject, kindOf, KINDS_HELP, lift, nameOf, SCHEMA_OF, type StoredDocument } from "./kinds.ts";
-import { readYaml, type YamlDocument } from "./yaml.ts";
+import { FORBIDDEN_KEYS, readYaml, type YamlDocument } from "./yaml.ts";
 
 export type Parsed =
   | { readonly ok: true; readonly document: Document; readonly bytes: Uint8Array }
@@ -37,23 +37,43 @@ export function parseDocuments(text: string, file: string): { documents: StoredD
   }
   for (const source of yaml.documents) {
     const result = check(source.value);
-    if (result.document !== undefined) documents.push(stored(result.document));
-    else faults.push(...result.findings.map((finding) => placed(finding, source, file)));
+    const document = result.document === undefined ? undefined : stored(result.document);
+    if (document !== undefined && document.bytes.length <= MAX_STORED_BYTES) documents.push(document);
+    else {
+      const found = document === undefined ? result.findings : [tooLarge(document.bytes)];
+      faults.push(...found.map((finding) => placed(finding, source, file)));
+    }
   }
   return { documents, faults };
 }
 
 /**
- * Reads a stored document back and checks it as if it had just been written.
+ * Reads a stored document back and checks it as if it had just been written. Only RFC 8785 bytes are read: two
+ * spellings of one document, or a key that stands twice, would be one thing to a reader and another to a hash.
  * @returns the document, or its faults as findings without a place
  */
 export function readStored(bytes: Uint8Array): { document?: Document; findings: readonly Finding[] } {
+  if (bytes.length > MAX_STORED_BYTES) return { findings: [tooLarge(bytes)] };
   try {
-    return check(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as JsonValue);
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    const value = JSON.parse(text, (key: string, member: JsonValue) => {
+      if (FORBIDDEN_KEYS.has(key)) throw new SyntaxError(`the key \`${key}\` is not read`);
+      return member;
+    }) as JsonValue;
+    if (canonicalText(value) === text) return check(value);
+    return { findings: [{ path: [], code: "document.not_canonical", message: "the stored bytes are not RFC 8785 JSON" }] };
   } catch (error) {
     const message = `the stored document cannot be read: ${error instanceof Error ? error.message : ""}`;
     return { findings: [{ path: [], code: "document.unreadable", message }] };
   }
+}
+
+/** Bytes of one stored document: what the largest file can become when it is written out as JSON. */
+export const MAX_STORED_BYTES = 2 * 1024 * 1024;
+
+function tooLarge(bytes: Uint8Array): Finding {
+  const message = `the document has ${bytes.length} bytes as it would be stored, and ${MAX_STORED_BYTES} are the limit`;
+  return { path: [], code: "document.too_large", message };
 }
 
 /** The document with the bytes that name it. */

@@ -15,7 +15,8 @@ const MAX_NODES = 50_000;
 const MAX_DEPTH = 64;
 /** More than a person mends before trying again. */
 const MAX_FAULTS = 100;
-const FORBIDDEN_KEYS = new Set(["__proto__", "constructor", "prototype"]);
+/** Keys that mean something to the language and not to a document. */
+export const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(["__proto__", "constructor", "prototype"]);
 
 export interface Place {
   /** Both count from 1. */
@@ -91,6 +92,7 @@ class Walk {
   readonly #open = new Set<Node>();
   readonly #places = new Map<string, number>();
   #nodes = 0;
+  #characters = 0;
 
   constructor(file: string, lines: LineCounter) {
     this.#file = file;
@@ -181,6 +183,15 @@ class Walk {
       return value;
     }
     if (typeof value === "string") {
+      // an alias to a long text costs nothing here and everything when it is written out
+      const before = this.#characters;
+      this.#characters += value.length;
+      if (this.#characters > MAX_DOCUMENT_BYTES) {
+        if (before <= MAX_DOCUMENT_BYTES) {
+          this.#fault(offset, path, "yaml.too_many", `more than ${MAX_DOCUMENT_BYTES} characters`, "aliases count as what they stand for");
+        }
+        return null;
+      }
       if (value.isWellFormed()) return value;
       this.#fault(offset, path, "yaml.text", "the text holds a lone surrogate");
       return null;

@@ -150,13 +150,24 @@ test("CORE-2: stored bytes that are no document are findings, not a throw", () =
   assert.equal(readStored(Uint8Array.of(0xff, 0xfe)).document, undefined);
 });
 
+test("CORE-6: only canonical bytes are read back: another order, a key twice or a prototype key is refused", () => {
+  const canonical = new TextDecoder().decode((parseDocument(`${TOOL}input: {}\noutput: {}`, "t.yaml") as { bytes: Uint8Array }).bytes);
+  const codeOf = (text: string) => readStored(new TextEncoder().encode(text)).findings[0]?.code;
+  assert.equal(codeOf(canonical), undefined);
+  assert.equal(codeOf(`${canonical} `), "document.not_canonical");
+  assert.equal(codeOf(`\ufeff${canonical}`), "document.unreadable");
+  assert.equal(codeOf(canonical.replace("{", '{"name":"t.y",')), "document.not_canonical");
+  assert.equal(codeOf(canonical.replace('"input":{}', '"input":{"__proto__":{}}')), "document.unreadable");
+});
+
 test("CORE-2: an alias bomb, deep nesting and an oversized file are refused quickly", () => {
   const bomb = `a: &a [x,x,x,x,x,x,x,x,x,x]\n${[..."bcdefghij"].map((c, i) => `${c}: &${c} [${Array(10).fill(`*${"abcdefghi"[i] ?? ""}`).join(",")}]`).join("\n")}`;
-  const codes = [bomb, "[".repeat(400_000), "- ".repeat(200_000), `{a: `.repeat(100) + "1" + "}".repeat(100), "x".repeat(600_000)].map((text) => {
+  const long = `a: &a ${"x".repeat(300_000)}\nb: [${Array(1000).fill("*a").join(",")}]`;
+  const codes = [bomb, long, "[".repeat(400_000), "- ".repeat(200_000), `{a: `.repeat(100) + "1" + "}".repeat(100), "x".repeat(600_000)].map((text) => {
     const result = parseDocument(text, "file.yaml");
     return result.ok ? "" : result.faults[0]?.code;
   });
-  assert.deepEqual(codes, ["yaml.too_many", "yaml.too_deep", "yaml.too_deep", "yaml.too_deep", "document.too_large"]);
+  assert.deepEqual(codes, ["yaml.too_many", "yaml.too_many", "yaml.too_deep", "yaml.too_deep", "yaml.too_deep", "document.too_large"]);
 });
 
 test("CORE-2: a file of exactly the limit is read, and one byte more is not", () => {
