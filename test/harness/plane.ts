@@ -1,0 +1,192 @@
+/** A plane for a test: a real server, coordinators of one's own, documents applied, and people to talk to it. */
+import { randomUUID } from "node:crypto";
+import { type Logger, pino } from "pino";
+import type { Answer, Rejection } from "../../schemas/answer.ts";
+import { type Actor, type Digest, type Namespace, actor, runId } from "../../schemas/ids.ts";
+import { type InputKind, aggregateToken, streamName, subjects } from "../../schemas/subjects.ts";
+import { type JournalEvent, decodeEvent } from "../../services/bus/commit.ts";
+import { type NatsConnection, headers } from "../../services/bus/connection.ts";
+import { Documents } from "../../services/bus/documents.ts";
+import { StreamReader } from "../../services/bus/journal.ts";
+import { Publisher } from "../../services/bus/publisher.ts";
+import { Coordinator, type CoordinatorOptions } from "../../services/coordinator/coordinator.ts";
+import { loadPath } from "../../services/registry/load.ts";
+import { type TestServer, type TestServerOptions, startTestServer } from "./server.ts";
+
+export interface TestPlane {
+  readonly server: TestServer;
+  readonly ns: Namespace;
+  coordinator(options?: Partial<CoordinatorOptions>): Promise<Coordinator>;
+  /** Applies files and folders as the operator would, and waits until they are in force. */
+  apply(...paths: string[]): Promise<void>;
+  agent(name: string): Promise<TestActor>;
+  approver(name: string): Promise<TestActor>;
+  operator(name?: string): Promise<TestActor>;
+  /** All events of a run so far. */
+  events(run: string): Promise<JournalEvent[]>;
+  /** Resolves when the run has an event of this type that fits. */
+  event(run: string, type: string, fits?: (event: JournalEvent) => boolean): Promise<JournalEvent>;
+  stop(): Promise<void>;
+}
+
+/** Somebody with a credential of their own and the wire. */
+export interface TestActor {
+  readonly name: Actor;
+  readonly nc: NatsConnection;
+  /** Publishes an input and waits for storage. A string or bytes are sent as they are. */
+  send(kind: InputKind, aggregate: string, body: unknown, more?: { headers?: Record<string, string> }): Promise<void>;
+  /** Sends a proposal and waits for an answer to its id that fits (default: a final one). */
+  propose(run: string, body: { id: string; [key: string]: unknown }, fits?: (answer: Answer) => boolean): Promise<Answer>;
+  answer(run: string, fits: (answer: Answer) => boolean): Promise<Answer>;
+  rejection(fits: (rejection: Rejection) => boolean): Promise<Rejection>;
+  readonly answers: readonly Answer[];
+  readonly rejections: readonly Rejection[];
+}
+
+const log = (): Logger => pino({ level: process.env["SIGNALBOX_TEST_LOG"] ?? "silent" });
+const DEMO = new URL("../../infra/demo/", import.meta.url).pathname;
+export const DEMO_DOCUMENTS = [`${DEMO}tools`, `${DEMO}contracts`, `${DEMO}policies/default`];
+const PATIENCE_MS = 15_000;
+
+export async function startTestPlane(options: TestServerOptions & { documents?: readonly string[] } = {}): Promise<TestPlane> {
+  const server = await startTestServer(options);
+  const ns = server.namespaces[0] as Namespace;
+  const stops: (() => Promise<void>)[] = [];
+  const reading = await server.connect("auditor", "test-auditor");
+  const journal = new StreamReader(reading, streamName("JOURNAL", ns));
+
+  const actorOf = async (role: "agent" | "approver" | "operator", name: string) => testActor(server, ns, role, name);
+  const events = async (run: string) => {
+    const found: JournalEvent[] = [];
+    for await (const message of journal.read({ subject: subjects.log(ns, "run", run) })) found.push(decodeEvent(message));
+    return found;
+  };
+  const plane: TestPlane = {
+    server,
+    ns,
+    coordinator: async (more = {}) => {
+      const nc = await server.connect("coordinator", `c-${randomUUID().slice(0, 8)}`);
+      const coordinator = new Coordinator({ nc, ns, log: log(), ...more });
+      await coordinator.start();
+      stops.push(() => coordinator.stop());
+      return coordinator;
+    },
+    apply: async (...paths) => {
+      const operator = await actorOf("operator", "test-operator");
+      const documents = new Documents(operator.nc, new Publisher(operator.nc), ns);
+      for (const path of paths) {
+        const loaded = await loadPath(path);
+        if (loaded.faults.length > 0) throw new Error(JSON.stringify(loaded.faults, null, 2));
+        for (const document of loaded.documents) {
+          const digest: Digest = await documents.put(document.bytes, "application/json");
+          const token = aggregateToken(document.kind, document.name);
+          const live = operator.nc.subscribe(subjects.live(ns, document.kind, document.name), { max: 1 });
+          await operator.nc.flush();
+          await operator.send("apply", token, { id: randomUUID(), document: digest });
+          await withPatience(first(live), `\`${token}\` was not applied`);
+        }
+      }
+    },
+    agent: (name) => actorOf("agent", name),
+    approver: (name) => actorOf("approver", name),
+    operator: (name = "op") => actorOf("operator", name),
+    events,
+    event: async (run, type, fits = () => true) => {
+      const live = reading.subscribe(subjects.live(ns, "run", run));
+      try {
+        await reading.flush();
+        const wanted = (event: JournalEvent) => event.body.type === type && fits(event);
+        const stored = (await events(run)).find(wanted);
+        if (stored !== undefined) return stored;
+        const next = async (): Promise<JournalEvent> => {
+          for await (const message of live) {
+            const event = decodeEvent({ subject: message.subject, data: message.data, seq: 0, time: 0, headers: new Map() });
+            if (wanted(event)) return event;
+          }
+          throw new Error("the live tail ended");
+        };
+        return await withPatience(next(), `run \`${run}\` has no \`${type}\``);
+      } finally {
+        live.unsubscribe();
+      }
+    },
+    stop: async () => {
+      for (const stop of stops.reverse()) await stop();
+      await server.stop();
+    },
+  };
+  return plane;
+}
+
+async function testActor(server: TestServer, ns: Namespace, role: "agent" | "approver" | "operator", name: string): Promise<TestActor> {
+  const nc = await server.connect(role, name);
+  const publisher = new Publisher(nc);
+  const who = actor(name);
+  const answers: Answer[] = [];
+  const rejections: Rejection[] = [];
+  const waiting = new Set<() => void>();
+  const heard = () => {
+    for (const wake of [...waiting]) wake();
+  };
+  const listen = <T>(subject: string, list: T[]) =>
+    nc.subscribe(subject, {
+      callback: (error, message) => {
+        if (error !== null || message.data.length === 0) return;
+        list.push(JSON.parse(Buffer.from(message.data).toString()) as T);
+        heard();
+      },
+    });
+  listen(subjects.rejected(ns, who), rejections);
+  if (role === "agent") listen(`${subjects.out(ns, who, "*").slice(0, -1)}>`, answers);
+  await nc.flush();
+
+  const until = <T>(list: readonly T[], fits: (item: T) => boolean, what: string): Promise<T> =>
+    withPatience(
+      new Promise<T>((resolve) => {
+        const look = () => {
+          const found = list.find(fits);
+          if (found === undefined) return;
+          waiting.delete(look);
+          resolve(found);
+        };
+        waiting.add(look);
+        look();
+      }),
+      `${name} heard nothing that fits: ${what}\nanswers: ${JSON.stringify(answers.slice(-5))}\nrejections: ${JSON.stringify(rejections.slice(-5))}`,
+    );
+  const send: TestActor["send"] = async (kind, aggregate, body, more = {}) => {
+    const data = typeof body === "string" ? Buffer.from(body) : body instanceof Uint8Array ? body : Buffer.from(JSON.stringify(body));
+    await publisher.publish(subjects.input(ns, kind, who, aggregate), data, more.headers ?? {});
+  };
+  return {
+    name: who,
+    nc,
+    send,
+    answers,
+    rejections,
+    answer: (run, fits) => until(answers, (answer) => answer.run === run && fits(answer), `an answer on ${run}`),
+    rejection: (fits) => until(rejections, fits, "a rejection"),
+    propose: async (run, body, fits = (answer) => answer.final) => {
+      await send("propose", runId(run), body);
+      return until(answers, (answer) => answer.run === run && answer.id === body.id && fits(answer), `an answer to ${body.id}`);
+    },
+  };
+}
+
+async function first<T>(items: AsyncIterable<T>): Promise<T | undefined> {
+  for await (const item of items) return item;
+  return undefined;
+}
+
+/** Waits for an event and not for a while; the limit only turns a hang into a failure with a reason. */
+export async function withPatience<T>(wanted: Promise<T>, failure: string, ms = PATIENCE_MS): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(failure)), ms);
+  });
+  try {
+    return await Promise.race([wanted, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
