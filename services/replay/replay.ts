@@ -1,0 +1,191 @@
+/**
+ * Exact replay (CORE-6): the machines of the recorded version are run again over the recorded inputs and facts, and
+ * every event that they compute is compared with the stored one, byte for byte. Nothing is asked, nothing is done.
+ */
+import type { DocumentKind, DocumentState } from "../../machines/registry.ts";
+import type { RunState } from "../../machines/state.ts";
+import type { AggregateKind, Namespace, RunId } from "../../schemas/ids.ts";
+import { type Aggregate, type ChainHead, EMPTY_CHAIN, type JournalEvent, chainLink, headerFaults, seal } from "../bus/commit.ts";
+import { decode } from "../bus/codec.ts";
+import { type Computed, Diverged, type StoredCommit, commits, recompute, recomputeDocument, version } from "./fold.ts";
+
+/** The first place where recorded and computed part. */
+export interface Difference {
+  readonly seq: number;
+  /** Path into the event, as `data.reasons.0.code`; `chain`, `header …` or `event` where it is no field. */
+  readonly field: string;
+  readonly recorded: unknown;
+  readonly computed: unknown;
+}
+
+export interface ReplayReport {
+  readonly kind: AggregateKind;
+  readonly name: string;
+  readonly machine: string;
+  readonly events: number;
+  /** Events proved identical, all of them when there is no difference. */
+  readonly identical: number;
+  readonly difference: Difference | undefined;
+  /** The last event's link, in hex: what the next one would carry as `prev`. */
+  readonly head: string;
+}
+
+/** Replays one aggregate, event by event in order. After a difference everything later is unknown and not compared. */
+export class Replayer {
+  readonly #aggregate: Aggregate;
+  #state: { readonly kind: "run"; readonly state: RunState } | { readonly kind: DocumentKind; readonly state: DocumentState } | undefined;
+  #head: ChainHead = EMPTY_CHAIN;
+  #open: JournalEvent[] = [];
+  #events = 0;
+  #identical = 0;
+  #difference: Difference | undefined;
+  #machine = "";
+
+  constructor(ns: Namespace, kind: AggregateKind, name: string) {
+    this.#aggregate = { ns, kind, name };
+  }
+
+  /** Takes the next event. Returns the difference if this is where it shows. Never throws. */
+  push(event: JournalEvent): Difference | undefined {
+    this.#events += 1;
+    if (this.#difference !== undefined) return undefined;
+    const wrongHeader = headerFaults(event)[0];
+    if (wrongHeader !== undefined) {
+      return this.#differs(event.body.seq, `header ${wrongHeader}`, event.headers.get(wrongHeader), "as the body says");
+    }
+    this.#open.push(event);
+    if (this.#open.length < event.body.part[1]) return undefined;
+    const open = this.#open;
+    this.#open = [];
+    try {
+      return this.#compare(open);
+    } catch (error) {
+      const seq = error instanceof Diverged ? error.seq : event.body.seq;
+      return this.#differs(seq, "event", event.body.type, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  get report(): ReplayReport {
+    const { kind, name } = this.#aggregate;
+    const torn = this.#open[0];
+    const difference =
+      this.#difference ??
+      (torn && { seq: torn.body.seq, field: "event", recorded: `${this.#open.length} part(s)`, computed: `${torn.body.part[1]} part(s)` });
+    return {
+      kind,
+      name,
+      machine: this.#machine,
+      events: this.#events,
+      identical: this.#identical,
+      difference,
+      head: Buffer.from(this.#head.prev).toString("hex"),
+    };
+  }
+
+  /** The state after the last event that was identical; undefined before the first. */
+  get state(): RunState | DocumentState | undefined {
+    return this.#state?.state;
+  }
+
+  #compare(events: readonly JournalEvent[]): Difference | undefined {
+    const [stored] = [...commits(events)] as [StoredCommit];
+    const computed = this.#recompute(stored);
+    const sealed = seal(this.#aggregate, this.#head, computed.content);
+    for (const [index, event] of events.entries()) {
+      const expected = sealed.events[index];
+      if (expected === undefined) return this.#differs(event.body.seq, "event", event.body.type, "nothing");
+      if (event.subject !== expected.subject) return this.#differs(event.body.seq, "subject", event.subject, expected.subject);
+      if (Buffer.compare(event.data, expected.data) !== 0) return this.#differsIn(event, expected.data);
+      this.#identical += 1;
+    }
+    if (sealed.events.length > events.length) {
+      const extra = computed.drafts[events.length];
+      return this.#differs(stored.first.seq + events.length, "event", "nothing", extra?.type);
+    }
+    computed.apply();
+    this.#head = sealed.head;
+    return undefined;
+  }
+
+  #recompute(stored: StoredCommit): Computed {
+    const { ns, kind, name } = this.#aggregate;
+    this.#machine ||= stored.first.machine;
+    if (kind === "run") {
+      const run = (this.#state ??= { kind, state: version(this.#machine).emptyRun(ns, name as RunId, this.#machine) });
+      return recompute(run.state as RunState, stored);
+    }
+    const documentKind = kind as DocumentKind;
+    this.#state ??= { kind: documentKind, state: version(this.#machine).emptyDocument(ns, documentKind, name, this.#machine) };
+    return recomputeDocument(this.#state.state as DocumentState, stored);
+  }
+
+  #differsIn(event: JournalEvent, computed: Uint8Array): Difference {
+    const first = firstDifference(event.body, decode(computed), "");
+    if (first !== undefined) return this.#differs(event.body.seq, first.field, first.recorded, first.computed);
+    return this.#differs(event.body.seq, "encoding", `${event.data.length} bytes`, `${computed.length} bytes`);
+  }
+
+  #differs(seq: number, field: string, recorded: unknown, computed: unknown): Difference {
+    return (this.#difference = { seq, field, recorded, computed });
+  }
+}
+
+/** Fields in the order of their names, so that the same difference is always the first. */
+function firstDifference(recorded: unknown, computed: unknown, field: string): Omit<Difference, "seq"> | undefined {
+  if (recorded instanceof Uint8Array && computed instanceof Uint8Array) {
+    if (Buffer.compare(recorded, computed) === 0) return undefined;
+    return { field, recorded: Buffer.from(recorded).toString("hex"), computed: Buffer.from(computed).toString("hex") };
+  }
+  const bothObjects = typeof recorded === "object" && typeof computed === "object" && recorded !== null && computed !== null;
+  if (!bothObjects) return Object.is(recorded, computed) ? undefined : { field, recorded, computed };
+  const keys = [...new Set([...Object.keys(recorded), ...Object.keys(computed)])].sort();
+  for (const key of keys) {
+    const path = field === "" ? key : `${field}.${key}`;
+    const found = firstDifference((recorded as Record<string, unknown>)[key], (computed as Record<string, unknown>)[key], path);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+export interface VerifyReport {
+  readonly kind: AggregateKind;
+  readonly name: string;
+  readonly events: number;
+  readonly head: string;
+  /** The first event that breaks the chain, and how. */
+  readonly fault: { readonly seq: number; readonly streamSeq: number; readonly why: string } | undefined;
+}
+
+/** Checks the hash chain of one aggregate over stored bytes, and the headers against the bodies (law 7). */
+export class ChainVerifier {
+  readonly #kind: AggregateKind;
+  readonly #name: string;
+  #head: ChainHead = EMPTY_CHAIN;
+  #fault: VerifyReport["fault"];
+
+  constructor(kind: AggregateKind, name: string) {
+    this.#kind = kind;
+    this.#name = name;
+  }
+
+  push(event: JournalEvent): void {
+    if (this.#fault !== undefined) return;
+    const why = this.#faultOf(event);
+    const { seq } = event.body;
+    if (why !== undefined) this.#fault = { seq, streamSeq: event.streamSeq, why };
+    else this.#head = { seq, prev: chainLink(event.subject, event.data) };
+  }
+
+  get report(): VerifyReport {
+    const head = Buffer.from(this.#head.prev).toString("hex");
+    return { kind: this.#kind, name: this.#name, events: this.#head.seq, head, fault: this.#fault };
+  }
+
+  #faultOf({ body, headers, ...event }: JournalEvent): string | undefined {
+    if (body.run !== this.#name) return `it names \`${body.run}\``;
+    if (body.seq !== this.#head.seq + 1) return `event ${body.seq} follows event ${this.#head.seq}`;
+    if (Buffer.compare(body.prev, this.#head.prev) !== 0) return `its link is not the hash of event ${this.#head.seq}`;
+    const wrong = headerFaults({ body, headers, ...event })[0];
+    return wrong === undefined ? undefined : `header \`${wrong}\` is not what the body says`;
+  }
+}
