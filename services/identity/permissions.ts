@@ -117,8 +117,12 @@ function rightsIn(role: Role, self: Actor, ns: Namespace, options: PermissionOpt
           `${API}.CONSUMER.CREATE.${stream("DISPATCH")}.>`,
           `${API}.CONSUMER.INFO.${stream("DISPATCH")}.*`,
           ...directGet(stream("DOCUMENTS")),
+          // A document that is there already is compared with the leader's copy.
+          `${API}.STREAM.MSG.GET.${stream("DOCUMENTS")}`,
+          // Which tools there are: names of subjects, no event.
+          `${API}.STREAM.INFO.${stream("JOURNAL")}`,
         ],
-        subscribe: [subjects.grant(ns, self)],
+        subscribe: [subjects.grant(ns, self), patterns.liveOfKind(ns, "tool")],
       };
     case "ask":
       return {

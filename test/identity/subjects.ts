@@ -29,6 +29,8 @@ const in_ = (ns: string) =>
     "log.run.5.alice_1",
     "log.>",
     "live.run.5.alice_1",
+    "live.tool.9.stripe.refund",
+    "live.tool.>",
     "live.>",
     "event.action.started.alice_1",
     "event.approval.requested.alice_1",
