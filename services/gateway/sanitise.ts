@@ -20,6 +20,8 @@ const MAX_REMOVED = 1000;
 /** Two levels of the wire's 64 are the report's own. */
 const MAX_DEPTH = 62;
 const MAX_PATH = 512;
+/** Characters of all paths together: the list has to fit into a report, whatever its keys are. */
+const MAX_PATHS = 64 * 1024;
 
 const FORBIDDEN_KEYS: ReadonlyMap<string, string> = new Map([
   ["__proto__", "prototype_key"],
@@ -63,7 +65,8 @@ function walk(value: unknown, at: Place | undefined, depth: number, bin: Bin): J
     case "number":
       if (!Number.isFinite(value)) return bin.add(at, "not_finite", String(value));
       if (Number.isInteger(value) && !Number.isSafeInteger(value)) return bin.add(at, "unsafe_integer", String(value));
-      return value;
+      // minus zero is read back as zero
+      return value === 0 ? 0 : value;
     case "boolean":
       return value;
     case "object":
@@ -126,6 +129,7 @@ function textOf(value: unknown): string {
 /** What was removed: one entry for each place and reason, its hash over all that was removed there. */
 class Bin {
   readonly #entries = new Map<string, { path: string; reason: string; text: string }>();
+  #paths = 0;
   #overflow = "";
   #overflowed = 0;
 
@@ -135,7 +139,8 @@ class Bin {
     const known = this.#entries.get(key);
     if (known !== undefined) {
       known.text += text;
-    } else if (this.#entries.size < MAX_REMOVED - 1) {
+    } else if (this.#entries.size < MAX_REMOVED - 1 && this.#paths + path.length <= MAX_PATHS) {
+      this.#paths += path.length;
       this.#entries.set(key, { path, reason, text });
     } else {
       this.#overflow += text;

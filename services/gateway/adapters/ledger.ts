@@ -1,0 +1,85 @@
+/** What built-in tools did to their small worlds: the place where one sees that nothing was done twice. */
+import { appendFile, mkdir, readFile, truncate } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { JsonValue } from "../../../schemas/json.ts";
+
+export interface Effect {
+  /** The idempotency key of the call. */
+  readonly key: string;
+  readonly tool: string;
+  readonly input: JsonValue;
+  readonly output: JsonValue;
+}
+
+export interface EffectLedger {
+  /** Effects in the order in which they took place. */
+  readonly effects: readonly Effect[];
+  /** Lets an effect take place, or gives back the one that took place under the same key. */
+  take(key: string, tool: string, input: JsonValue, act: () => JsonValue): Promise<Effect>;
+}
+
+export class MemoryLedger implements EffectLedger {
+  readonly #effects: Effect[] = [];
+  readonly #byKey = new Map<string, Effect>();
+
+  get effects(): readonly Effect[] {
+    return this.#effects;
+  }
+
+  async take(key: string, tool: string, input: JsonValue, act: () => JsonValue): Promise<Effect> {
+    const known = this.#byKey.get(key);
+    if (known !== undefined) return known;
+    const effect = { key, tool, input, output: act() };
+    this.restore(effect);
+    return effect;
+  }
+
+  /** Counts an effect that took place before. */
+  restore(effect: Effect): void {
+    this.#effects.push(effect);
+    this.#byKey.set(effect.key, effect);
+  }
+}
+
+/** The same in a file of JSON lines: what was done before a restart is known after it. */
+export class FileLedger implements EffectLedger {
+  readonly #path: string;
+  readonly #memory: MemoryLedger;
+  /** Appends go one behind the other. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  private constructor(path: string, memory: MemoryLedger) {
+    this.#path = path;
+    this.#memory = memory;
+  }
+
+  /** Opens or begins a ledger. A last line that a crash cut off is no effect. */
+  static async open(path: string): Promise<FileLedger> {
+    await mkdir(dirname(path), { recursive: true });
+    const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return "";
+      throw error;
+    });
+    const memory = new MemoryLedger();
+    for (const line of text.split("\n").slice(0, -1)) if (line !== "") memory.restore(JSON.parse(line) as Effect);
+    // its rest must not run into the next line
+    const whole = text.slice(0, text.lastIndexOf("\n") + 1);
+    if (whole !== text) await truncate(path, Buffer.byteLength(whole));
+    return new FileLedger(path, memory);
+  }
+
+  get effects(): readonly Effect[] {
+    return this.#memory.effects;
+  }
+
+  take(key: string, tool: string, input: JsonValue, act: () => JsonValue): Promise<Effect> {
+    const taken = this.#last.then(async () => {
+      const before = this.effects.length;
+      const effect = await this.#memory.take(key, tool, input, act);
+      if (this.effects.length > before) await appendFile(this.#path, `${JSON.stringify(effect)}\n`, { flush: true });
+      return effect;
+    });
+    this.#last = taken.catch(() => undefined);
+    return taken;
+  }
+}

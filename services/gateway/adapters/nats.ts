@@ -1,0 +1,73 @@
+/**
+ * Tools that anybody serves as a NATS micro service (OPS-3): the request is the input's bytes with what the tool may
+ * need to know in headers, the answer its output or an error.
+ */
+import { TOOL_HEADERS } from "../../../schemas/dispatch.ts";
+import { subjects } from "../../../schemas/subjects.ts";
+import { readBody } from "../../bus/body.ts";
+import { headers, type Msg, type NatsConnection } from "../../bus/connection.ts";
+import { readHeaders } from "../../bus/headers.ts";
+import { type Adapter, type AdapterRequest, type AdapterResult, failure } from "./adapter.ts";
+
+/** The client's own time-out comes later than the caller's, so that one of them speaks. */
+const TIMEOUT_MARGIN_MS = 1_000;
+
+export class NatsAdapter implements Adapter {
+  readonly #nc: NatsConnection;
+
+  constructor(nc: NatsConnection) {
+    this.#nc = nc;
+  }
+
+  async call(request: AdapterRequest): Promise<AdapterResult> {
+    const { ns, tool, inputBytes, timeoutMs } = request;
+    if (this.#nc.isClosed()) return failure("gateway.disconnected", "the gateway is not connected", "none");
+    let answer: Msg;
+    try {
+      answer = await this.#nc.request(subjects.call(ns, tool), inputBytes, {
+        headers: headersOf(request),
+        timeout: timeoutMs + TIMEOUT_MARGIN_MS,
+      });
+    } catch (error) {
+      return failureOf(error, tool);
+    }
+    return resultOf(answer);
+  }
+}
+
+function headersOf(request: AdapterRequest) {
+  const set = headers();
+  set.set(TOOL_HEADERS.run, request.run);
+  set.set(TOOL_HEADERS.action, request.action);
+  set.set(TOOL_HEADERS.attempt, String(request.attempt));
+  set.set(TOOL_HEADERS.digest, request.digest);
+  set.set(TOOL_HEADERS.deadline, request.deadline);
+  set.set(TOOL_HEADERS.idempotencyKey, request.idempotencyKey);
+  if (request.traceparent !== undefined) set.set(TOOL_HEADERS.traceparent, request.traceparent);
+  set.set("content-type", "application/json");
+  return set;
+}
+
+function failureOf(error: unknown, tool: string): AdapterResult {
+  // the client's codes: no responders, and a payload that it did not send
+  const code = (error as { code?: unknown }).code;
+  if (code === "503") return failure("tool.no_responders", `nobody serves \`${tool}\``, "none");
+  if (code === "MAX_PAYLOAD_EXCEEDED") return failure("tool.input_too_large", "the input is larger than the server takes", "none");
+  const why = error instanceof Error ? error.message : String(error);
+  return failure("tool.unanswered", `the call of \`${tool}\` was not answered: ${why}`, "unknown");
+}
+
+function resultOf(answer: Msg): AdapterResult {
+  const received = readHeaders(answer).headers;
+  const code = received.get(TOOL_HEADERS.errorCode);
+  const message = received.get(TOOL_HEADERS.error);
+  if (code !== undefined || message !== undefined) {
+    const effect = received.get(TOOL_HEADERS.effect);
+    const known = effect === "none" || effect === "done" ? effect : "unknown";
+    return failure(`tool.${code === undefined || code === "" ? "failed" : code}`, message ?? "the tool gave no reason", known);
+  }
+  const body = readBody(answer.data, received.get("content-type"));
+  if (body.ok) return { ok: true, output: body.value };
+  // it answered, so it did what it was asked for: what it said of it cannot be read
+  return failure("output.unreadable", `the tool's answer cannot be read: ${body.reason}`, "done");
+}

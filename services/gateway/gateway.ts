@@ -1,0 +1,299 @@
+/**
+ * The gateway: the only part of the plane that touches the world. It executes what was approved, exactly as it was
+ * approved (CORE-4), and anything but a read only after its own claim was granted (law 9, EXEC-7).
+ *
+ * One dispatch, from top to bottom, is {@link Gateway.#carryOut}.
+ */
+import { randomBytes } from "node:crypto";
+import { type Logger, pino } from "pino";
+import { CLAIM_GRACE_MS } from "../../machines/action-rules.ts";
+import type { Grant } from "../../schemas/dispatch.ts";
+import { type Actor, type Namespace, toolNameSchema } from "../../schemas/ids.ts";
+import type { Claim, ReportInput, ToolError } from "../../schemas/inputs.ts";
+import { parseLog, patterns, streamName } from "../../schemas/subjects.ts";
+import type { NatsConnection, Subscription } from "../bus/connection.ts";
+import { DispatchQueue, type DispatchMessage, MAX_DISPATCHES_IN_HAND } from "../bus/dispatch.ts";
+import { Documents } from "../bus/documents.ts";
+import { listSubjects } from "../bus/listing.ts";
+import { Publisher } from "../bus/publisher.ts";
+import { Validators } from "../registry/validate.ts";
+import type { Adapter, Adapters } from "./adapters/adapter.ts";
+import { NatsAdapter } from "./adapters/nats.ts";
+import { attemptKey, Attempts, type OpenAttempt } from "./attempts.ts";
+import { type CheckedDispatch, checkDispatch } from "./check.ts";
+import { Definitions } from "./definitions.ts";
+import { execute } from "./execute.ts";
+import { type Ending, endingOf, failed } from "./output.ts";
+import { Reporter, Stopped } from "./reports.ts";
+
+export interface GatewayOptions {
+  /** Logged in with the role `gateway`. */
+  readonly nc: NatsConnection;
+  readonly ns: Namespace;
+  /** The actor that its reports come from, and its credential is for. */
+  readonly name: Actor;
+  /** By adapter type; `nats` is there unless it is given. A tool whose adapter is missing fails with effect none. */
+  readonly adapters?: Adapters;
+  readonly logger?: Logger;
+  /** Tells two lives of one gateway apart; 8 to 64 characters `[A-Za-z0-9._:-]`. Random when left out. */
+  readonly nonce?: string;
+  /** Dispatches of one tool that are in hand at a time. */
+  readonly concurrency?: number;
+  /** Until an unanswered report is sent again; doubled each time, up to 30 s. */
+  readonly repeatMs?: number;
+  /** Only for consumers that do not exist yet. */
+  readonly ackWaitMs?: number;
+}
+
+/** Of a dispatch that can be carried out, or can only be reported on. */
+type Readable = Exclude<CheckedDispatch, { kind: "unreadable" }>;
+
+const FIRST_REPEAT_MS = 2_000;
+const DRAIN_MS = 10_000;
+
+export class Gateway {
+  readonly #options: GatewayOptions;
+  readonly #adapters: Adapters;
+  readonly #logger: Logger;
+  readonly #claim: Claim;
+  readonly #reporter: Reporter;
+  readonly #documents: Documents;
+  readonly #definitions: Definitions;
+  readonly #validators = new Validators();
+  readonly #attempts = new Attempts();
+  readonly #queues = new Map<string, DispatchQueue>();
+  readonly #halt = new AbortController();
+  #live: Subscription | undefined;
+  #stopping = false;
+
+  constructor(options: GatewayOptions) {
+    const { nc, ns, name } = options;
+    this.#options = options;
+    this.#adapters = { nats: new NatsAdapter(nc), ...options.adapters };
+    this.#claim = { gateway: name, nonce: options.nonce ?? randomBytes(12).toString("hex") };
+    this.#logger = (options.logger ?? pino({ enabled: false })).child({ gateway: name, ns });
+    const publisher = new Publisher(nc);
+    this.#documents = new Documents(nc, publisher, ns);
+    this.#definitions = new Definitions(this.#documents);
+    this.#reporter = new Reporter({ nc, publisher, ns, name, logger: this.#logger, firstRepeatMs: options.repeatMs ?? FIRST_REPEAT_MS });
+  }
+
+  /** Tools whose dispatches it asks for. */
+  get tools(): readonly string[] {
+    return [...this.#queues.keys()];
+  }
+
+  /** Attempts that are being carried out or reported on. */
+  get inHand(): number {
+    return this.#attempts.openCount;
+  }
+
+  /**
+   * Finds the tools of the namespace and asks for their dispatches; a tool that is applied later is found as well.
+   * @throws ApiError, or the client's error, when registry or queues cannot be reached
+   */
+  async start(): Promise<void> {
+    const { nc, ns } = this.#options;
+    this.#reporter.start();
+    // Listened to before the list is read, so that no tool falls between the two.
+    this.#live = nc.subscribe(patterns.liveOfKind(ns, "tool"), {
+      callback: (error, message) => {
+        if (error !== null) return;
+        const tool = toolOf(message.subject);
+        if (tool !== undefined) this.#serve(tool).catch((cause: unknown) => this.#logger.error({ tool, err: cause }, "a tool cannot be served"));
+      },
+    });
+    await nc.flush();
+    await this.#findTools();
+    void this.#watch();
+    this.#logger.info({ tools: this.#queues.size }, "the gateway is up");
+  }
+
+  /** Takes nothing new, gives what is in hand `drainMs` to end, and leaves the rest to other gateways. */
+  async stop(drainMs: number = DRAIN_MS): Promise<void> {
+    this.#stopping = true;
+    this.#live?.unsubscribe();
+    for (const queue of this.#queues.values()) queue.pause();
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, drainMs)));
+    await Promise.race([this.#attempts.idle(), late]);
+    clearTimeout(timer);
+    this.#halt.abort();
+    this.#reporter.stop();
+    for (const queue of this.#queues.values()) queue.stop();
+    await this.#options.nc.flush().catch(() => undefined);
+    this.#logger.info({ abandoned: this.#attempts.openCount }, "the gateway is down");
+  }
+
+  async #findTools(): Promise<void> {
+    const { nc, ns } = this.#options;
+    const logs = await listSubjects(nc, streamName("JOURNAL", ns), patterns.logOfKind(ns, "tool"));
+    await Promise.all(logs.map(toolOf).map((tool) => (tool === undefined ? undefined : this.#serve(tool))));
+  }
+
+  async #serve(tool: string): Promise<void> {
+    if (this.#stopping || this.#queues.has(tool)) return;
+    const { nc, ns, ackWaitMs, concurrency } = this.#options;
+    const queue = new DispatchQueue(nc, {
+      ns,
+      tool,
+      limit: concurrency ?? MAX_DISPATCHES_IN_HAND,
+      ...(ackWaitMs !== undefined && { ackWaitMs }),
+      onMessage: (message) => this.#onDispatch(tool, message),
+      onTrouble: (error) => this.#logger.warn({ tool, err: error }, "asking for dispatches failed; trying again"),
+    });
+    this.#queues.set(tool, queue);
+    try {
+      await queue.start();
+    } catch (error) {
+      this.#queues.delete(tool);
+      throw error;
+    }
+  }
+
+  async #watch(): Promise<void> {
+    for await (const status of this.#options.nc.status()) {
+      if (this.#stopping) return;
+      if (status.type !== "reconnect") continue;
+      for (const queue of this.#queues.values()) queue.renew();
+      this.#reporter.repeat();
+      this.#findTools().catch((error: unknown) => this.#logger.error({ err: error }, "the registry cannot be read"));
+    }
+  }
+
+  #onDispatch(tool: string, message: DispatchMessage): void {
+    const checked = checkDispatch(this.#options.ns, tool, message.data);
+    if (checked.kind === "unreadable") {
+      this.#logger.error({ tool, seq: message.seq, why: checked.why }, "a dispatch cannot be read");
+      // Whoever owes it dispatches it again; kept, it would come for ever.
+      message.discard();
+      return;
+    }
+    const { run, action, attempt } = headOf(checked);
+    const key = attemptKey(run, action, attempt);
+    const taken = this.#attempts.take(key, message);
+    if (taken.kind === "ended") message.ack();
+    else if (taken.kind === "open") taken.attempt.repeat();
+    else void this.#attend(key, taken.attempt, checked);
+  }
+
+  async #attend(key: string, attempt: OpenAttempt, checked: Readable): Promise<void> {
+    let remember = false;
+    try {
+      remember = await this.#carryOut(attempt, checked);
+      attempt.ack();
+    } catch (error) {
+      // Not acknowledged: it comes again, to this gateway or another.
+      if (!(error instanceof Stopped)) this.#logger.error({ attempt: key, err: error }, "an attempt could not be carried out");
+    } finally {
+      this.#attempts.end(key, remember);
+    }
+  }
+
+  /** @returns whether this process must not carry it out again */
+  async #carryOut(open: OpenAttempt, checked: Readable): Promise<boolean> {
+    const head = headOf(checked);
+    const read = checked.kind === "fit" ? checked.dispatch.effect === "read" : checked.read;
+    let error: ToolError | undefined = checked.kind === "unfit" ? checked.error : undefined;
+    const prepared = checked.kind === "fit" ? await this.#prepare(checked) : undefined;
+    if (prepared !== undefined && "error" in prepared) error = prepared.error;
+
+    let timeoutMs = checked.kind === "fit" ? checked.dispatch.timeout_ms : 0;
+    // A failure before the call needs a claim too: the plane hears only the holder.
+    if (!read) {
+      const claimedAt = performance.now();
+      const grant = await this.#report(open, checked, "started", { status: "started" });
+      if (grant.verdict !== "granted") {
+        this.#logger.info({ ...head, code: grant.code }, "the claim was refused");
+        return false;
+      }
+      timeoutMs = timeLeft(timeoutMs, performance.now() - claimedAt);
+      if (timeoutMs <= 0) error ??= { code: "claim.late", message: "the claim was granted too late to act on it", effect: "none" };
+    }
+
+    let ending: Ending;
+    let executed = false;
+    if (error !== undefined || prepared === undefined || "error" in prepared || checked.kind === "unfit") {
+      ending = failed(error ?? { code: "dispatch.invalid", message: "the dispatch cannot be carried out", effect: "none" });
+    } else {
+      executed = true;
+      ending = await this.#call(checked, prepared, timeoutMs);
+    }
+    const { verdict, code } = await this.#report(open, checked, "ended", ending);
+    this.#logger.info({ ...head, status: ending.status, error: ending.error?.code, verdict, code }, "an attempt has ended");
+    return verdict === "recorded" || (executed && !read);
+  }
+
+  async #prepare(checked: Readable & { kind: "fit" }): Promise<Prepared | { readonly error: ToolError }> {
+    const { dispatch, document } = checked;
+    let definition;
+    try {
+      definition = await this.#definitions.get(document.tool_hash);
+    } catch (cause) {
+      this.#logger.error({ ...headOf(checked), tool: document.tool, hash: document.tool_hash, err: cause }, "a tool's definition cannot be read");
+      return { error: { code: "tool.definition", message: "the definition of the tool cannot be read", effect: "none" } };
+    }
+    if (definition.name !== document.tool || definition.effect !== dispatch.effect) {
+      return { error: { code: "tool.mismatch", message: "the definition is of another tool or effect than the dispatch", effect: "none" } };
+    }
+    const adapter = this.#adapters[definition.adapter.type];
+    if (adapter === undefined) {
+      return { error: { code: "adapter.missing", message: `this gateway has no adapter \`${definition.adapter.type}\``, effect: "none" } };
+    }
+    return { definition, adapter };
+  }
+
+  async #call(checked: Readable & { kind: "fit" }, { definition, adapter }: Prepared, timeoutMs: number): Promise<Ending> {
+    const { dispatch, document } = checked;
+    const { nc, ns } = this.#options;
+    const result = await execute({ ns, dispatch, document, definition, adapter, timeoutMs, stopped: this.#halt.signal });
+    const tools = {
+      validators: this.#validators,
+      documents: this.#documents,
+      maxPayload: nc.info?.max_payload ?? 0,
+    };
+    try {
+      return await endingOf(result, document.tool_hash, definition, tools);
+    } catch (cause) {
+      this.#logger.error({ ...headOf(checked), err: cause }, "an output could not be stored");
+      return failed({ code: "output.not_stored", message: "the tool succeeded, and its large output could not be stored", effect: "done" });
+    }
+  }
+
+  /** One id for each of the two reports of an attempt, so that a second life of either is seen as the same or refused. */
+  #report(open: OpenAttempt, checked: Readable, what: "started" | "ended", ending: Ending): Promise<Grant> {
+    const { run, action, attempt } = headOf(checked);
+    const id = `${action}.${attempt}.${what}.${this.#claim.nonce}`;
+    const report: ReportInput = { id, action, attempt, claim: this.#claim, ...ending };
+    const traceparent = checked.kind === "fit" ? checked.dispatch.traceparent : undefined;
+    const send = () => this.#reporter.report(run, report, traceparent);
+    const answer = send();
+    open.repeat = () => void send().catch(() => undefined);
+    return answer.finally(() => (open.repeat = () => undefined));
+  }
+}
+
+interface Prepared {
+  readonly definition: Awaited<ReturnType<Definitions["get"]>>;
+  readonly adapter: Adapter;
+}
+
+function headOf(checked: Readable) {
+  const { run, action, attempt } = checked.kind === "fit" ? checked.dispatch : checked.head;
+  return { run, action, attempt };
+}
+
+/**
+ * The plane gives a claim up {@link CLAIM_GRACE_MS} after the tool's time-out, counted from when it stored the claim,
+ * which is not before it was sent. What is executed must have ended by then: otherwise the attempt would be in doubt,
+ * or repeated, while it still runs. A claim that was granted with less than half of the time left is not used.
+ */
+function timeLeft(timeoutMs: number, waitedMs: number): number {
+  const left = Math.floor(timeoutMs + CLAIM_GRACE_MS - waitedMs);
+  return left < timeoutMs / 2 ? 0 : Math.min(timeoutMs, left);
+}
+
+function toolOf(subject: string): string | undefined {
+  const name = parseLog(subject)?.name;
+  return toolNameSchema.safeParse(name).data;
+}
