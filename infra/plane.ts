@@ -1,0 +1,112 @@
+/** Brings a plane up: server, accounts, streams, services, and the files by which the CLI finds it. */
+import { mkdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { type Logger, pino } from "pino";
+import type { Namespace } from "../schemas/ids.ts";
+import { connectBus } from "../services/bus/connection.ts";
+import { provision } from "../services/bus/streams.ts";
+import { signAccounts } from "../services/identity/accounts.ts";
+import { writeContext } from "../services/identity/contexts.ts";
+import { issueCreds, writeCreds, writeSecret } from "../services/identity/creds.ts";
+import { type PlaneKeys, openKeys } from "../services/identity/keys.ts";
+import type { Role } from "../services/identity/roles.ts";
+import { type RunningServices, startServices } from "../services/main.ts";
+import { type EmbeddedServer, startEmbeddedServer } from "./nats/embedded.ts";
+import { obtainNatsServer } from "./nats/obtain.ts";
+import { type Settings, SettingsError } from "./settings.ts";
+
+export interface RunningPlane {
+  readonly url: string;
+  readonly keys: PlaneKeys;
+  readonly settings: Settings;
+  readonly services: RunningServices;
+  /** Settles when the embedded server ended by itself. */
+  readonly lost: Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Contexts that a plane writes: by each exactly one role, and none both proposes and decides. */
+export const CONTEXTS: readonly { readonly context: string; readonly role: Role; readonly name: string; readonly does: string }[] = [
+  { context: "demo-agent", role: "agent", name: "refund-assistant", does: "proposes, as the refund assistant" },
+  { context: "demo-approver", role: "approver", name: "ada", does: "answers what waits for a person" },
+  { context: "operator", role: "operator", name: "operator", does: "applies documents; pauses, resumes, cancels" },
+  { context: "auditor", role: "auditor", name: "auditor", does: "reads everything of its namespace, changes nothing" },
+];
+
+export function logger(): Logger {
+  // standard error: standard output belongs to what people read
+  return pino({ level: process.env["SIGNALBOX_LOG"] ?? "warn" }, pino.destination(2));
+}
+
+export async function startPlane(settings: Settings, say: (line: string) => void): Promise<RunningPlane> {
+  const { dataDir, namespaces } = settings;
+  await writable(dataDir);
+  const keys = await openKeys(dataDir, namespaces);
+  const embedded = settings.url === undefined ? await embed(settings, keys, say) : undefined;
+  const url = embedded?.url ?? (settings.url as string);
+  const planeFile = join(dataDir, "plane.json");
+  let services: RunningServices | undefined;
+  const stop = async () => {
+    await services?.stop();
+    await rm(planeFile, { force: true });
+    await embedded?.stop();
+  };
+  try {
+    await provisionAll(url, keys, namespaces);
+    const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
+    services = await startServices({ url, keys, namespaces, roles: settings.roles, dataDir, version, log: logger() });
+    await writeContexts(dataDir, url, keys, namespaces[0] as Namespace);
+    const plane = { url, pid: process.pid, namespaces, started_at: new Date().toISOString(), version };
+    await writeSecret(planeFile, `${JSON.stringify(plane, undefined, 2)}\n`);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  const lost = embedded === undefined ? new Promise<void>(() => undefined) : embedded.exited.then(() => undefined);
+  return { url, keys, settings, services, lost, stop };
+}
+
+async function writable(dataDir: string): Promise<void> {
+  try {
+    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    const probe = join(dataDir, `.probe-${process.pid}`);
+    await writeSecret(probe, "");
+    await rm(probe);
+  } catch (error) {
+    throw new SettingsError(`the data folder \`${dataDir}\` cannot be written: ${(error as Error).message}`, "choose another with SIGNALBOX_DATA");
+  }
+}
+
+async function embed(settings: Settings, keys: PlaneKeys, say: (line: string) => void): Promise<EmbeddedServer> {
+  const { path, version, source } = await obtainNatsServer({ log: say });
+  const identity = await signAccounts(keys);
+  const server = await startEmbeddedServer({
+    binary: path,
+    dataDir: settings.dataDir,
+    port: settings.port,
+    sync: settings.sync,
+    operatorJwt: identity.operatorJwt,
+    systemAccount: identity.systemAccount,
+    accounts: identity.accounts,
+  });
+  say(`nats-server ${version} (${source}) on ${server.url}, data in ${settings.dataDir}, sync ${settings.sync}`);
+  return server;
+}
+
+async function provisionAll(url: string, keys: PlaneKeys, namespaces: readonly Namespace[]): Promise<void> {
+  const issued = await issueCreds(keys, { role: "provision", name: "provision", ttlSeconds: 300 });
+  const nc = await connectBus({ url, name: "signalbox-provision", creds: issued.creds, inboxPrefix: issued.inboxPrefix, reconnect: false });
+  try {
+    for (const ns of namespaces) await provision(nc, ns);
+  } finally {
+    await nc.close();
+  }
+}
+
+async function writeContexts(dataDir: string, url: string, keys: PlaneKeys, ns: Namespace): Promise<void> {
+  for (const { context, role, name, does } of CONTEXTS) {
+    const issued = await issueCreds(keys, { role, name, ns });
+    const creds = await writeCreds(dataDir, context, issued);
+    await writeContext(dataDir, context, { description: `${role} ${name} of ${ns}: ${does}`, url, creds, inboxPrefix: issued.inboxPrefix });
+  }
+}

@@ -1,0 +1,96 @@
+/** Settings of `npm start`: option, then environment, then default. Anything wrong is one line and how to mend it. */
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { type Namespace, namespaceSchema } from "../schemas/ids.ts";
+import { SERVICES, type Service } from "../services/main.ts";
+
+export class SettingsError extends Error {
+  override readonly name = "SettingsError";
+  readonly help: string;
+  constructor(message: string, help: string) {
+    super(message);
+    this.help = help;
+  }
+}
+
+export interface Settings {
+  readonly dataDir: string;
+  /** A server of one's own; without it one is embedded. */
+  readonly url: string | undefined;
+  /** Of the embedded server; -1 for a free one. */
+  readonly port: number;
+  readonly sync: "always" | "default";
+  readonly namespaces: readonly Namespace[];
+  readonly roles: readonly Service[];
+  readonly demo: boolean;
+  readonly help: boolean;
+}
+
+export const USAGE = `npm start -- [options]
+
+  --no-demo              start the plane without playing the demo
+  --roles a,b            of ${SERVICES.join(", ")} (default: all)
+  --namespaces a,b       default: default
+  --sync always|default  embedded server: sync every write before it is acknowledged (default: always)
+  --help
+
+  NATS_URL               a server of your own instead of the embedded one; see \`npx signalbox nats-config\`
+  SIGNALBOX_DATA         data folder (default: .signalbox in the checkout)
+  SIGNALBOX_NATS_PORT    port of the embedded server (default: a free one)
+  SIGNALBOX_NATS_SERVER  path of the nats-server to embed
+  SIGNALBOX_LOG          level of the services' log: silent, error, warn (default), info, debug
+`;
+
+/** @throws SettingsError */
+export function readSettings(argv: readonly string[], env: NodeJS.ProcessEnv): Settings {
+  const options = {
+    "no-demo": { type: "boolean" },
+    roles: { type: "string" },
+    namespaces: { type: "string" },
+    sync: { type: "string" },
+    help: { type: "boolean", short: "h" },
+  } as const;
+  let values: ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
+  try {
+    ({ values } = parseArgs({ args: [...argv], options, allowPositionals: false }));
+  } catch (error) {
+    throw new SettingsError((error as Error).message.split("\n")[0] ?? "", "`npm start -- --help` lists the options");
+  }
+  const roles = list(values.roles) ?? SERVICES;
+  for (const role of roles) {
+    if (!(SERVICES as readonly string[]).includes(role)) {
+      throw new SettingsError(`\`${role}\` is no role`, `roles are ${SERVICES.join(", ")}`);
+    }
+  }
+  const namespaces = (list(values.namespaces ?? env["SIGNALBOX_NAMESPACES"]) ?? ["default"]).map((name) => {
+    const parsed = namespaceSchema.safeParse(name);
+    if (!parsed.success) throw new SettingsError(`\`${name}\` is no namespace`, parsed.error.issues[0]?.message ?? "");
+    return parsed.data;
+  });
+  const sync = values.sync ?? env["SIGNALBOX_SYNC"] ?? "always";
+  if (sync !== "always" && sync !== "default") throw new SettingsError(`\`${sync}\` is no sync setting`, "use `always` or `default`");
+  const url = env["NATS_URL"];
+  return {
+    dataDir: resolve(env["SIGNALBOX_DATA"] || new URL("../.signalbox", import.meta.url).pathname),
+    url: url === undefined || url === "" ? undefined : url,
+    port: portOf(env["SIGNALBOX_NATS_PORT"]),
+    sync,
+    namespaces,
+    roles: roles as readonly Service[],
+    demo: values["no-demo"] !== true,
+    help: values.help === true,
+  };
+}
+
+function list(text: string | undefined): string[] | undefined {
+  return text === undefined || text === "" ? undefined : text.split(",").map((part) => part.trim());
+}
+
+function portOf(text: string | undefined): number {
+  if (text === undefined || text === "") return -1;
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new SettingsError(`SIGNALBOX_NATS_PORT is \`${text}\`, which is no port`, "use a number from 1 to 65535, or unset it for a free one");
+  }
+  return port;
+}

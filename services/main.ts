@@ -1,0 +1,105 @@
+/**
+ * Starts the services named by `roles` in one process, each with a connection and credential of its own (law 8):
+ * one process with all roles has no right that one of its roles lacks.
+ */
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import type { Logger } from "pino";
+import { type Actor, type Namespace, actor } from "../schemas/ids.ts";
+import { startAsk } from "./ask/ask.ts";
+import { type NatsConnection, connectBus } from "./bus/connection.ts";
+import { Coordinator } from "./coordinator/coordinator.ts";
+import type { Quota } from "./coordinator/admission.ts";
+import { BuiltinAdapter } from "./gateway/adapters/builtin.ts";
+import { demoTools } from "./gateway/adapters/demo.ts";
+import { FileLedger } from "./gateway/adapters/ledger.ts";
+import { Gateway } from "./gateway/gateway.ts";
+import { issueCreds } from "./identity/creds.ts";
+import type { PlaneKeys } from "./identity/keys.ts";
+import { type Reader, startReader } from "./projection/reader.ts";
+
+/** What `--roles` takes. */
+export const SERVICES = ["coordinator", "gateway", "ask", "reader"] as const;
+export type Service = (typeof SERVICES)[number];
+
+export interface ServicesOptions {
+  readonly url: string;
+  readonly keys: PlaneKeys;
+  readonly namespaces: readonly Namespace[];
+  readonly roles: readonly Service[];
+  /** For the run index and the demo tools' ledger; both may be deleted. */
+  readonly dataDir: string;
+  readonly version: string;
+  readonly log: Logger;
+  readonly quota?: Quota;
+}
+
+export interface RunningServices {
+  /** By namespace, where the role `reader` runs. */
+  readonly readers: ReadonlyMap<Namespace, Reader>;
+  /** Lets what is under way end, and leaves the rest in the streams. */
+  stop(): Promise<void>;
+}
+
+/** Resolves when every service has taken over what it finds. @throws PlaneUnreachable, ServerTooOld, CredentialRefused */
+export async function startServices(options: ServicesOptions): Promise<RunningServices> {
+  const { url, keys, namespaces, roles, log } = options;
+  const stops: (() => Promise<unknown>)[] = [];
+  const readers = new Map<Namespace, Reader>();
+  const stop = async () => {
+    for (const end of stops.reverse()) await end().catch((error: unknown) => log.warn({ error: String(error) }, "a service did not stop cleanly"));
+  };
+  const login = async (role: Service, name: string): Promise<NatsConnection> => {
+    const issued = await issueCreds(keys, { role, name });
+    const nc = await connectBus({ url, name: `signalbox-${name}`, creds: issued.creds, inboxPrefix: issued.inboxPrefix });
+    stops.push(() => nc.close());
+    return nc;
+  };
+  try {
+    // a name of its own for each life: reports of an earlier life are somebody else's
+    const instance = randomBytes(4).toString("hex");
+    if (roles.includes("reader")) {
+      const nc = await login("reader", `reader-${instance}`);
+      for (const ns of namespaces) {
+        const alarm = (message: string) => log.error({ alarm: "journal", ns }, message);
+        const reader = await startReader({ nc, ns, dataDir: options.dataDir, version: options.version, onAlarm: alarm });
+        readers.set(ns, reader);
+        stops.push(() => reader.stop());
+      }
+    }
+    if (roles.includes("coordinator")) {
+      const nc = await login("coordinator", `coordinator-${instance}`);
+      for (const ns of namespaces) {
+        const coordinator = new Coordinator({ nc, ns, log, ...(options.quota && { quota: options.quota }) });
+        stops.push(() => coordinator.stop());
+        await coordinator.start();
+      }
+    }
+    if (roles.includes("gateway")) await startGateways(options, actor(`gateway-${instance}`), login, stops);
+    if (roles.includes("ask")) {
+      const nc = await login("ask", `ask-${instance}`);
+      const ask = await startAsk({ nc, namespaces, log });
+      stops.push(() => ask.stop());
+    }
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { readers, stop };
+}
+
+async function startGateways(
+  { namespaces, dataDir, log }: ServicesOptions,
+  name: Actor,
+  login: (role: Service, name: string) => Promise<NatsConnection>,
+  stops: (() => Promise<unknown>)[],
+): Promise<void> {
+  const nc = await login("gateway", name);
+  for (const ns of namespaces) {
+    const ledger = await FileLedger.open(join(dataDir, "demo", `${ns}-effects.jsonl`));
+    const adapters = { builtin: new BuiltinAdapter(demoTools(ledger)) };
+    const gateway = new Gateway({ nc, ns, name, adapters, logger: log });
+    stops.push(() => gateway.stop());
+    await gateway.start();
+  }
+}
