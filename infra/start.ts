@@ -1,0 +1,60 @@
+/** `npm start`: a whole plane in one process, and a demo to look at. Stays up until Ctrl-C. */
+import { ServerNotStarted } from "./nats/embedded.ts";
+import { CONTEXTS, type RunningPlane, startPlane } from "./plane.ts";
+import { type Settings, USAGE, readSettings } from "./settings.ts";
+import { DEMO_RUN, applyDemo, cli, play, printTransitions } from "./demo/play.ts";
+
+const say = (line: string) => console.log(`signalbox: ${line}`);
+
+try {
+  const settings = readSettings(process.argv.slice(2), process.env);
+  if (settings.help) console.log(USAGE);
+  else await run(settings);
+} catch (error) {
+  fail(error);
+}
+
+async function run(settings: Settings): Promise<void> {
+  const interrupted = new Promise<string>((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(signal));
+  });
+  const plane = await startPlane(settings, say);
+  say(`plane up: ${settings.roles.join(", ")} for ${settings.namespaces.join(", ")} on ${plane.url}`);
+  const stopPrinting = settings.demo ? await demo(plane) : undefined;
+  say("contexts for the CLI and for `nats`: " + CONTEXTS.map(({ context }) => context).join(", "));
+  say("look around with `npx signalbox status`, `runs`, `tail`; stop with Ctrl-C");
+  const why = await Promise.race([interrupted, plane.lost.then(() => "lost")]);
+  if (why === "lost") process.exitCode = 1;
+  say(why === "lost" ? `nats-server ended by itself; its log is in ${settings.dataDir}/nats/server.log` : "stopping");
+  await stopPrinting?.();
+  await plane.stop();
+  say("stopped");
+  process.exit();
+}
+
+/** A plane without all its services cannot play it to the end; what waits then goes on when they are there. */
+async function demo(plane: RunningPlane): Promise<(() => Promise<void>) | undefined> {
+  const ns = plane.settings.namespaces[0];
+  if (ns === undefined) return undefined;
+  if (plane.settings.roles.length < 4) {
+    say("the demo needs all roles in one process; it is not played");
+    return undefined;
+  }
+  await applyDemo(plane);
+  const stopPrinting = await printTransitions(plane, ns);
+  say(`the refund assistant proposes (run ${DEMO_RUN}); what it proposed before is not done again`);
+  const { statuses, waiting } = await play(plane, ns);
+  for (const [proposal, status] of Object.entries(statuses)) console.log(`  ${proposal.padEnd(14)} ${status}`);
+  if (waiting !== undefined) {
+    say(`one refund waits for a person: npx signalbox approve ${DEMO_RUN} ${waiting}`);
+    await cli(plane, ["approvals"]);
+  }
+  return stopPrinting;
+}
+
+function fail(error: unknown): never {
+  const { message, help } = error as { message?: string; help?: string };
+  const text = error instanceof ServerNotStarted || help !== undefined ? message : error instanceof Error ? (error.stack ?? message) : String(error);
+  console.error(`signalbox: ${text}${help === undefined ? "" : `\n  help: ${help}`}`);
+  process.exit(1);
+}
