@@ -5,6 +5,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import type { Namespace } from "../schemas/ids.ts";
 import { patterns, streamName } from "../schemas/subjects.ts";
 import { connectBus } from "../services/bus/connection.ts";
@@ -45,24 +46,18 @@ async function toTheEnd(plane: RunningPlane): Promise<void> {
     throw new Error(`the demo went another way: ${JSON.stringify(statuses)}`);
   }
   say("the approver reads what is asked, and approves exactly that");
-  await approve(plane, ns, waiting);
+  await approve(plane, waiting);
   await settled(plane, ns);
   say("which principal authorised it, which policy permitted it, what proves it");
   await must(plane, ["why", DEMO_RUN, waiting]);
   await stopPrinting();
 }
 
-/** As a person does it: the digest is taken from what was shown, and given back. */
-async function approve(plane: RunningPlane, ns: Namespace, action: string): Promise<void> {
-  const issued = await issueCreds(plane.keys, { role: "approver", name: "ada", ns });
-  const box = await connect({ url: plane.url, creds: issued.creds });
-  try {
-    const shown = await box.approvals.view(DEMO_RUN, action);
-    console.log(`  digest of what was shown: ${shown.digest}`);
-    await must(plane, ["approve", DEMO_RUN, action, "--digest", shown.digest.slice("sha256:".length, "sha256:".length + 8)]);
-  } finally {
-    await box.close();
-  }
+/** As a person does it: the CLI prints what is asked, and somebody types yes. */
+async function approve(plane: RunningPlane, action: string): Promise<void> {
+  const typed = Object.assign(Readable.from(["yes\n"]), { isTTY: true });
+  const code = await cli(plane, ["approve", DEMO_RUN, action], { stdin: typed });
+  if (code !== 0) throw new Error(`the approval ended with ${code}`);
 }
 
 /** The agent asks again how its refund stands, and ends its run. */

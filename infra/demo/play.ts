@@ -8,7 +8,7 @@ import { patterns } from "../../schemas/subjects.ts";
 import { decodeEvent } from "../../services/bus/commit.ts";
 import { type NatsConnection, connectBus } from "../../services/bus/connection.ts";
 import { formatEvent } from "../../services/cli/format.ts";
-import { paintFor } from "../../services/cli/io.ts";
+import { type Io, paintFor } from "../../services/cli/io.ts";
 import { runCli } from "../../services/cli/main.ts";
 import { connect } from "../../services/client/index.ts";
 import { issueCreds } from "../../services/identity/creds.ts";
@@ -25,20 +25,20 @@ export interface Played {
 }
 
 /** Runs the CLI as a person would, on this plane's data folder. Returns its exit code. */
-export function cli(plane: RunningPlane, args: readonly string[], quiet = false): Promise<number> {
-  const silent = { write: () => true };
+export function cli(plane: RunningPlane, args: readonly string[], io: Partial<Io> = {}): Promise<number> {
   return runCli(args, {
     env: { ...process.env, SIGNALBOX_DATA: plane.settings.dataDir, NATS_URL: plane.url, NATS_CREDS: "", NATS_CONTEXT: "" },
-    stdout: quiet ? silent : process.stdout,
+    stdout: process.stdout,
     stderr: process.stderr,
     stdin: process.stdin,
     signal: new AbortController().signal,
+    ...io,
   });
 }
 
 /** Applies the demo's documents; those that are in force already stay as they are. */
 export async function applyDemo(plane: RunningPlane): Promise<void> {
-  const code = await cli(plane, ["apply", ...DOCUMENTS], true);
+  const code = await cli(plane, ["apply", ...DOCUMENTS], { stdout: { write: () => true } });
   if (code !== 0) throw new Error("the demo's documents were not applied");
 }
 
