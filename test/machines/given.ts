@@ -1,0 +1,298 @@
+/**
+ * Given what a run went through, when an input comes, then these events are recorded, or it is refused with this code.
+ *
+ *     given(start(), tool("t1")).when(claim("a2")).then("action.started")
+ *
+ * Every `when` also holds `decide` to its word: the same arguments give equal results, and the state is only read.
+ */
+import assert from "node:assert/strict";
+import { type Decision, type RunInput, decide } from "../../machines/decide.ts";
+import { owed } from "../../machines/owed.ts";
+import { type RunState, emptyRun, evolve } from "../../machines/state.ts";
+import { canonicalDigest, sha256Digest } from "../../schemas/canonical.ts";
+import type { EventDraft, EventType } from "../../schemas/event.ts";
+import { type Facts, NO_FACTS, type Principal, type StartFacts } from "../../schemas/facts.ts";
+import { type Actor, actor, namespace, type RunId, runId } from "../../schemas/ids.ts";
+import type { JsonValue } from "../../schemas/json.ts";
+import type { Judgement } from "../../schemas/judgement.ts";
+import type { BudgetRequest } from "../../schemas/proposal.ts";
+import { type Reason, reason } from "../../schemas/reason.ts";
+import { timestamp } from "../../schemas/time.ts";
+
+export const NS = namespace("test");
+export const RUN = runId("agent-1_r1");
+export const AGENT = actor("agent-1");
+export const T0 = Date.UTC(2026, 0, 31, 9, 30);
+export const DOCUMENTS = { contract: sha256Digest("contract"), tool: sha256Digest("tool"), policy: sha256Digest("policy") };
+export const OTHER_DOCUMENTS = { ...DOCUMENTS, policy: sha256Digest("policy, changed") };
+
+/** One input as somebody would send it, with the facts that the plane would look up for it. */
+export interface Told {
+  readonly input: RunInput;
+  readonly facts: Facts;
+}
+/** What is said may depend on how the run stands: a decision names the digest that is asked for. */
+export interface Line {
+  readonly waitMs: number;
+  readonly tell: (state: RunState, time: string) => Told;
+}
+
+/** The same, so much later (ms) than one after the other. */
+export const after = (waitMs: number, line: Line): Line => ({ ...line, waitMs });
+
+type Said = Pick<RunInput, "kind" | "body"> & { readonly actor: string; readonly id: string; readonly facts?: Facts };
+
+const line = (say: (state: RunState) => Said, traceparent?: string): Line => ({
+  waitMs: 1000,
+  tell: (state, time) => {
+    const { facts, ...said } = say(state);
+    const input = { ...said, actor: said.actor as Actor, time, traceparent, hash: canonicalDigest(said.body) } as RunInput;
+    return { input, facts: facts ?? NO_FACTS };
+  },
+});
+
+export interface StartOptions {
+  readonly by?: string;
+  readonly id?: string;
+  readonly name?: string;
+  readonly version?: string;
+  readonly budget?: BudgetRequest;
+  readonly deadline?: string;
+  readonly contract?: StartFacts["budgets"];
+  readonly principal?: Principal | null;
+  readonly unknown?: boolean;
+  readonly traceparent?: string;
+}
+export const start = (o: StartOptions = {}): Line =>
+  line(() => {
+    const { by = AGENT, id = "s1", name = by, version, budget, deadline } = o;
+    const agent = { name: name as Actor, ...(version !== undefined && { version }) };
+    return {
+      kind: "propose",
+      actor: by,
+      id,
+      body: { kind: "start", id, agent, goal: "a goal", ...(budget && { budget }), ...(deadline !== undefined && { deadline }) },
+      facts: {
+        kind: "start",
+        documents: { contract: DOCUMENTS.contract, policy: DOCUMENTS.policy },
+        ...(o.unknown !== true && { agent: { name: by, version: "1.0.0", owner: "an owner", team: "a team", purpose: "tests" } }),
+        budgets: o.contract ?? {},
+        principal: o.principal ?? null,
+      },
+    };
+  }, o.traceparent);
+
+export function judgement(decision: Judgement["decision"], count = 1): Judgement {
+  return {
+    decision,
+    policies: decision === "deny" ? [] : [{ id: "p1", effect: "permit", file: "default/p.cedar", line: 3 }],
+    ...(decision === "ask" && { ask: { role: "approver", count } }),
+    reasons: [],
+    errors: [],
+    engine: "test 1",
+  };
+}
+
+export interface ToolOptions {
+  readonly by?: string;
+  readonly tool?: string;
+  readonly input?: JsonValue;
+  readonly effect?: "read" | "write" | "irreversible";
+  readonly retries?: number;
+  readonly idempotent?: boolean;
+  readonly costMicroUsd?: number;
+  readonly timeoutMs?: number;
+  readonly decision?: Judgement["decision"];
+  readonly judgement?: Judgement | null;
+  readonly count?: number;
+  readonly faults?: Reason[];
+  readonly ttlMs?: number;
+  readonly why?: string;
+}
+export const tool = (id: string, o: ToolOptions = {}): Line =>
+  line(() => {
+    const { effect = "write", retries = 0, idempotent = false, costMicroUsd = 0, timeoutMs = 10_000, faults = [] } = o;
+    const judged = o.judgement === undefined ? judgement(o.decision ?? "allow", o.count) : o.judgement;
+    return {
+      kind: "propose",
+      actor: o.by ?? AGENT,
+      id,
+      body: { kind: "tool", id, tool: (o.tool ?? "crm.update") as never, input: o.input ?? { n: 1 }, ...(o.why !== undefined && { why: o.why }) },
+      facts: {
+        kind: "tool",
+        documents: DOCUMENTS,
+        faults,
+        tool: { effect, timeout_ms: timeoutMs, retries, idempotent, cost_micro_usd: costMicroUsd },
+        ...(faults.length === 0 && judged !== null && { judgement: judged }),
+        approval_ttl_ms: o.ttlMs ?? 60_000,
+      },
+    };
+  });
+export const INVALID = [reason("input.type", "must be a number", { path: "/input/n" }), reason("input.required", "is missing", { path: "/input/m" })];
+
+export const note = (id: string, by: string = AGENT): Line =>
+  line(() => ({ kind: "propose", actor: by, id, body: { kind: "note", id, text: `note ${id}` } }));
+export const finish = (id: string, output?: JsonValue): Line =>
+  line(() => ({ kind: "propose", actor: AGENT, id, body: { kind: "finish", id, ...(output !== undefined && { output }) } }));
+export const fail = (id: string, error: JsonValue = { code: "gave.up" }): Line =>
+  line(() => ({ kind: "propose", actor: AGENT, id, body: { kind: "fail", id, error } }));
+
+export interface ReportOptions {
+  readonly id?: string;
+  readonly attempt?: number;
+  readonly by?: string;
+  readonly gateway?: string;
+  readonly nonce?: string;
+  readonly documents?: typeof DOCUMENTS;
+  readonly output?: JsonValue;
+  readonly faults?: Reason[];
+  readonly effect?: "none" | "done" | "unknown";
+  readonly costUsd?: number;
+}
+export const report = (action: string, status: "started" | "succeeded" | "failed" | "in_doubt", o: ReportOptions = {}): Line =>
+  line((state) => {
+    const attempt = o.attempt ?? state.actions.get(action as never)?.context.attempt ?? 1;
+    const { gateway = "g1", nonce = "nonce-0001" } = o;
+    const id = o.id ?? `${action}.${attempt}.${status}`;
+    const claimed = { gateway: gateway as Actor, nonce };
+    return {
+      kind: "report",
+      actor: o.by ?? gateway,
+      id,
+      body: {
+        id,
+        action: action as never,
+        attempt: Math.max(1, attempt),
+        claim: claimed,
+        status,
+        ...(status === "succeeded" && { output: o.output ?? { ok: true } }),
+        ...((status === "failed" || status === "in_doubt") && {
+          error: { code: "tool.failed", message: "it failed", effect: o.effect ?? (status === "failed" ? "none" : "unknown") },
+        }),
+        ...(o.costUsd !== undefined && { usage: { cost_usd: o.costUsd } }),
+      },
+      ...(status === "started" && { facts: { kind: "current", documents: o.documents ?? DOCUMENTS } as const }),
+      ...(status === "succeeded" && { facts: { kind: "output", faults: o.faults ?? [], engine: "test 1" } as const }),
+    };
+  });
+export const claim = (action: string, o: ReportOptions = {}): Line => report(action, "started", o);
+
+export interface DecideOptions {
+  readonly id?: string;
+  readonly documents?: typeof DOCUMENTS;
+  readonly digest?: string;
+  readonly reason?: string;
+}
+export const answer = (request: string, by: string, decision: "approve" | "refuse", o: DecideOptions = {}): Line =>
+  line((state) => {
+    const id = o.id ?? `${request}.${by}`;
+    const digest = (o.digest ?? state.approvals.get(request as never)?.context.digest ?? sha256Digest("nothing")) as never;
+    return {
+      kind: "decide",
+      actor: by,
+      id,
+      body: { id, request: request as never, decision, digest, ...(o.reason !== undefined && { reason: o.reason }) },
+      facts: { kind: "current", documents: o.documents ?? DOCUMENTS },
+    };
+  });
+export const approve = (request: string, by = "ann", o: DecideOptions = {}): Line => answer(request, by, "approve", o);
+export const turnDown = (request: string, by = "ann", o: DecideOptions = {}): Line => answer(request, by, "refuse", o);
+
+export const control = (verb: "pause" | "resume" | "cancel", id: string = verb): Line =>
+  line(() => ({ kind: "control", actor: "op", id, body: { verb, id, reason: "because" } }));
+export const resolve = (action: string, outcome: "succeeded" | "failed", o: { output?: JsonValue; faults?: Reason[]; id?: string } = {}): Line =>
+  line(() => {
+    const id = o.id ?? `resolve.${action}`;
+    return {
+      kind: "control",
+      actor: "op",
+      id,
+      body: { verb: "resolve", id, action: action as never, outcome, ...(o.output !== undefined && { output: o.output }) },
+      ...(o.output !== undefined && { facts: { kind: "output", faults: o.faults ?? [], engine: "test 1" } as const }),
+    };
+  });
+
+/** A timer falls due, armed as it is owed now unless said otherwise. */
+export const due = (timer: string, armed?: number): Line =>
+  line((state) => {
+    const debt = owed(state).find((one) => one.kind === "timer" && one.name === timer);
+    const by = armed ?? (debt?.kind === "timer" ? debt.armed : 1);
+    return { kind: "due", actor: "timer", id: timer, body: { timer, armed: by } };
+  });
+
+export function fresh(run: RunId = RUN): RunState {
+  return emptyRun(NS, run, "1");
+}
+
+/** Decides twice, and holds the two and the state's being untouched against each other. */
+export function decidePurely(state: RunState, { input, facts }: Told): Decision {
+  const before = structuredClone(state);
+  const decision = decide(state, input, facts);
+  assert.deepStrictEqual(state, before, "`decide` changed the state");
+  assert.deepStrictEqual(decide(state, structuredClone(input), structuredClone(facts)), decision, "equal arguments, unequal results");
+  return decision;
+}
+
+export class Given {
+  readonly state: RunState;
+  #time: number;
+
+  constructor(lines: readonly Line[]) {
+    this.state = fresh();
+    this.#time = T0;
+    for (const one of lines) {
+      const { decision } = this.#decide(one);
+      if (decision.kind !== "commit") assert.fail(`what is given is not taken: ${JSON.stringify(decision)}`);
+      evolve(this.state, decision.change);
+    }
+  }
+
+  when(line: Line): When {
+    const { decision } = this.#decide(line);
+    return new When(this, decision);
+  }
+
+  #decide({ waitMs, tell }: Line) {
+    this.#time += waitMs;
+    return { decision: decidePurely(this.state, tell(this.state, timestamp(this.#time))) };
+  }
+}
+
+export class When {
+  readonly given: Given;
+  readonly decision: Decision;
+
+  constructor(given: Given, decision: Decision) {
+    this.given = given;
+    this.decision = decision;
+  }
+
+  /** Exactly these events, in this order. */
+  then(...types: EventType[]): EventDraft[] {
+    assert.equal(this.decision.kind, "commit", `not taken: ${JSON.stringify(this.decision)}`);
+    const drafts = this.decision.kind === "commit" ? [...this.decision.drafts] : [];
+    assert.deepEqual(drafts.map((draft) => draft.type), types);
+    return drafts;
+  }
+
+  refused(code: string): readonly Reason[] {
+    const reasons = this.decision.kind === "refuse" ? this.decision.reasons : [];
+    assert.deepEqual(reasons.map((one) => one.code), [code], `decided: ${JSON.stringify(this.decision)}`);
+    return reasons;
+  }
+
+  is(kind: "duplicate" | "ignore"): void {
+    assert.equal(this.decision.kind, kind);
+  }
+
+  /** The state when the decision is applied to what was given. */
+  state(): RunState {
+    const state = structuredClone(this.given.state);
+    if (this.decision.kind === "commit") evolve(state, this.decision.change);
+    return state;
+  }
+}
+
+export function given(...lines: Line[]): Given {
+  return new Given(lines);
+}
