@@ -1,0 +1,116 @@
+/** `status`, `runs`, `show`: what the plane knows. */
+import { usd } from "../../schemas/money.ts";
+import type { RunRow } from "../projection/index-store.ts";
+import type { RunView, StatusAnswer } from "../projection/views.ts";
+import { type Cli, examples, inSession, show } from "./cli.ts";
+import { CliError, EXIT } from "./exit.ts";
+import { coloured, formatEntry } from "./format.ts";
+import { type Paint, table } from "./io.ts";
+import { visible, visibleJson, visibleShort } from "./visible.ts";
+
+export function readCommands(cli: Cli): void {
+  const { program, paint } = cli;
+  const status = program.command("status").description("the plane in a few lines");
+  examples(status, "status", "status --json");
+  status.action(async (_options, command) => {
+    const answer = await inSession(cli, command, "read", async (session) => ({
+      url: session.login.url,
+      ...(await session.query<StatusAnswer>("status")),
+    }));
+    show(cli, command, answer, (value) => statusText(value, paint));
+  });
+
+  const runs = program.command("runs").description("runs, newest first");
+  runs
+    .option("--agent <name>", "of this agent")
+    .option("--state <state>", "active, paused, completed, failed, cancelled, refused")
+    .option("--limit <n>", "at most so many (1 to 1000)", count, 20)
+    .option("--after <n>", "the page after this one; the number is printed under a full page", count);
+  examples(runs, "runs", "runs --agent refund-assistant --state active", "runs --json --limit 1000");
+  runs.action(async (options: { agent?: string; state?: string; limit: number; after?: number }, command) => {
+    const { agent, state, limit, after } = options;
+    const body = { limit, ...(agent && { agent }), ...(state && { state }), ...(after && { after }) };
+    const answer = await inSession(cli, command, "read", (session) => session.query<{ runs: RunRow[]; next?: number }>("runs", body));
+    show(cli, command, answer, (value) => runsText(value, paint));
+  });
+
+  const one = program.command("show").argument("<run>").description("one run: envelope, actions, approvals, timeline");
+  examples(one, "show refund-assistant_demo", "show refund-assistant_demo --json");
+  one.action(async (run: string, _options, command) => {
+    const view = await inSession(cli, command, "read", (session) => session.query<RunView>("run", { run }));
+    show(cli, command, view, (value) => runText(value, paint));
+  });
+}
+
+export function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1) throw new CliError(EXIT.usage, `\`${text}\` is no count`, "give a whole number from 1");
+  return value;
+}
+
+function statusText(status: StatusAnswer & { url: string }, paint: Paint): string {
+  const states = Object.entries(status.runs).map(([state, n]) => `${n} ${state}`);
+  const documents = Object.entries(status.documents).map(([kind, n]) => `${n} ${kind}`);
+  const lag = status.journal.last_seq - status.indexed;
+  const rows = [
+    ["plane", `${status.url}, namespace ${status.ns}`],
+    ["runs", states.join(", ") || "none yet"],
+    ["approvals", status.approvals_waiting === 0 ? "none waiting" : paint.yellow(`${status.approvals_waiting} waiting: signalbox approvals`)],
+    ["documents", documents.join(", ") || "none applied: signalbox apply <files>"],
+    ["journal", `${status.journal.messages} events, ${(status.journal.bytes / 1024 / 1024).toFixed(1)} MiB${lag > 0 ? `, index ${lag} behind` : ""}`],
+    ...status.alarms.slice(0, 10).map((alarm) => ["alarm", paint.red(visible(`message ${alarm.stream_seq} on ${alarm.subject}: ${alarm.why}`))]),
+  ];
+  return rows.map(([name, text]) => `${name?.padEnd(10)}  ${text}`).join("\n");
+}
+
+function runsText({ runs, next }: { runs: RunRow[]; next?: number }, paint: Paint): string {
+  if (runs.length === 0) return "no runs";
+  const rows = runs.map((run) => [run.run, run.state, run.agent, run.team, run.seq, run.waiting, run.updated_at]);
+  const text = table(["RUN", "STATE", "AGENT", "TEAM", "EVENTS", "WAITING", "UPDATED"], rows, paint);
+  return next === undefined ? text : `${text}\n${paint.dim(`more: signalbox runs --after ${next}`)}`;
+}
+
+function runText(run: RunView, paint: Paint): string {
+  const { envelope } = run;
+  const principal = envelope?.principal;
+  const rows: [string, string][] = [
+    ["state", coloured(run.state, paint)(run.state)],
+    ["goal", visibleShort(run.goal, 400)],
+  ];
+  if (envelope) {
+    rows.push(["agent", visible([envelope.agent.name, envelope.agent.version ?? ""].join(" ").trim())]);
+    rows.push(["owner", visible(`${envelope.owner}, team ${envelope.team}`)]);
+    rows.push(["principal", principal ? `${visible(principal.subject)} (${principal.verified ? "verified" : "claimed, not verified"})` : "nobody was named"]);
+    rows.push(["budget", budgetText(envelope.budget)]);
+  }
+  rows.push(["spent", `${run.spend.steps} step(s), ${usd(run.spend.settled_micro_usd)} USD${run.spend.reserved_micro_usd > 0 ? `, ${usd(run.spend.reserved_micro_usd)} USD reserved` : ""}`]);
+  if (run.output !== undefined) rows.push(["output", visibleShort(run.output, 400)]);
+  if (run.error !== undefined) rows.push(["error", visibleShort(run.error, 400)]);
+  for (const reason of run.reasons ?? []) rows.push(["refused", `${reason.code}: ${visible(reason.message)}`]);
+  const parts = [`${paint.bold(run.run)}`, rows.map(([name, text]) => `  ${name.padEnd(10)}  ${text}`).join("\n")];
+  if (run.actions.length > 0) {
+    const actions = run.actions.map((action) => [action.action, action.state, action.tool, action.attempt, visibleShort(action.input ?? "", 60), said(action)]);
+    parts.push("", table(["ACTION", "STATE", "TOOL", "ATTEMPT", "INPUT", ""], actions, paint));
+  }
+  const open = run.approvals.filter(({ state }) => state === "requested");
+  for (const { action, role, expires_at } of open) {
+    parts.push("", paint.yellow(`${action} waits for ${role} until ${expires_at}: signalbox approve ${run.run} ${action}`));
+  }
+  parts.push("", ...run.timeline.map((entry) => `${paint.dim(entry.at.slice(11, 23))}  ${formatEntry(entry, paint)}`));
+  return parts.join("\n");
+}
+
+function said({ reasons, error, output }: RunView["actions"][number]): string {
+  if (reasons?.[0] !== undefined) return visibleShort(`${reasons[0].code}: ${reasons[0].message}`, 80);
+  if (error !== undefined) return visibleShort(`${error.code}: ${error.message}`, 80);
+  return output === undefined ? "" : visibleShort(visibleJson(output).replace(/\s+/g, " "), 80);
+}
+
+function budgetText(budget: NonNullable<RunView["envelope"]>["budget"]): string {
+  const parts = [
+    budget.max_steps === undefined ? undefined : `${budget.max_steps} steps`,
+    budget.max_cost_micro_usd === undefined ? undefined : `${usd(budget.max_cost_micro_usd)} USD`,
+    budget.max_wall_ms === undefined ? undefined : `${budget.max_wall_ms / 1000} s`,
+  ].filter((part) => part !== undefined);
+  return parts.join(", ") || "no limit";
+}

@@ -1,0 +1,75 @@
+/** `why`: which principal authorised it, which policy permitted it, what evidence proves what happened (CORE-8). */
+import type { WhyView } from "../projection/views.ts";
+import { type Cli, examples, inSession, show } from "./cli.ts";
+import { coloured, formatEntry } from "./format.ts";
+import type { Paint } from "./io.ts";
+import { visible } from "./visible.ts";
+
+export function whyCommand(cli: Cli): void {
+  const command = cli.program.command("why").argument("<run>").argument("<action>");
+  command.description("who authorised an action, which policy permitted it, what proves it");
+  examples(command, "why refund-assistant_demo a4", "why refund-assistant_demo a4 --json");
+  command.action(async (run: string, action: string, _options, self) => {
+    const view = await inSession(cli, self, "read", (session) => session.query<WhyView>("why", { run, action }));
+    show(cli, self, view, (value) => whyText(value, cli.paint));
+  });
+}
+
+function whyText(why: WhyView, paint: Paint): string {
+  return [
+    `${paint.bold(`${why.run} ${why.action}`)}  ${visible(why.tool)}  ${coloured(why.state, paint)(why.state)}`,
+    "",
+    paint.bold("Which principal authorised it?"),
+    ...authority(why, paint),
+    "",
+    paint.bold("Which policy permitted it?"),
+    ...permission(why, paint),
+    "",
+    paint.bold("What evidence proves what happened?"),
+    ...evidence(why, paint),
+  ].join("\n");
+}
+
+function authority({ authority: who }: WhyView, paint: Paint): string[] {
+  const { principal } = who;
+  const standing = principal?.verified === true ? paint.green(who.standing) : paint.yellow(who.standing);
+  const name = principal === null ? standing : `${visible(principal.subject)}  ${standing}${principal.issuer === undefined ? "" : `, issuer ${visible(principal.issuer)}`}`;
+  return [
+    row("principal", name),
+    row("agent", visible([who.agent, who.agent_version ?? ""].join(" ").trim())),
+    ...(who.owner === undefined ? [] : [row("owner", visible(`${who.owner}, team ${who.team ?? ""}`))]),
+  ];
+}
+
+function permission({ permission: given, state }: WhyView, paint: Paint): string[] {
+  const lines = [row("decision", `${given.decision ?? "none"}${given.decided_by === undefined ? "" : `, settled by ${given.decided_by}`}${given.engine === undefined ? "" : `  ${paint.dim(given.engine)}`}`)];
+  for (const policy of given.policies) {
+    const place = policy.file === undefined ? "" : `  ${visible(policy.file)}${policy.line === undefined ? "" : `:${policy.line}`}`;
+    lines.push(row(policy.effect, `${visible(policy.id)}${place}`));
+  }
+  if (given.policies.length === 0 && given.decision !== undefined) lines.push(row("policy", "none permits it, and what none permits is denied"));
+  for (const reason of given.reasons) lines.push(row("reason", `${reason.code}: ${visible(reason.message)}${reason.help === undefined ? "" : `  (${visible(reason.help)})`}`));
+  for (const error of given.errors) lines.push(row("error", paint.red(visible(error))));
+  for (const approval of given.approvals) {
+    for (const { by, decision, reason, at } of approval.decisions) {
+      lines.push(row(decision === "approve" ? "approved" : "refused", `by ${visible(by)} at ${at}${reason === undefined ? "" : `: "${visible(reason)}"`}`));
+    }
+    if (approval.state !== "granted" && approval.state !== "refused") {
+      lines.push(row("approval", `${approval.request} of ${approval.count} ${approval.role}: ${approval.state}${state === "awaiting_approval" ? ` until ${approval.expires_at}` : ""}`));
+    }
+  }
+  return lines;
+}
+
+function evidence({ evidence: proof }: WhyView, paint: Paint): string[] {
+  const lines = proof.events.flatMap((event) => [
+    `  ${formatEntry(event, paint)}`,
+    paint.dim(`       stream ${event.stream_seq}  sha256:${event.hash}`),
+  ]);
+  for (const [kind, digest] of Object.entries(proof.documents)) lines.push(row(kind, digest));
+  return [...lines, "", paint.dim("  each event's hash is in the next event of its run: `signalbox verify <run>` follows the chain")];
+}
+
+function row(name: string, text: string): string {
+  return `  ${name.padEnd(10)}  ${text}`;
+}
