@@ -46,7 +46,10 @@ export interface RunningService {
   stop(): Promise<void>;
 }
 
-/** Serves endpoints until stopped, and resolves when the server knows of them. */
+/**
+ * Serves endpoints until stopped, and resolves when the server knows of them.
+ * @throws Error when the broker refuses a subscription, as for want of a permission
+ */
 export async function serve(nc: NatsConnection, options: ServiceOptions, endpoints: readonly ServiceEndpoint[]): Promise<RunningService> {
   const service = await nc.services.add({
     name: options.name,
@@ -63,14 +66,23 @@ export async function serve(nc: NatsConnection, options: ServiceOptions, endpoin
       },
     });
   }
+  const stopped = service.stopped.then((error) => error ?? undefined);
+  // A refusal comes before the answer to a flush, and the library then gives everything back, which is a second one.
   await nc.flush();
+  await nc.flush();
+  const refused = await Promise.race([stopped, turn()]);
+  if (refused !== undefined) throw refused;
   return {
     id: service.info().id,
-    stopped: service.stopped.then((error) => error ?? undefined),
+    stopped,
     stop: async () => {
       await service.stop();
     },
   };
+}
+
+function turn(): Promise<undefined> {
+  return new Promise((resolve) => setImmediate(() => resolve(undefined)));
 }
 
 function request(nc: NatsConnection, message: ServiceMsg): ServiceRequest {

@@ -30,14 +30,14 @@ export class PlayedCoordinator {
   readonly #intake: Intake;
   #wake: (() => void)[] = [];
 
-  private constructor(nc: NatsConnection, ns: Namespace) {
+  private constructor(nc: NatsConnection, ns: Namespace, stream: "INBOX" | "CONTROL") {
     this.#ns = ns;
     this.#publisher = new Publisher(nc);
-    this.#intake = new Intake(nc, { stream: streamName("INBOX", ns), consumer: "coordinator" });
+    this.#intake = new Intake(nc, { stream: streamName(stream, ns), consumer: "coordinator" });
   }
 
-  static async start(nc: NatsConnection, ns: Namespace): Promise<PlayedCoordinator> {
-    const played = new PlayedCoordinator(nc, ns);
+  static async start(nc: NatsConnection, ns: Namespace, stream: "INBOX" | "CONTROL" = "INBOX"): Promise<PlayedCoordinator> {
+    const played = new PlayedCoordinator(nc, ns, stream);
     await played.#intake.start((messages) => {
       for (const message of messages) {
         const address = parseStoredInput(message.subject);

@@ -1,0 +1,124 @@
+/** Deciding as a person, or as a program that a person answers for. */
+import { randomUUID } from "node:crypto";
+import { type Rejection, rejectionSchema } from "../../schemas/answer.ts";
+import { sha256Digest } from "../../schemas/canonical.ts";
+import { type Actor, type Namespace } from "../../schemas/ids.ts";
+import { decisionSchema } from "../../schemas/inputs.ts";
+import { reasonsOf } from "../../schemas/reason.ts";
+import { subjects } from "../../schemas/subjects.ts";
+import type { NatsConnection } from "../bus/connection.ts";
+import { PublishError, Publisher } from "../bus/publisher.ts";
+import { isForbidden } from "../bus/request.ts";
+import { NotPermitted, NotServed, Refused, Unanswered } from "./errors.ts";
+import { type TypedEvent, readEvent } from "./events.ts";
+
+export interface Decide {
+  readonly run: string;
+  /** The request's id in the run, as `q7`. */
+  readonly request: string;
+  /** Hash of what was shown to the person: it is checked that nothing else is approved. Never to be fetched blindly. */
+  readonly digest: string;
+  readonly decision: "approve" | "refuse";
+  readonly reason?: string;
+  /** Names the decision: sent again, it counts once. A random one when left out. */
+  readonly id?: string;
+}
+
+type DecisionEvent = TypedEvent<"approval.granted" | "approval.refused" | "approval.stale">;
+
+export type Decided =
+  /** Counted; `event.data` says how many have approved and how many must. */
+  | { readonly status: "granted"; readonly event: TypedEvent<"approval.granted"> }
+  | { readonly status: "refused"; readonly event: TypedEvent<"approval.refused"> }
+  /** What was approved is no longer what would be done; the agent proposes again. */
+  | { readonly status: "stale"; readonly event: TypedEvent<"approval.stale"> }
+  /** The plane has it, and has said nothing within the wait. So it is when the same decision was sent before. */
+  | { readonly status: "stored" };
+
+export class Approvals {
+  readonly #nc: NatsConnection;
+  readonly #ns: Namespace;
+  readonly #name: () => Actor;
+  #publisher: Publisher | undefined;
+
+  constructor(nc: NatsConnection, ns: Namespace, name: () => Actor) {
+    this.#nc = nc;
+    this.#ns = ns;
+    this.#name = name;
+  }
+
+  /**
+   * Answers a request for approval and waits until the plane has counted it, at most `timeoutMs` (default 10,000).
+   * @throws Refused with the reasons (wrong digest, too late, asked of oneself), NotPermitted, NotServed, Unanswered
+   */
+  async decide(decision: Decide, options: { timeoutMs?: number } = {}): Promise<Decided> {
+    const { run, request, digest, reason, id = randomUUID() } = decision;
+    const parsed = decisionSchema.safeParse({ id, request, decision: decision.decision, digest, ...(reason !== undefined && { reason }) });
+    if (!parsed.success) throw new Refused(run, id, reasonsOf(parsed.error));
+    const name = this.#name();
+    const data = new TextEncoder().encode(JSON.stringify(parsed.data));
+    const hash = sha256Digest(data);
+    const timeoutMs = options.timeoutMs ?? 10_000;
+
+    // Both are heard before anything is sent.
+    const heard = Promise.withResolvers<Decided>();
+    const listen = (subject: string, hear: (data: Uint8Array) => void) =>
+      this.#nc.subscribe(subject, {
+        callback: (error, message) => {
+          if (error !== null) heard.reject(isForbidden(error) ? new NotPermitted(`listen to \`${subject}\``, error) : error);
+          else hear(message.data);
+        },
+      });
+    const subscriptions = [
+      listen(subjects.event(this.#ns, "approval.*", run), (bytes) => {
+        const event = readEvent<DecisionEvent["type"]>(bytes);
+        if (event?.cause.kind === "decide" && event.cause.id === id && event.cause.actor === name) {
+          const found = decided(event);
+          if (found !== undefined) heard.resolve(found);
+        }
+      }),
+      listen(subjects.rejected(this.#ns, name), (bytes) => {
+        const rejection = readRejection(bytes);
+        if (rejection?.sha256 === hash && rejection.run === run) heard.reject(new Refused(run, id, rejection.reasons));
+      }),
+    ];
+    // It may be settled while the publish is still awaited.
+    heard.promise.catch(() => undefined);
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      this.#publisher ??= new Publisher(this.#nc);
+      await this.#publisher.publish(subjects.input(this.#ns, "decide", name, run), data, { "content-type": "application/json" });
+      timer = setTimeout(() => heard.resolve({ status: "stored" }), timeoutMs);
+      return await heard.promise;
+    } catch (error) {
+      if (!(error instanceof PublishError)) throw error;
+      if (error.inDoubt) throw new Unanswered(run, id, timeoutMs, error);
+      if (error.kind === "unavailable") throw new NotServed("decisions", error);
+      throw new NotPermitted(`decide as \`${name}\` on run \`${run}\``, error);
+    } finally {
+      clearTimeout(timer);
+      for (const subscription of subscriptions) subscription.unsubscribe();
+    }
+  }
+}
+
+function decided(event: DecisionEvent): Decided | undefined {
+  switch (event.type) {
+    case "approval.granted":
+      return { status: "granted", event };
+    case "approval.refused":
+      return { status: "refused", event };
+    case "approval.stale":
+      return { status: "stale", event };
+    default:
+      return undefined;
+  }
+}
+
+function readRejection(data: Uint8Array): Rejection | undefined {
+  try {
+    return JSON.parse(new TextDecoder().decode(data)) as Rejection;
+  } catch {
+    return undefined;
+  }
+}

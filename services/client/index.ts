@@ -1,0 +1,16 @@
+/** The published client of Signalbox: all its names, and nothing else. */
+export { Box, connect, type ConnectOptions } from "./connect.ts";
+export { Agent, Run, type StartRun, type ToolCall } from "./run.ts";
+export type { WaitOptions } from "./ask.ts";
+export type { Outcome } from "./outcome.ts";
+export type { Call, ServedTool, ToolHandler, ToolOptions } from "./tool.ts";
+export { Approvals, type Decide, type Decided } from "./approvals.ts";
+export type { EventFilter, TypedEvent } from "./events.ts";
+export { NotConfigured, NotPermitted, NotServed, NotUnderstood, Refused, ToolFailure, Unanswered } from "./errors.ts";
+
+export { CredentialRefused, PlaneUnreachable, ServerTooOld } from "../bus/connection.ts";
+export { ContextError } from "../bus/context.ts";
+export type { Answer } from "../../schemas/answer.ts";
+export type { EventData, EventType } from "../../schemas/event.ts";
+export type { JsonValue } from "../../schemas/json.ts";
+export type { Reason } from "../../schemas/reason.ts";
