@@ -15,11 +15,14 @@ export type BodyResult = { readonly ok: true; readonly value: JsonValue } | ({ r
 const JSON_TYPES = new Set(["application/json"]);
 const MSGPACK_TYPES = new Set(["application/msgpack", "application/x-msgpack", "application/vnd.msgpack"]);
 
-/** Reads a body as its content type says; without one it is JSON. Never throws. */
-export function readBody(data: Uint8Array, contentType: string | undefined): BodyResult {
+/**
+ * Reads a body as its content type says; without one it is JSON. Never throws.
+ * @param maxBytes larger only for what becomes a document before it goes on, as a tool's answer
+ */
+export function readBody(data: Uint8Array, contentType: string | undefined, maxBytes: number = MAX_BODY_BYTES): BodyResult {
   try {
-    if (data.length > MAX_BODY_BYTES) {
-      return fault("too_large", `the body has \`${data.length}\` bytes, more than \`${MAX_BODY_BYTES}\``);
+    if (data.length > maxBytes) {
+      return fault("too_large", `the body has \`${data.length}\` bytes, more than \`${maxBytes}\``);
     }
     const type = mediaType(contentType);
     if (type === "json") return { ok: true, value: readJson(data) };

@@ -14,14 +14,17 @@ const TIMEOUT_MARGIN_MS = 1_000;
 
 export class NatsAdapter implements Adapter {
   readonly #nc: NatsConnection;
+  /** The client keeps what is sent while it is disconnected, and a call must not go out after it was given up. */
+  #connected = true;
 
   constructor(nc: NatsConnection) {
     this.#nc = nc;
+    void this.#watch();
   }
 
   async call(request: AdapterRequest): Promise<AdapterResult> {
     const { ns, tool, inputBytes, timeoutMs } = request;
-    if (this.#nc.isClosed()) return failure("gateway.disconnected", "the gateway is not connected", "none");
+    if (!this.#connected || this.#nc.isClosed()) return failure("gateway.disconnected", "the gateway is not connected", "none");
     let answer: Msg;
     try {
       answer = await this.#nc.request(subjects.call(ns, tool), inputBytes, {
@@ -32,6 +35,13 @@ export class NatsAdapter implements Adapter {
       return failureOf(error, tool);
     }
     return resultOf(answer);
+  }
+
+  async #watch(): Promise<void> {
+    for await (const { type } of this.#nc.status()) {
+      if (type === "disconnect") this.#connected = false;
+      else if (type === "reconnect") this.#connected = true;
+    }
   }
 }
 
@@ -66,7 +76,8 @@ function resultOf(answer: Msg): AdapterResult {
     const known = effect === "none" || effect === "done" ? effect : "unknown";
     return failure(`tool.${code === undefined || code === "" ? "failed" : code}`, message ?? "the tool gave no reason", known);
   }
-  const body = readBody(answer.data, received.get("content-type"));
+  // as large as the server lets it be: what is too large for a report becomes a document
+  const body = readBody(answer.data, received.get("content-type"), Number.POSITIVE_INFINITY);
   if (body.ok) return { ok: true, output: body.value };
   // it answered, so it did what it was asked for: what it said of it cannot be read
   return failure("output.unreadable", `the tool's answer cannot be read: ${body.reason}`, "done");
