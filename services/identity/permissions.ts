@@ -105,6 +105,8 @@ function rightsIn(role: Role, self: Actor, ns: Namespace, options: PermissionOpt
             ...directGet(stream(kind)),
             `${API}.STREAM.MSG.GET.${stream(kind)}`,
           ]),
+          // the fence of a due timer: what was stored last before it
+          ...(["INBOX", "CONTROL"] as const).map((kind) => `${API}.STREAM.MSG.GET.${stream(kind)}`),
         ],
       };
     case "gateway":

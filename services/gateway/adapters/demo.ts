@@ -6,8 +6,8 @@ import type { BuiltinTool } from "./builtin.ts";
 import type { EffectLedger } from "./ledger.ts";
 
 /**
- * - `zendesk.read_ticket`    `{ ticket_id }` → `{ ticket_id, subject, body, status, customer_id }`
- * - `stripe.create_refund`   `{ charge, amount_usd, … }` → `{ refund_id, status: "succeeded", charge, amount_usd }`
+ * - `zendesk.read_ticket`    `{ ticket_id }` → `{ ticket_id, subject, body, customer_id }`
+ * - `stripe.create_refund`   `{ charge_id, amount_usd, … }` → `{ refund_id, status: "succeeded", charge_id, amount_usd }`
  * - `crm.delete_customer`    `{ customer_id }` → `{ customer_id, deleted: true }`
  * - `noop.read`, `noop.write` anything → `{ ok: true }`
  *
@@ -29,7 +29,7 @@ export function demoTools(ledger: EffectLedger): ReadonlyMap<string, BuiltinTool
       writing((input, id) => ({
         refund_id: `re_${id}`,
         status: "succeeded",
-        charge: input["charge"] ?? null,
+        charge_id: input["charge_id"] ?? null,
         amount_usd: input["amount_usd"] ?? null,
       })),
     ],
@@ -49,7 +49,6 @@ function readTicket({ input }: AdapterRequest): AdapterResult {
       ticket_id: ticket,
       subject: "Charged twice for order 1001",
       body: "I was charged twice for the same order. Please refund one of the payments.",
-      status: "open",
       customer_id: "cus_1001",
     },
   };
