@@ -56,7 +56,8 @@ async function load(files: readonly string[]): Promise<LoadedDocument[]> {
   const loaded = await Promise.all(files.map((file) => loadPath(file)));
   const faults = loaded.flatMap((one) => one.faults);
   if (faults.length > 0) {
-    throw new CliError(EXIT.rejected, `${faults.length} fault(s), and nothing was sent\n${faults.map(faultText).join("\n")}`);
+    const unread = faults.every(({ code }) => code.startsWith("file."));
+    throw new CliError(unread ? EXIT.usage : EXIT.rejected, `${faults.length} fault(s), and nothing was sent\n${faults.map(faultText).join("\n")}`);
   }
   return loaded.flatMap((one) => one.documents).sort((a, b) => (ORDER[a.kind] ?? 9) - (ORDER[b.kind] ?? 9));
 }

@@ -3,7 +3,7 @@
  * that are displayed, by this process, and asking anybody else for it is not possible (APP-4).
  */
 import { sha256Digest } from "../../schemas/canonical.ts";
-import { type Actor, type Digest } from "../../schemas/ids.ts";
+import type { Digest } from "../../schemas/ids.ts";
 import { subjects } from "../../schemas/subjects.ts";
 import type { ApprovalRow } from "../projection/index-store.ts";
 import type { ApprovalAnswer } from "../projection/views.ts";
@@ -111,7 +111,7 @@ async function decide(cli: Cli, session: Session, { verb, asked, digest, reason,
   });
   if ("rejection" in outcome) throw refusedBy(outcome.rejection.reasons);
   const { type, data } = outcome.event;
-  if (asJson) json(cli.io.stdout, { run, action, request, digest, by: session.name as Actor, event: type, data });
+  if (asJson) json(cli.io.stdout, { run, action, request, digest, by: session.name, event: type, seq: outcome.event.seq, grants: data["grants"], count: data["count"] });
   if (type === "approval.stale") {
     throw new CliError(EXIT.denied, `request \`${request}\` no longer stands: ${visible(String(data["reason"]))}`, "the agent proposes it again");
   }

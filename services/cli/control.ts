@@ -1,7 +1,7 @@
 /** `pause`, `resume`, `cancel`, `resolve`: an operator's hand on a run. */
 import { controlSchema } from "../../schemas/inputs.ts";
 import { subjects } from "../../schemas/subjects.ts";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { type Cli, examples, inSession, show } from "./cli.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { freshId, refusedBy, send } from "./send.ts";
@@ -26,7 +26,7 @@ export function controlCommands(cli: Cli): void {
   const resolve = cli.program.command("resolve").argument("<run>").argument("<action>");
   resolve
     .description("say what an action in doubt has done, after looking")
-    .requiredOption("--outcome <outcome>", "succeeded or failed")
+    .addOption(new Option("--outcome <outcome>", "what it came to").choices(["succeeded", "failed"]).makeOptionMandatory())
     .option("--output <json>", "what the tool would have answered")
     .option("--reason <text>", "how it was found out; recorded");
   examples(resolve, 'resolve refund-assistant_demo a4 --outcome succeeded --reason "the refund is in the ledger"');

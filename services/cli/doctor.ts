@@ -4,9 +4,7 @@ import { access, constants, readdir, stat } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { isRecentEnough } from "../bus/connection.ts";
-import { streamName } from "../../schemas/subjects.ts";
 import { contextPath, readContext } from "../bus/context.ts";
-import { StreamReader } from "../bus/journal.ts";
 import type { StatusAnswer } from "../projection/views.ts";
 import { type Cli, examples, globalsOf, show } from "./cli.ts";
 import { EXIT, type Exit } from "./exit.ts";
@@ -111,31 +109,11 @@ async function plane(io: Io, globals: Globals): Promise<{ findings: Finding[]; r
   try {
     const info = session.nc.info as { version?: string } | undefined;
     findings.push({ check: "plane", state: "ok", found: `${session.login.url}, nats-server ${info?.version ?? "unknown"}, ${await session.nc.rtt()} ms, as ${session.login.context}` });
-    findings.push(await journal(session), ...(await readModel(session)));
+    findings.push(...(await readModel(session)));
   } finally {
     await session.close();
   }
   return { findings, reached: true };
-}
-
-/** What can be seen of the streams without the rights to change them: the journal's, which is the one that counts. */
-async function journal(session: Session): Promise<Finding> {
-  const name = streamName("JOURNAL", session.ns);
-  const mend = "`npm start` creates and repairs the streams; on a server of your own it needs the role `provision`";
-  try {
-    const answer = await session.nc.request(`$JS.API.STREAM.INFO.${name}`, "", { timeout: 3_000 });
-    const { error, config } = answer.json<{ error?: { description: string }; config?: Record<string, unknown> }>();
-    if (error !== undefined || config === undefined) return { check: "journal", state: "fault", found: `${name}: ${error?.description ?? "no answer"}`, help: mend };
-    const missing = ["deny_delete", "deny_purge", "allow_atomic", "allow_direct", "republish"].filter((field) => !config[field]);
-    if (config["discard"] !== "new") missing.push("discard new");
-    if (missing.length > 0) return { check: "journal", state: "fault", found: `${name} is without ${missing.join(", ")}`, help: mend };
-    const { messages, lastSeq } = await new StreamReader(session.nc, name).info();
-    return { check: "journal", state: "ok", found: `${name}: ${messages} events, the last is ${lastSeq}; deletes and purges denied` };
-  } catch (error) {
-    const { code, message } = error as { code?: string; message: string };
-    if (code === "PERMISSIONS_VIOLATION") return { check: "journal", state: "warning", found: `${session.login.context} may not look at it`, help: "run it with `--as auditor`" };
-    return { check: "journal", state: "fault", found: `${name}: ${message.toLowerCase()}`, help: mend };
-  }
 }
 
 async function readModel(session: Session): Promise<Finding[]> {
@@ -148,6 +126,11 @@ async function readModel(session: Session): Promise<Finding[]> {
     return [{ check: "read model", state: "fault", found: message, ...(help !== undefined && { help }) }];
   }
   const answered = Date.now();
+  const faults = status.configuration_faults;
+  const streams: Finding =
+    faults.length === 0
+      ? { check: "streams", state: "ok", found: `as provisioned; the journal has ${status.journal.messages} events and takes no deletes` }
+      : { check: "streams", state: "fault", found: `not as they must be: ${faults.join(", ")}`, help: "`npm start` repairs them; on a server of your own it needs the role `provision`" };
   const behind = status.journal.last_seq - status.indexed;
   const model: Finding =
     status.alarms.length > 0
@@ -159,7 +142,7 @@ async function readModel(session: Session): Promise<Finding[]> {
     skew <= MAX_SKEW_MS
       ? { check: "clock", state: "ok", found: `within ${Math.ceil(skew)} ms of the plane's` }
       : { check: "clock", state: "fault", found: `${Math.round(skew / 1000)} s apart from the plane's`, help: "set both by NTP: deadlines and expiries are compared with the server's time" };
-  return [model, clock];
+  return [streams, model, clock];
 }
 
 function can(path: string, mode: number): Promise<boolean> {

@@ -223,6 +223,7 @@ function report(cli: Cli, asJson: boolean, answer: Answer, waited: boolean): voi
     line(io.stdout, `  ${code}: ${visible(message)}${path ? ` (at \`${visible(path)}\`)` : ""}`);
     if (help !== undefined) line(io.stdout, `    ${/:\d+$/.test(help) ? "at " : "help: "}${visible(help)}`);
   }
+  if (answer.request !== undefined) line(io.stdout, `  waiting for a person until ${answer.expires_at ?? "further notice"}`);
   if (answer.output !== undefined && answer.output !== null) line(io.stdout, visibleJson(answer.output));
   if (answer.error !== undefined) line(io.stdout, visibleJson(answer.error));
   if (waited && answer.status === "approved") line(io.stdout, "  no outcome in time; the wait cancels nothing");

@@ -1,9 +1,10 @@
 /** `tail`: events as they happen, from the journal, in order and without gaps. */
 import { type RunId, runIdSchema } from "../../schemas/ids.ts";
-import { parseLog, streamName } from "../../schemas/subjects.ts";
+import { parseLog } from "../../schemas/subjects.ts";
 import { decodeEvent, type JournalEvent } from "../bus/commit.ts";
-import { type StoredMessage, StreamReader } from "../bus/journal.ts";
+import type { StoredMessage } from "../bus/journal.ts";
 import { JournalFollower } from "../projection/follower.ts";
+import type { StatusAnswer } from "../projection/views.ts";
 import { type Cli, examples, globalsOf, inSession } from "./cli.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { formatEvent } from "./format.ts";
@@ -23,8 +24,10 @@ export function tailCommand(cli: Cli): void {
     const print = (event: JournalEvent) => {
       line(cli.io.stdout, asJson ? JSON.stringify(eventJson(event)) : formatEvent(event, cli.paint));
     };
-    await inSession(cli, self, "read", async ({ nc, ns }) => {
-      const { lastSeq } = await new StreamReader(nc, streamName("JOURNAL", ns)).info();
+    await inSession(cli, self, "read", async ({ nc, ns, query }) => {
+      // who may read the journal may not therefore ask JetStream about it
+      const end = async () => (await query<StatusAnswer>("status")).journal.last_seq;
+      const lastSeq = await end();
       const listener = {
         name: "tail",
         from: options.from ?? (options.follow ? lastSeq + 1 : 1),
@@ -35,7 +38,7 @@ export function tailCommand(cli: Cli): void {
           }
         },
       };
-      const follower = new JournalFollower(nc, ns, [listener], { onAlarm: (message) => line(cli.io.stderr, `alarm: ${message}`) });
+      const follower = new JournalFollower(nc, ns, [listener], { lastSeq: end, onAlarm: (message) => line(cli.io.stderr, `alarm: ${message}`) });
       await follower.start();
       if (options.follow) {
         const lost = await Promise.race([aborted(cli.io.signal), nc.closed().then(() => true)]);

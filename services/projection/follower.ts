@@ -20,6 +20,8 @@ export interface JournalListener {
 export interface FollowerOptions {
   /** Something that a person should know: a hole in the journal, a listener that fails. */
   readonly onAlarm?: (message: string, cause?: unknown) => void;
+  /** Last sequence of the journal; asks the stream when left out, which only roles of PLANE may. */
+  readonly lastSeq?: () => Promise<number>;
   /** Silence after which the stream is asked whether the tail missed something, ms. */
   readonly idleMs?: number;
 }
@@ -42,6 +44,7 @@ export class JournalFollower {
   readonly #reader: StreamReader;
   readonly #listeners: Progress[];
   readonly #alarm: (message: string, cause?: unknown) => void;
+  readonly #lastSeq: () => Promise<number>;
   readonly #idleMs: number;
   #next: number;
   #tail: StoredMessage[] = [];
@@ -60,6 +63,7 @@ export class JournalFollower {
     this.#listeners = listeners.map((listener) => ({ listener, next: listener.from }));
     this.#next = Math.min(...this.#listeners.map(({ next }) => next));
     this.#alarm = options.onAlarm ?? (() => undefined);
+    this.#lastSeq = options.lastSeq ?? (async () => (await this.#reader.info()).lastSeq);
     this.#idleMs = options.idleMs ?? 5_000;
   }
 
@@ -81,7 +85,7 @@ export class JournalFollower {
       },
     });
     await this.#nc.flush();
-    const { lastSeq } = await this.#reader.info();
+    const lastSeq = await this.#lastSeq();
     void this.#watch();
     this.#loop = this.#run();
     await this.reached(lastSeq, Number.POSITIVE_INFINITY);
@@ -107,7 +111,7 @@ export class JournalFollower {
 
   /** Waits until everything stored at the time of the question has been taken: readers see their own writes. */
   async current(timeoutMs: number): Promise<boolean> {
-    const { lastSeq } = await this.#reader.info();
+    const lastSeq = await this.#lastSeq();
     return this.reached(lastSeq, timeoutMs);
   }
 
@@ -190,12 +194,11 @@ export class JournalFollower {
     }
     if (batch.length > 0) await this.#deliver(batch);
     if (until === undefined || this.#next > until) return;
-    // the tail is ahead of the copy that was read: another try will find it, or the stream has lost it
-    if (this.#next === before) {
-      const { firstSeq } = await this.#reader.info();
-      if (firstSeq > this.#next) this.#hole(firstSeq);
-      else await delay(RETRY_MS);
-    }
+    if (this.#next > before) return;
+    // the tail is ahead of the copy that was read, and another try will find it; or the stream has lost it, and what
+    // is read without a bound shows the hole
+    this.#behind = true;
+    await delay(RETRY_MS);
   }
 
   async #deliver(batch: readonly StoredMessage[]): Promise<void> {
@@ -218,11 +221,6 @@ export class JournalFollower {
     this.#moveTo(last + 1);
   }
 
-  #hole(next: number): void {
-    this.#alarm(`the journal of \`${this.#ns}\` has no messages ${this.#next} to ${next - 1}`);
-    this.#moveTo(next);
-  }
-
   #moveTo(next: number): void {
     this.#next = next;
     for (const waiter of this.#waiting) if (next > waiter.seq) waiter.done(true);
@@ -239,8 +237,7 @@ export class JournalFollower {
     });
     this.#wakeUp = undefined;
     if (heard || this.#stopped) return;
-    const { lastSeq } = await this.#reader.info();
-    if (lastSeq > this.position) this.#behind = true;
+    if ((await this.#lastSeq()) > this.position) this.#behind = true;
   }
 
   async #watch(): Promise<void> {

@@ -6,6 +6,7 @@ import { z } from "zod";
 import { type Namespace, type RunId, runIdSchema } from "../../schemas/ids.ts";
 import { streamName, subjects } from "../../schemas/subjects.ts";
 import { decodeEvent, type JournalEvent } from "../bus/commit.ts";
+import { configurationFaults } from "../bus/configured.ts";
 import type { Msg, NatsConnection } from "../bus/connection.ts";
 import { StreamReader } from "../bus/journal.ts";
 import { approvalAnswer, runView, whyView } from "./fold-view.ts";
@@ -119,11 +120,22 @@ class Answers {
       runs: counts.runs,
       approvals_waiting: counts.approvals,
       journal: { messages: state.messages, bytes: state.bytes, last_seq: state.lastSeq },
+      configuration_faults: await this.#configurationFaults(),
       indexed: index.checkpoint,
       alarms: index.alarms(),
       documents,
       now: new Date().toISOString(),
     };
+  }
+
+  /** Of the streams that a reader may look at: those that hold what cannot be rebuilt. */
+  async #configurationFaults(): Promise<string[]> {
+    const { nc, ns } = this.#parts;
+    const faults: string[] = [];
+    for (const kind of ["JOURNAL", "DOCUMENTS"] as const) {
+      for (const field of await configurationFaults(nc, kind, ns)) faults.push(`${kind}.${field}`);
+    }
+    return faults;
   }
 
   async runs(wanted: z.infer<typeof filter>): Promise<unknown> {

@@ -132,6 +132,8 @@ export interface StatusAnswer {
   readonly runs: Readonly<Record<string, number>>;
   readonly approvals_waiting: number;
   readonly journal: { readonly messages: number; readonly bytes: number; readonly last_seq: number };
+  /** Fields of stream configurations that are not as the plane needs them, as `JOURNAL.deny_delete`. */
+  readonly configuration_faults: readonly string[];
   /** Last stream sequence that the index holds. */
   readonly indexed: number;
   readonly alarms: readonly { readonly stream_seq: number; readonly subject: string; readonly why: string }[];
