@@ -51,6 +51,10 @@ export class GroupCommitter {
     this.#stopped = true;
   }
 
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
   /** Resolves with the landing of each part, in order. Waits as long as the journal cannot be reached. */
   async append(parts: readonly Part[]): Promise<Landing[]> {
     const landings: Landing[] = new Array<Landing>(parts.length);

@@ -39,11 +39,15 @@ export interface FactSources {
   readonly registry: RegistryView;
   readonly validators: Validators;
   readonly judge: PolicyJudge;
+}
+
+/** The sources of one turn. */
+export interface Lookups extends FactSources {
   /** A fetched document's bytes; undefined when it was not fetched yet, null when it cannot be had. */
   readonly fetched: (digest: Digest) => Uint8Array | null | undefined;
 }
 
-export function gatherFacts(sources: FactSources, state: RunState, input: RunInput, principal: string | undefined): Facts {
+export function gatherFacts(sources: Lookups, state: RunState, input: RunInput, principal: string | undefined): Facts {
   switch (input.kind) {
     case "propose":
       if (input.body.kind === "start") return startFacts(sources, input.actor, input.body, principal);
@@ -94,7 +98,7 @@ function startFacts({ registry }: FactSources, actor: Actor, body: StartProposal
   };
 }
 
-function toolFacts(sources: FactSources, state: RunState, input: RunInput, body: ToolProposal): ToolFacts {
+function toolFacts(sources: Lookups, state: RunState, input: RunInput, body: ToolProposal): ToolFacts {
   const { registry, validators, judge } = sources;
   const contract = registry.contract(state.holder);
   const tool = registry.tool(body.tool);
@@ -165,7 +169,7 @@ function currentFacts({ registry }: FactSources, state: RunState, id: ActionId |
 }
 
 /** The output is checked against the schema of the tool as it was approved, whatever is in force now. */
-function outputFacts(sources: FactSources, state: RunState, id: ActionId, output: JsonValue): OutputFacts {
+function outputFacts(sources: Lookups, state: RunState, id: ActionId, output: JsonValue): OutputFacts {
   const digest = state.actions.get(id)?.context.documents.tool;
   const checked = (faults: Reason[]): OutputFacts => ({ kind: "output", faults, engine: SCHEMA_ENGINE });
   if (digest === undefined) return checked([reason("tool.unknown", "the action has no tool")]);
@@ -186,14 +190,14 @@ function outputFacts(sources: FactSources, state: RunState, id: ActionId, output
   }
 }
 
-function fetch(sources: FactSources, digest: Digest): Uint8Array | null {
+function fetch(sources: Lookups, digest: Digest): Uint8Array | null {
   const bytes = sources.fetched(digest);
   if (bytes === undefined) throw new Needs(digest);
   return bytes;
 }
 
 /** Whether an applied document is what it claims to be, compiled by this plane and not by whoever sent it. */
-export function appliedFacts(sources: FactSources, kind: DocumentKind, name: string, digest: Digest): AppliedFacts {
+export function appliedFacts(sources: Lookups, kind: DocumentKind, name: string, digest: Digest): AppliedFacts {
   const bytes = fetch(sources, digest);
   if (bytes === null) {
     return { kind: "applied", faults: [reason("document.missing", `document \`${digest}\` is not stored`, { help: "store it first" })] };

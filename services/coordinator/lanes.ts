@@ -2,7 +2,7 @@
  * A lane is the queue of one aggregate: its inputs are decided in order, one commit in flight, and never by two turns
  * at once. Lanes with control inputs go first, so that no flood of proposals delays an approval, a cancel or a report.
  */
-import type { AggregateKind } from "../../schemas/ids.ts";
+import type { AggregateKind, Digest } from "../../schemas/ids.ts";
 import { parseAggregateToken } from "../../schemas/subjects.ts";
 import type { Loaded } from "./aggregates.ts";
 import type { Arrival } from "./arrival.ts";
@@ -26,8 +26,12 @@ export class Lane {
   issued = new Set<string>();
   /** Stands among the urgent. */
   urgent = false;
-  /** Everything owed is to be paid again. */
-  sweep = false;
+  /** Set while everything owed is to be paid again; called when that is under way. */
+  swept: (() => void) | undefined;
+  /** Inputs to decide one to a commit, because the journal did not take them together. */
+  careful = 0;
+  /** Documents that the next inputs need, null for what cannot be had. */
+  readonly documents = new Map<Digest, Uint8Array | null>();
   readonly control: Arrival[] = [];
   readonly inbox: Arrival[] = [];
   /** Behind all inputs that were stored before them. */
@@ -41,7 +45,27 @@ export class Lane {
   }
 
   get waiting(): boolean {
-    return this.sweep || this.control.length > 0 || this.inbox.length > 0 || this.due.length > 0;
+    return this.swept !== undefined || this.control.length > 0 || this.inbox.length > 0 || this.due.length > 0;
+  }
+
+  /** Takes decided inputs back, in front and in the order in which they were decided. */
+  putBack(arrivals: readonly Arrival[]): void {
+    for (const arrival of arrivals.toReversed()) this.#queueOf(arrival).unshift(arrival);
+  }
+
+  push(arrival: Arrival): void {
+    this.#queueOf(arrival).push(arrival);
+  }
+
+  /** What was owed is being paid again, or cannot be. */
+  endSweep(): void {
+    const { swept } = this;
+    this.swept = undefined;
+    swept?.();
+  }
+
+  #queueOf(arrival: Arrival): Arrival[] {
+    return arrival.kind === "due" ? this.due : arrival.kind === "propose" ? this.inbox : this.control;
   }
 
   /** The next input to decide, left in its queue. */
@@ -79,6 +103,7 @@ export class Lanes {
   readonly #lanes = new Map<string, Lane>();
   readonly #urgent = new Queue();
   readonly #ordinary = new Queue();
+  #evictAt = MAX_LANES;
 
   get size(): number {
     return this.#lanes.size;
@@ -89,16 +114,27 @@ export class Lanes {
     if (lane === undefined) {
       lane = new Lane(token);
       this.#lanes.set(token, lane);
-      if (this.#lanes.size > MAX_LANES) this.#evict();
+      if (this.#lanes.size > this.#evictAt) this.#evict(lane);
     }
     return lane;
   }
 
   push(arrival: Arrival): void {
     const lane = this.lane(arrival.token);
-    const queue = arrival.kind === "due" ? lane.due : arrival.kind === "propose" ? lane.inbox : lane.control;
-    queue.push(arrival);
-    if (lane.state === "queued" && queue === lane.control) this.#urge(lane);
+    lane.push(arrival);
+    if (lane.state === "queued" && lane.control.length > 0) this.#urge(lane);
+    this.wake(lane);
+  }
+
+  /** Has everything that this aggregate owes paid again; `swept` is called when that is under way. */
+  sweep(token: string, swept: () => void): void {
+    const lane = this.lane(token);
+    if (lane.frozen !== undefined) return swept();
+    const { swept: before } = lane;
+    lane.swept = () => {
+      before?.();
+      swept();
+    };
     this.wake(lane);
   }
 
@@ -157,11 +193,13 @@ export class Lanes {
     this.#urgent.push(lane);
   }
 
-  #evict(): void {
+  #evict(made: Lane): void {
     for (const lane of this.#lanes.values()) {
-      if (lane.state !== "idle" || lane.waiting) continue;
+      if (lane.state !== "idle" || lane.waiting || lane === made) continue;
       this.#lanes.delete(lane.token);
-      if (this.#lanes.size <= MAX_LANES * 0.9) return;
+      if (this.#lanes.size <= MAX_LANES * 0.9) break;
     }
+    // where hardly one could be spared, not every new lane looks through all of them again
+    this.#evictAt = Math.max(MAX_LANES, Math.ceil(this.#lanes.size * 1.1));
   }
 }

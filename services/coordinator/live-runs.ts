@@ -1,5 +1,6 @@
-import type { Namespace, RunId } from "../../schemas/ids.ts";
+import type { ActionId, Namespace, RunId } from "../../schemas/ids.ts";
 import { parseLog, patterns } from "../../schemas/subjects.ts";
+import { decodeEvent } from "../bus/commit.ts";
 import type { StreamReader } from "../bus/journal.ts";
 
 const ENDS = new Set(["run.completed", "run.failed", "run.cancelled", "run.refused"]);
@@ -7,18 +8,33 @@ const CLOSES = new Set(["action.succeeded", "action.failed", "action.retrying", 
 
 /**
  * Runs that may owe something: those that have not ended, and those that ended with an action still in flight.
- * Reads the headers of the whole journal, in order; a run index saves that.
+ * Reads the whole journal, in order, and of most events only the headers; a run index saves that.
  */
 export async function liveRunsOf(journal: StreamReader, ns: Namespace): Promise<RunId[]> {
-  const runs = new Map<string, { ended: boolean; inFlight: number }>();
-  for await (const { subject, headers } of journal.read({ subject: patterns.logOfKind(ns, "run") })) {
+  const runs = new Map<string, { ended: boolean; readonly inFlight: Set<ActionId> }>();
+  for await (const message of journal.read({ subject: patterns.logOfKind(ns, "run") })) {
+    const { subject, headers } = message;
     const type = headers.get("ce-type")?.slice("signalbox.".length) ?? "";
-    const run = runs.get(subject) ?? { ended: false, inFlight: 0 };
+    let run = runs.get(subject);
+    if (run === undefined) {
+      // whatever follows the end of a run that had nothing in flight changes nothing
+      if (type !== "run.started") continue;
+      runs.set(subject, (run = { ended: false, inFlight: new Set() }));
+    }
     if (ENDS.has(type)) run.ended = true;
-    else if (type === "action.started") run.inFlight += 1;
-    else if (CLOSES.has(type)) run.inFlight = Math.max(0, run.inFlight - 1);
-    if (run.ended && run.inFlight === 0) runs.delete(subject);
-    else runs.set(subject, run);
+    else if (type === "action.started") run.inFlight.add(actionOf(message));
+    // of the actions that end with their run most were never started: which one it is tells them apart
+    else if (CLOSES.has(type) && run.inFlight.size > 0) run.inFlight.delete(actionOf(message));
+    if (run.ended && run.inFlight.size === 0) runs.delete(subject);
   }
   return [...runs.keys()].flatMap((subject) => (parseLog(subject)?.name as RunId | undefined) ?? []);
+}
+
+function actionOf(message: Parameters<typeof decodeEvent>[0]): ActionId {
+  try {
+    return decodeEvent(message).body.data["action"] as ActionId;
+  } catch {
+    // what is no event of ours is met again, and frozen, when its run is loaded
+    return "" as ActionId;
+  }
 }

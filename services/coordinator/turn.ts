@@ -17,7 +17,7 @@ import { type Reason, reason } from "../../schemas/reason.ts";
 import { type SealedEvent, seal } from "../bus/commit.ts";
 import type { Loaded } from "./aggregates.ts";
 import type { Arrival } from "./arrival.ts";
-import { type FactSources, Needs, appliedFacts, gatherFacts } from "./facts.ts";
+import { type FactSources, type Lookups, Needs, appliedFacts, gatherFacts } from "./facts.ts";
 import type { Lane } from "./lanes.ts";
 
 /** What became of one input, told to its sender once the turn is stored. */
@@ -64,14 +64,16 @@ interface Open {
 export function takeTurn(sources: FactSources, lane: Lane, loaded: Loaded, room: number): Turn {
   const open: Open = { events: [], done: [], answers: new Set(), applied: [], news: false };
   const expected = loaded.streamSeq;
+  const lookups: Lookups = { ...sources, fetched: (digest) => lane.documents.get(digest) };
+  const limit = lane.careful > 0 ? 1 : MAX_INPUTS;
   let needs: Digest | undefined;
   let reload = false;
-  for (let inputs = 0; inputs < MAX_INPUTS && open.events.length < room; inputs++) {
+  for (let inputs = 0; inputs < limit && open.events.length < room; inputs++) {
     const queue = lane.queue();
     const arrival = queue?.[0];
     if (queue === undefined || arrival === undefined) break;
     try {
-      decideOne(sources, loaded, arrival, open);
+      decideOne(lookups, loaded, arrival, open);
     } catch (error) {
       if (error instanceof Needs) {
         needs = error.digest;
@@ -93,7 +95,7 @@ function refusal(arrival: Arrival, refused: readonly Reason[], seq = 0): Done {
 }
 
 /** Decides, seals, and only then changes the loaded state: a throw leaves everything as it was. */
-function decideOne(sources: FactSources, loaded: Loaded, arrival: Arrival, open: Open): void {
+function decideOne(sources: Lookups, loaded: Loaded, arrival: Arrival, open: Open): void {
   const machine = machineVersion(loaded.state.machine);
   if (machine === undefined) throw new Error(`machine version \`${loaded.state.machine}\` is missing`);
   if (arrival.for === "document") {

@@ -1,0 +1,84 @@
+/** Brings aggregates into memory, a bounded number at once: more would only stand in the server's queue, in the way of urgent ones. */
+import type { Logger } from "pino";
+import type { Namespace } from "../../schemas/ids.ts";
+import { ReadError, type StreamReader } from "../bus/journal.ts";
+import { type Loaded, loadAggregate } from "./aggregates.ts";
+import { type GroupCommitter, Stopped } from "./committer.ts";
+import type { Lane } from "./lanes.ts";
+import { pause } from "./pause.ts";
+
+const AT_ONCE = 128;
+const RETRY_MS = 100;
+const MAX_RETRY_MS = 2000;
+
+export class Loader {
+  readonly #journal: StreamReader;
+  readonly #committer: GroupCommitter;
+  readonly #ns: Namespace;
+  readonly #log: Logger;
+  readonly #waiting = new Map<Lane, () => void>();
+  #open = 0;
+
+  constructor(journal: StreamReader, committer: GroupCommitter, ns: Namespace, log: Logger) {
+    this.#journal = journal;
+    this.#committer = committer;
+    this.#ns = ns;
+    this.#log = log;
+  }
+
+  /**
+   * The aggregate as the journal has it, a torn commit completed; or why nothing of it may be decided.
+   * Waits as long as the journal cannot be read. @throws Stopped
+   */
+  async load(lane: Lane): Promise<Loaded | Error> {
+    if (this.#open >= AT_ONCE) await new Promise<void>((resolve) => this.#waiting.set(lane, resolve));
+    this.#open += 1;
+    try {
+      return await this.#read(lane);
+    } finally {
+      this.#open -= 1;
+      this.#next();
+    }
+  }
+
+  async #read(lane: Lane): Promise<Loaded | Error> {
+    for (let attempt = 1; ; attempt++) {
+      if (this.#committer.stopped) throw new Stopped();
+      try {
+        const { loaded, rest } = await loadAggregate(this.#journal, this.#ns, lane.kind, lane.name);
+        if (rest === undefined) return loaded;
+        const [landing] = await this.#committer.append([rest]);
+        if (landing?.kind === "stored") {
+          loaded.streamSeq = landing.last;
+          return loaded;
+        }
+        this.#log.warn({ aggregate: lane.token, landing }, "the rest of a torn commit was not stored");
+      } catch (error) {
+        if (error instanceof Stopped) throw error;
+        const { message } = error as Error;
+        if (!(error instanceof ReadError)) {
+          // what asking again does not change waits for a person, or for a release that can fold it
+          this.#log.error({ alarm: "frozen", aggregate: lane.token, why: message }, "an aggregate is frozen");
+          return error as Error;
+        }
+        this.#log.warn({ aggregate: lane.token, error: message }, "the journal cannot be read");
+      }
+      await pause(Math.min(MAX_RETRY_MS, RETRY_MS * attempt));
+    }
+  }
+
+  /** An approval, a cancel or a report does not wait behind proposals. */
+  #next(): void {
+    let chosen: Lane | undefined;
+    for (const lane of this.#waiting.keys()) {
+      chosen ??= lane;
+      if (lane.control.length === 0) continue;
+      chosen = lane;
+      break;
+    }
+    if (chosen === undefined) return;
+    const go = this.#waiting.get(chosen);
+    this.#waiting.delete(chosen);
+    go?.();
+  }
+}

@@ -1,0 +1,241 @@
+/**
+ * Turns: lanes that have something to decide are decided together, stored as one batch, and concluded. After the
+ * commit the effects, after the effects the acknowledgement (law 3). A lane is busy from its turn until its
+ * conclusion, so one commit of an aggregate is in flight at a time.
+ */
+import type { Logger } from "pino";
+import { news } from "../../machines/answers.ts";
+import { owed } from "../../machines/owed.ts";
+import type { DocumentKind } from "../../machines/registry.ts";
+import type { Digest } from "../../schemas/ids.ts";
+import { reason } from "../../schemas/reason.ts";
+import { DocumentCorrupt, DocumentMissing, type Documents } from "../bus/documents.ts";
+import { readStored } from "../registry/parse.ts";
+import type { Applied } from "./applied.ts";
+import type { Arrival } from "./arrival.ts";
+import { type GroupCommitter, type Landing, Stopped } from "./committer.ts";
+import type { Desk } from "./desk.ts";
+import type { FactSources } from "./facts.ts";
+import type { Lane, Lanes } from "./lanes.ts";
+import type { Loader } from "./loader.ts";
+import type { Outbox } from "./outbox.ts";
+import { pause } from "./pause.ts";
+import { type Turn, answersOf, takeTurn } from "./turn.ts";
+
+/** Events in one batch. More raises throughput a little and latency a lot. */
+const BATCH_EVENTS = 256;
+/** Batches under way at once: while the server stores one, the next is decided. */
+const BATCHES = 2;
+
+export interface TurnParts {
+  readonly lanes: Lanes;
+  readonly sources: FactSources;
+  readonly loader: Loader;
+  readonly committer: GroupCommitter;
+  readonly applied: Applied;
+  readonly documents: Documents;
+  readonly outbox: Outbox;
+  readonly desk: Desk;
+  /** False for an input that its intake has let go of: it comes again. */
+  readonly inHand: (arrival: Arrival) => boolean;
+  readonly log: Logger;
+}
+
+export class Turns {
+  readonly #parts: TurnParts;
+  #batches = 0;
+  #queued = false;
+  #held = false;
+  #stopped = false;
+
+  constructor(parts: TurnParts) {
+    this.#parts = parts;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** Decides nothing until {@link resume}: what is in force is not known. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  resume(): void {
+    this.#held = false;
+    this.wake();
+  }
+
+  /** Inputs that came in together are decided together. */
+  wake(): void {
+    if (this.#queued) return;
+    this.#queued = true;
+    setImmediate(() => {
+      this.#queued = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    const { lanes, sources } = this.#parts;
+    while (!this.#stopped && !this.#held && this.#batches < BATCHES) {
+      const batch: Turn[] = [];
+      let room = BATCH_EVENTS;
+      let more = false;
+      while (room > 0) {
+        const lane = lanes.take();
+        if (lane === undefined) break;
+        more = true;
+        if (lane.frozen !== undefined) this.#refuseFrozen(lane, lane.frozen);
+        else if (lane.loaded === undefined) void this.#load(lane);
+        else {
+          const turn = takeTurn(sources, lane, lane.loaded, room);
+          room -= turn.events.length;
+          if (turn.events.length > 0) batch.push(turn);
+          else this.#conclude(turn);
+        }
+      }
+      if (batch.length > 0) void this.#commit(batch);
+      if (!more) return;
+    }
+  }
+
+  async #commit(batch: readonly Turn[]): Promise<void> {
+    this.#batches += 1;
+    try {
+      const parts = batch.map(({ lane, expected, events }) => ({ subject: lane.loaded?.subject ?? "", expected, events }));
+      const landings = await this.#parts.committer.append(parts);
+      await Promise.all(batch.map((turn, index) => this.#landed(turn, landings[index])));
+    } catch (error) {
+      this.#unless(error);
+    } finally {
+      this.#batches -= 1;
+      this.wake();
+    }
+  }
+
+  async #landed(turn: Turn, landing: Landing | undefined): Promise<void> {
+    const { lane, done } = turn;
+    const { desk, applied, inHand, log } = this.#parts;
+    if (landing?.kind === "stored") {
+      if (lane.loaded !== undefined) lane.loaded.streamSeq = landing.last;
+      // in force before the next input is judged
+      const digest = turn.applied.at(-1);
+      if (digest !== undefined) await applied.put(lane.kind as DocumentKind, lane.name, digest, lane.loaded?.head.seq ?? 0);
+      this.#conclude(turn);
+      return;
+    }
+    lane.loaded = undefined;
+    const arrivals = done.map(({ arrival }) => arrival).filter(inHand);
+    if (landing?.kind === "refused" && done.length === 1) {
+      log.error({ aggregate: lane.token, why: landing.why }, "the journal does not take a commit");
+      const why = reason("journal.refused", `the journal does not take it: ${landing.why}`);
+      for (const arrival of arrivals) void desk.refuseArrival(arrival, [why]);
+      lane.careful = Math.max(0, lane.careful - 1);
+    } else {
+      // somebody else wrote first, or one of several was refused: fold again and decide again, in the same order
+      if (landing?.kind === "refused") lane.careful = done.length;
+      lane.putBack(arrivals);
+    }
+    this.#parts.lanes.release(lane);
+  }
+
+  /** What was decided is stored, or needed no storing: effects go out, then inputs are acknowledged. */
+  #conclude(turn: Turn): void {
+    const { lane, done } = turn;
+    const { outbox, desk, lanes, log } = this.#parts;
+    let effects: Promise<void>[] = [];
+    try {
+      effects = this.#effects(turn);
+    } catch (error) {
+      log.error({ alarm: "frozen", aggregate: lane.token, why: String(error) }, "what an aggregate owes cannot be computed");
+      lane.frozen = error as Error;
+    }
+    lane.endSweep();
+    lane.careful = Math.max(0, lane.careful - done.length);
+    for (const { arrival, refused, grant } of done) {
+      if (grant !== undefined) outbox.grant(grant.gateway, grant.grant);
+      if (refused !== undefined) void desk.refuseArrival(arrival, refused);
+    }
+    Promise.all(effects).then(
+      () => {
+        for (const { arrival, refused } of done) if (refused === undefined) arrival.message.ack();
+      },
+      (error: unknown) => this.#unless(error),
+    );
+    if (turn.reload) lane.loaded = undefined;
+    if (turn.needs !== undefined) void this.#fetch(lane, turn.needs);
+    else {
+      lane.documents.clear();
+      lanes.release(lane);
+    }
+    this.wake();
+  }
+
+  /** From the folded state, never from the commit: the same whoever computes it, and however often (law 3). */
+  #effects({ lane, answers, news: changed }: Turn): Promise<void>[] {
+    const { outbox } = this.#parts;
+    const { loaded } = lane;
+    if (loaded?.kind !== "run" || loaded.head.seq === 0) return [];
+    const { state } = loaded;
+    const debts = owed(state);
+    const told = answersOf(state, answers);
+    if (lane.swept !== undefined) lane.issued.clear();
+    const effects = debts.filter((debt) => !lane.issued.has(debt.key)).map((debt) => outbox.pay(state.run, debt));
+    lane.issued = new Set(debts.map((debt) => debt.key));
+    for (const { agent, answer } of told) effects.push(outbox.answer(agent, answer));
+    if (changed) effects.push(outbox.answer(state.holder, news(state)));
+    return effects;
+  }
+
+  async #load(lane: Lane): Promise<void> {
+    try {
+      const loaded = await this.#parts.loader.load(lane);
+      if (loaded instanceof Error) lane.frozen = loaded;
+      else lane.loaded = loaded;
+      lane.issued.clear();
+    } catch (error) {
+      this.#unless(error);
+      return;
+    }
+    this.#parts.lanes.release(lane);
+    this.wake();
+  }
+
+  #refuseFrozen(lane: Lane, why: Error): void {
+    lane.endSweep();
+    // a release that has the version takes these inputs; this one leaves them where they are
+    if (why.name === "MachineMissing") return;
+    const frozen = reason("run.frozen", `\`${lane.token}\` is frozen: ${why.message}`, { help: "ask the plane's operator" });
+    for (let queue = lane.queue(); queue !== undefined; queue = lane.queue()) {
+      void this.#parts.desk.refuseArrival(queue.shift() as Arrival, [frozen]);
+    }
+    this.#parts.lanes.release(lane);
+  }
+
+  async #fetch(lane: Lane, digest: Digest): Promise<void> {
+    for (let attempt = 1; !this.#stopped; attempt++) {
+      try {
+        const bytes = await this.#parts.documents.get(digest);
+        lane.documents.set(digest, bytes);
+        const { document } = readStored(bytes);
+        if (document?.kind === "tool") this.#parts.sources.registry.rememberTool(digest, document.value);
+        break;
+      } catch (error) {
+        if (error instanceof DocumentMissing || error instanceof DocumentCorrupt) {
+          lane.documents.set(digest, null);
+          break;
+        }
+        this.#parts.log.warn({ digest, error: String(error) }, "a document cannot be read");
+        await pause(Math.min(2000, 100 * attempt));
+      }
+    }
+    this.#parts.lanes.release(lane);
+    this.wake();
+  }
+
+  #unless(error: unknown): void {
+    if (error instanceof Stopped || this.#stopped) return;
+    this.#parts.log.error({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }, "an unexpected error");
+  }
+}
