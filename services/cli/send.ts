@@ -77,6 +77,7 @@ export function notStored(session: Session, error: unknown): unknown {
   if (error.inDoubt) {
     return new CliError(EXIT.failed, `nobody knows whether it was stored: ${error.message}`, `\`${session.login.context}\` may lack the right to send it; repeat it with the same id, which is safe`);
   }
+  if (/permission|credential/i.test(error.message)) return denied(session, error);
   return new CliError(EXIT.rejected, `the plane did not store it: ${error.message}`);
 }
 

@@ -7,8 +7,9 @@ import { type Namespace, type RunId, runIdSchema } from "../../schemas/ids.ts";
 import { streamName, subjects } from "../../schemas/subjects.ts";
 import { decodeEvent, type JournalEvent } from "../bus/commit.ts";
 import { configurationFaults } from "../bus/configured.ts";
-import type { Msg, NatsConnection } from "../bus/connection.ts";
+import type { NatsConnection } from "../bus/connection.ts";
 import { StreamReader } from "../bus/journal.ts";
+import { type RunningService, SERVICE_ERROR, serve, type ServiceEndpoint, type ServiceRequest } from "../bus/service.ts";
 import { approvalAnswer, runView, whyView } from "./fold-view.ts";
 import type { JournalFollower } from "./follower.ts";
 import type { RunIndex } from "./index-store.ts";
@@ -50,53 +51,43 @@ export interface QueryParts {
   readonly version: string;
 }
 
-export interface QueryService {
-  stop(): Promise<void>;
-}
-
-/** Begins to answer. */
-export async function serveQueries(parts: QueryParts): Promise<QueryService> {
-  const { nc, ns } = parts;
+/** Begins to answer, and returns when the server knows of it. */
+export function serveQueries(parts: QueryParts): Promise<RunningService> {
   const answers = new Answers(parts);
-  const service = await nc.services.add({
-    name: `signalbox-query-${ns}`,
+  const endpoint = (name: string, what: string, answer: (body: unknown, subject: string) => Promise<unknown>): ServiceEndpoint => ({
+    name,
+    subject: subjects.query(parts.ns, what),
+    handler: (request) => void respond(request, () => answer(bodyOf(request.data), request.subject)),
+  });
+  const about = {
+    name: `signalbox-query-${parts.ns}`,
     version: parts.version,
-    description: `runs, approvals and evidence of the namespace ${ns}`,
-    queue: "query",
-  });
-  const endpoint = (name: string, what: string, answer: (body: unknown, message: Msg) => Promise<unknown>) => {
-    service.addEndpoint(name, {
-      subject: subjects.query(ns, what),
-      handler: (error, message) => {
-        if (error !== null) return;
-        void respond(message as unknown as Answerable, () => answer(bodyOf(message.data), message as unknown as Msg));
-      },
-    });
+    description: `runs, approvals and evidence of the namespace ${parts.ns}`,
   };
-  endpoint("status", "status", (body) => answers.status(parse(nothing, body)));
-  endpoint("runs", "runs", (body) => answers.runs(parse(filter, body)));
-  endpoint("run", "run", (body) => answers.run(parse(runOnly, body).run));
-  endpoint("why", "why", (body) => answers.why(parse(ofAction, body)));
-  endpoint("documents", "documents", (body) => answers.documents(parse(nothing, body)));
-  endpoint("approvals", "approvals", (body) => answers.approvals(parse(nothing, body)));
-  endpoint("approval", "approval.*", (body, message) => {
-    const { run } = parse(runOnly, { run: message.subject.split(".").at(-1) });
-    return answers.approval(run, parse(ofApproval, body));
-  });
-  return { stop: async () => void (await service.stop()) };
+  return serve(parts.nc, about, [
+    endpoint("status", "status", (body) => answers.status(parse(nothing, body))),
+    endpoint("runs", "runs", (body) => answers.runs(parse(filter, body))),
+    endpoint("run", "run", (body) => answers.run(parse(runOnly, body).run)),
+    endpoint("why", "why", (body) => answers.why(parse(ofAction, body))),
+    endpoint("documents", "documents", (body) => answers.documents(parse(nothing, body))),
+    endpoint("approvals", "approvals", (body) => answers.approvals(parse(nothing, body))),
+    endpoint("approval", "approval.*", (body, subject) => {
+      const { run } = parse(runOnly, { run: subject.split(".").at(-1) });
+      return answers.approval(run, parse(ofApproval, body));
+    }),
+  ]);
 }
 
-type Answerable = Msg & { respondError(code: number, description: string): boolean };
-
-async function respond(message: Answerable, answer: () => Promise<unknown>): Promise<void> {
+async function respond(request: ServiceRequest, answer: () => Promise<unknown>): Promise<void> {
   try {
     const bytes = Buffer.from(JSON.stringify(await answer()));
     if (bytes.length > MAX_ANSWER) throw new Unanswerable(413, `the answer has ${bytes.length} bytes, more than ${MAX_ANSWER}`);
-    message.respond(bytes);
+    request.respond(bytes);
   } catch (error) {
     const code = error instanceof Unanswerable ? error.code : 500;
     // a header cannot hold a line break
-    message.respondError(code, (error as Error).message.replace(/[\r\n]+/g, " ").slice(0, 1000));
+    const message = (error as Error).message.replace(/[\r\n]+/g, " ").slice(0, 1000);
+    request.respond(new Uint8Array(), { [SERVICE_ERROR.code]: String(code), [SERVICE_ERROR.message]: message });
   }
 }
 
