@@ -1,15 +1,17 @@
 /** Deciding as a person, or as a program that a person answers for. */
 import { randomUUID } from "node:crypto";
-import { type Rejection, rejectionSchema } from "../../schemas/answer.ts";
+import { z } from "zod";
+import type { Rejection } from "../../schemas/answer.ts";
 import { sha256Digest } from "../../schemas/canonical.ts";
-import { type Actor, type Namespace } from "../../schemas/ids.ts";
+import { type Actor, type Digest, type Namespace, runIdSchema } from "../../schemas/ids.ts";
 import { decisionSchema } from "../../schemas/inputs.ts";
 import { reasonsOf } from "../../schemas/reason.ts";
 import { subjects } from "../../schemas/subjects.ts";
 import type { NatsConnection } from "../bus/connection.ts";
 import { PublishError, Publisher } from "../bus/publisher.ts";
-import { isForbidden } from "../bus/request.ts";
-import { NotPermitted, NotServed, Refused, Unanswered } from "./errors.ts";
+import { type Reply, RequestError, isForbidden, request as ask } from "../bus/request.ts";
+import { SERVICE_ERROR } from "../bus/service.ts";
+import { NotPermitted, NotServed, NotUnderstood, Refused, Unanswered } from "./errors.ts";
 import { type TypedEvent, readEvent } from "./events.ts";
 
 export interface Decide {
@@ -23,6 +25,34 @@ export interface Decide {
   /** Names the decision: sent again, it counts once. A random one when left out. */
   readonly id?: string;
 }
+
+/** A request for approval, as it is to be shown to whoever decides. */
+export interface Shown {
+  readonly run: string;
+  readonly request: string;
+  readonly action: string;
+  readonly role: string;
+  /** `requested` while it waits. */
+  readonly state: string;
+  readonly expires_at: string;
+  /** The exact text to show: JSON with the tool, its input and who wants it. What an agent wrote in it is only that. */
+  readonly view: string;
+  /** SHA-256 of `view`, computed here from what came. Decide by it only when this very text was shown. */
+  readonly digest: Digest;
+}
+
+const shown = z.object({
+  run: z.string(),
+  request: z.string(),
+  action: z.string(),
+  role: z.string(),
+  state: z.string(),
+  expires_at: z.string(),
+  view: z.string(),
+});
+
+/** For an answer of the read model, milliseconds. */
+const SHOW_MS = 10_000;
 
 type DecisionEvent = TypedEvent<"approval.granted" | "approval.refused" | "approval.stale">;
 
@@ -45,6 +75,23 @@ export class Approvals {
     this.#nc = nc;
     this.#ns = ns;
     this.#name = name;
+  }
+
+  /** What is asked. Requests are heard of by the event `approval.requested`. @throws Refused, NotPermitted, NotServed */
+  async show(run: string, request: string): Promise<Shown> {
+    const subject = subjects.query(this.#ns, `approval.${runIdSchema.parse(run)}`);
+    let reply: Reply;
+    try {
+      reply = await ask(this.#nc, subject, new TextEncoder().encode(JSON.stringify({ request })), { timeoutMs: SHOW_MS });
+    } catch (error) {
+      if (error instanceof RequestError && error.kind === "forbidden") throw new NotPermitted(`ask on \`${subject}\``, error);
+      throw error instanceof RequestError ? new NotServed(`\`${subject}\``, error) : error;
+    }
+    const fault = reply.headers.get(SERVICE_ERROR.message);
+    if (fault !== undefined) throw new Refused(run, null, [{ code: `query.${reply.headers.get(SERVICE_ERROR.code) ?? "failed"}`, message: fault }]);
+    const parsed = shown.safeParse(parse(reply.data));
+    if (!parsed.success) throw new NotUnderstood("the request has a form that is not known");
+    return { ...parsed.data, digest: sha256Digest(parsed.data.view) };
   }
 
   /**
@@ -78,7 +125,7 @@ export class Approvals {
         }
       }),
       listen(subjects.rejected(this.#ns, name), (bytes) => {
-        const rejection = readRejection(bytes);
+        const rejection = parse(bytes) as Rejection | undefined;
         if (rejection?.sha256 === hash && rejection.run === run) heard.reject(new Refused(run, id, rejection.reasons));
       }),
     ];
@@ -115,9 +162,10 @@ function decided(event: DecisionEvent): Decided | undefined {
   }
 }
 
-function readRejection(data: Uint8Array): Rejection | undefined {
+/** Undefined when it is not JSON. */
+function parse(data: Uint8Array): unknown {
   try {
-    return JSON.parse(new TextDecoder().decode(data)) as Rejection;
+    return JSON.parse(new TextDecoder().decode(data));
   } catch {
     return undefined;
   }

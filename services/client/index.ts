@@ -4,7 +4,7 @@ export { Agent, Run, type StartRun, type ToolCall } from "./run.ts";
 export type { WaitOptions } from "./ask.ts";
 export type { Outcome } from "./outcome.ts";
 export type { Call, ServedTool, ToolHandler, ToolOptions } from "./tool.ts";
-export { Approvals, type Decide, type Decided } from "./approvals.ts";
+export { Approvals, type Decide, type Decided, type Shown } from "./approvals.ts";
 export type { EventFilter, TypedEvent } from "./events.ts";
 export { NotConfigured, NotPermitted, NotServed, NotUnderstood, Refused, ToolFailure, Unanswered } from "./errors.ts";
 
