@@ -105,7 +105,9 @@ export function denialReasons(judgement: Judgement): Reason[] {
       ...(policy.file && { help: `${policy.file}${policy.line === undefined ? "" : `:${policy.line}`}` }),
     }),
   );
-  const all = [...errors, ...policies, ...judgement.reasons];
+  // the engine's summary says nothing that the named policies do not
+  const others = judgement.reasons.filter(({ code }) => code !== "policy.forbidden" || policies.length === 0);
+  const all = [...errors, ...policies, ...others];
   if (all.length > 0) return all;
   return [reason("policy.no_permit", "no policy permits it", { help: "what no policy permits is denied" })];
 }
@@ -131,8 +133,12 @@ export function repeatable({ context, event }: Args): boolean {
 export const retriesLeft = (args: Args) =>
   !args.event.over && repeatable(args) && args.context.attempt <= args.context.retries;
 
-/** Nobody knows what it did, and it must not be repeated (EXEC-7). */
-export const unknowable = (args: Args) => errorOf(args.event).effect === "unknown" && !repeatable(args);
+/**
+ * Nobody knows what it did, and it is not tried again (EXEC-7). A read did nothing, whatever became of it; any write may
+ * have done what it was to do, also an idempotent one that has no retries left, and must not be called a failure.
+ */
+export const unknowable = ({ context, event }: Args) =>
+  outcomeOf(event).status === "failed" && errorOf(event).effect === "unknown" && context.effect !== "read";
 
 /** The output does not fit the tool's output schema: junk is no success. */
 export const junk = ({ event }: Args) => {
@@ -155,6 +161,7 @@ export const sameAttempt = ({ context, event }: Args) => event.type === "CLAIM" 
 
 export const documentsChanged = ({ context, event }: Args) =>
   event.type === "CLAIM" &&
+  event.attempt === context.attempt &&
   (event.documents.contract !== context.documents.contract ||
     event.documents.tool !== context.documents.tool ||
     event.documents.policy !== context.documents.policy);

@@ -52,16 +52,24 @@ export function admit(work: Work, actor: Actor, traceparent: string | undefined,
   return [];
 }
 
+/** A wish beyond these says nothing, and would not stay a time or a whole number: 366 days, and 10^9 USD in micro-USD. */
+const MAX_WALL_MS = 366 * 24 * 3600 * 1000;
+const MAX_COST_MICRO_USD = 1e15;
+
 /** The contract's budget and the agent's wish: the smaller of each. A wish never widens. */
 function narrow(contract: StartFacts["budgets"], wish: StartProposal["budget"]): Envelope["budget"] {
   const steps = least(contract.max_steps, wish?.max_steps);
-  const cost = least(contract.max_cost_micro_usd, wish?.max_cost_usd === undefined ? undefined : microUsd(wish.max_cost_usd));
-  const wall = least(contract.max_wall_ms, wish?.max_wall_seconds === undefined ? undefined : Math.ceil(wish.max_wall_seconds * 1000));
+  const cost = least(contract.max_cost_micro_usd, bounded(wish?.max_cost_usd, microUsd, MAX_COST_MICRO_USD));
+  const wall = least(contract.max_wall_ms, bounded(wish?.max_wall_seconds, (seconds) => Math.ceil(seconds * 1000), MAX_WALL_MS));
   return {
     ...(steps !== undefined && { max_steps: steps }),
     ...(cost !== undefined && { max_cost_micro_usd: cost }),
     ...(wall !== undefined && { max_wall_ms: wall }),
   };
+}
+
+function bounded(wish: number | undefined, inUnits: (wish: number) => number, most: number): number | undefined {
+  return wish === undefined ? undefined : Math.min(most, inUnits(wish));
 }
 
 function least(a: number | undefined, b: number | undefined): number | undefined {

@@ -57,8 +57,9 @@ function ofAction(state: RunState, { value, context }: Snapshot<ActionContext>):
 }
 
 function approvalOf(state: RunState, action: string) {
-  for (const approval of state.approvals.values()) {
-    if (approval.context.action === action && approval.value === "requested") return approval.context;
+  for (const id of state.asked) {
+    const approval = state.approvals.get(id);
+    if (approval?.context.action === action) return approval.context;
   }
   return undefined;
 }

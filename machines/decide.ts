@@ -11,12 +11,17 @@ import { type Reason, reason } from "../schemas/reason.ts";
 import { canonicalText, sha256Digest } from "../schemas/canonical.ts";
 import { microUsd } from "../schemas/money.ts";
 import { later, millis } from "../schemas/time.ts";
-import { ENDED } from "./action.ts";
 import type { Outcome } from "./action-rules.ts";
 import { admit } from "./admit.ts";
 import type { Change, RunState } from "./state.ts";
 import { Work } from "./work.ts";
 import { exhaustedBy } from "./budget.ts";
+
+/**
+ * Actions of one run that have not ended. The end of a run ends them all in one commit, with at most three events
+ * each, and the journal takes at most 1,000 messages at once.
+ */
+export const MAX_OPEN_ACTIONS = 256;
 
 interface From {
   readonly actor: Actor;
@@ -91,7 +96,7 @@ function route(work: Work, input: RunInput, facts: Facts): Refusal {
     case "decide":
       return answer(work, input, input.body, facts);
     case "report":
-      return report(work, input.body, facts);
+      return report(work, input.actor, input.body, facts);
     case "control":
       return control(work, input.actor, input.body, facts);
     case "due":
@@ -125,7 +130,7 @@ function propose(work: Work, input: RunInput, body: Exclude<Proposal, StartPropo
       work.propose(key, { kind: "note", ...record });
       return DONE;
     case "finish": {
-      const open = [...work.actionIds()].filter((id) => !ENDED.has(work.action(id)?.value ?? ""));
+      const open = work.openActions();
       if (open.length > 0) {
         return [reason("run.actions_open", `${open.length} action(s) have not ended: ${open.slice(0, 8).join(", ")}`, { help: "await their outcome, or propose `fail`" })];
       }
@@ -148,6 +153,9 @@ function propose(work: Work, input: RunInput, body: Exclude<Proposal, StartPropo
 function proposeTool(work: Work, input: RunInput, body: ToolProposal, facts: Facts): Refusal {
   if (facts.kind !== "tool") throw new Error("a tool proposal came without its facts");
   const { state } = work;
+  if (state.open.size >= MAX_OPEN_ACTIONS) {
+    return [reason("run.too_many_open", `${MAX_OPEN_ACTIONS} actions have not ended`, { help: "await the outcome of some" })];
+  }
   const cost = facts.tool?.cost_micro_usd ?? 0;
   const exhausted = exhaustedBy(state, cost);
   if (exhausted !== undefined && state.exhausted) return [exhausted.reason];
@@ -155,7 +163,8 @@ function proposeTool(work: Work, input: RunInput, body: ToolProposal, facts: Fac
   const id = actionId(work.next);
   const seq = work.next;
   work.beginAction({ id, proposal: input.id, agent: input.actor, tool: body.tool });
-  work.set.spent = { ...state.spent, steps: state.spent.steps + 1 };
+  // what the budget no longer covers is no step
+  if (exhausted?.budget !== "steps") work.set.spent = { ...state.spent, steps: state.spent.steps + 1 };
   work.draft({
     type: "action.proposed",
     from: work.life,
@@ -163,7 +172,8 @@ function proposeTool(work: Work, input: RunInput, body: ToolProposal, facts: Fac
     data: { action: id, proposal: input.id, tool: body.tool, agent: input.actor },
   });
   const valid = facts.faults.length === 0;
-  if (valid && exhausted !== undefined) {
+  // a rejected proposal costs no money, but it is a step: otherwise junk could be proposed for ever
+  if (exhausted !== undefined && (valid || exhausted.budget === "steps")) {
     work.set.exhausted = true;
     work.draft({
       type: "budget.exhausted",
@@ -275,9 +285,13 @@ function answer(work: Work, input: RunInput, body: DecisionInput, facts: Facts):
   return DONE;
 }
 
-function report(work: Work, body: ReportInput, facts: Facts): Refusal {
+function report(work: Work, actor: Actor, body: ReportInput, facts: Facts): Refusal {
   const action = work.action(body.action);
   if (action === undefined) return [reason("report.unknown_action", `there is no action \`${body.action}\``, { path: "/action" })];
+  // the journal shows everybody's claims: who reports is known from the credential alone
+  if (body.claim.gateway !== actor) {
+    return [reason("report.not_holder", `\`${actor}\` cannot report for \`${body.claim.gateway}\``, { path: "/claim/gateway" })];
+  }
   if (body.status === "started") {
     if (work.life !== "active") return [reason(`run.${work.over ? "ended" : "paused"}`, `the run is ${work.life}`)];
     if (facts.kind !== "current") throw new Error("a claim came without its facts");
@@ -310,7 +324,7 @@ function control(work: Work, actor: Actor, body: ControlInput, facts: Facts): Re
       if (work.life !== "paused") return notNow;
       work.run({ type: "RESUME", ...said });
       work.set.resumes = work.state.resumes + 1;
-      for (const id of work.actionIds()) work.act(id, { type: "RELEASE" });
+      for (const id of work.openActions()) work.act(id, { type: "RELEASE" });
       return DONE;
     case "cancel":
       if (work.over) return notNow;

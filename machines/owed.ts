@@ -13,10 +13,13 @@ export type Owed =
 /** The key names the debt: the same key is the same debt, paid once per owner. */
 export function owed(state: RunState): Owed[] {
   const debts: Owed[] = [];
-  const timer = (name: string, at: string, armed: number) =>
-    debts.push({ kind: "timer", key: `timer/${name}/${armed}`, name, at, armed });
+  const timer = (name: string, at: string, armed: number, again = "") =>
+    debts.push({ kind: "timer", key: `timer/${name}/${armed}${again}`, name, at, armed });
 
-  for (const { value, context } of state.actions.values()) {
+  for (const id of state.open) {
+    const action = state.actions.get(id);
+    if (action === undefined) continue;
+    const { value, context } = action;
     if (value === "dispatched" && state.life.value === "active" && context.document !== undefined && context.digest !== undefined) {
       const traceparent = state.envelope?.traceparent;
       debts.push({
@@ -37,10 +40,13 @@ export function owed(state: RunState): Owed[] {
         },
       });
     }
-    if (context.timer !== undefined) timer(`action:${context.id}`, context.timer.at, context.timer.armed);
+    // a retry that fell due while the run was paused was let go; after a resume it is owed anew
+    const again = value === "retrying" && state.resumes > 0 ? `/${state.resumes}` : "";
+    if (context.timer !== undefined) timer(`action:${id}`, context.timer.at, context.timer.armed, again);
   }
-  for (const { value, context } of state.approvals.values()) {
-    if (value === "requested") timer(`approval:${context.request}`, context.timer.at, context.timer.armed);
+  for (const id of state.asked) {
+    const approval = state.approvals.get(id);
+    if (approval !== undefined) timer(`approval:${id}`, approval.context.timer.at, approval.context.timer.armed);
   }
   const limit = state.envelope?.budget.max_wall_ms;
   if (limit !== undefined && state.wall.since !== undefined) {

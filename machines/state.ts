@@ -6,6 +6,7 @@ import type { Envelope } from "../schemas/event.ts";
 import type { ActionId, Actor, Digest, Namespace, RequestId, RunId } from "../schemas/ids.ts";
 import type { JsonValue } from "../schemas/json.ts";
 import type { Reason } from "../schemas/reason.ts";
+import { ENDED } from "./action.ts";
 import type { ActionContext } from "./action-rules.ts";
 import type { ApprovalContext } from "./approval.ts";
 import type { Snapshot } from "./step.ts";
@@ -26,7 +27,8 @@ export interface ProposalRecord {
 /** Money of one action in micro-USD. */
 export interface Reservation {
   readonly reserved: number;
-  readonly used: number;
+  /** What its attempts said they cost; undefined while none said anything. */
+  readonly used: number | undefined;
 }
 
 /** Wall time: it runs while the run is active and no person is being waited for. */
@@ -64,6 +66,10 @@ export interface RunState {
   reasons: readonly Reason[] | undefined;
   readonly actions: Map<ActionId, Snapshot<ActionContext>>;
   readonly approvals: Map<RequestId, Approval>;
+  /** Actions that have not ended, oldest first: what a decision walks through, however long the run has been. */
+  readonly open: Set<ActionId>;
+  /** Requests that nobody has answered yet, oldest first. */
+  readonly asked: Set<RequestId>;
   /** By `<actor>/<id>`. */
   readonly proposals: Map<string, ProposalRecord>;
   /** Hash of every input that was ever applied, by `<kind>/<actor>/<id>`. */
@@ -109,6 +115,8 @@ export function emptyRun(ns: Namespace, run: RunId, machine: string): RunState {
     reasons: undefined,
     actions: new Map(),
     approvals: new Map(),
+    open: new Set(),
+    asked: new Set(),
     proposals: new Map(),
     inputs: new Map(),
     reservations: new Map(),
@@ -124,8 +132,16 @@ export function evolve(state: RunState, change: Change): void {
   Object.assign(state, change.set);
   state.seq = change.seq;
   state.at = change.at;
-  for (const [id, action] of change.actions) state.actions.set(id, action);
-  for (const [id, approval] of change.approvals) state.approvals.set(id, approval);
+  for (const [id, action] of change.actions) {
+    state.actions.set(id, action);
+    if (ENDED.has(action.value)) state.open.delete(id);
+    else state.open.add(id);
+  }
+  for (const [id, approval] of change.approvals) {
+    state.approvals.set(id, approval);
+    if (approval.value === "requested") state.asked.add(id);
+    else state.asked.delete(id);
+  }
   for (const [id, proposal] of change.proposals) state.proposals.set(id, proposal);
   for (const [key, hash] of change.inputs) state.inputs.set(key, hash);
   for (const [id, reservation] of change.reservations) state.reservations.set(id, reservation);

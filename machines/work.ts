@@ -60,13 +60,15 @@ export class Work {
   approval(id: RequestId): Approval | undefined {
     return this.#approvals.get(id) ?? this.state.approvals.get(id);
   }
-  *actionIds(): Iterable<ActionId> {
-    yield* this.state.actions.keys();
-    for (const id of this.#actions.keys()) if (!this.state.actions.has(id)) yield id;
+  /** Actions that have not ended, oldest first. */
+  openActions(): ActionId[] {
+    const ids = new Set([...this.state.open, ...this.#actions.keys()]);
+    return [...ids].filter((id) => !ENDED.has(this.action(id)?.value ?? ""));
   }
-  *requestIds(): Iterable<RequestId> {
-    yield* this.state.approvals.keys();
-    for (const id of this.#approvals.keys()) if (!this.state.approvals.has(id)) yield id;
+  /** Requests that nobody has answered yet, oldest first. */
+  openRequests(): RequestId[] {
+    const ids = new Set([...this.state.asked, ...this.#approvals.keys()]);
+    return [...ids].filter((id) => this.approval(id)?.value === "requested");
   }
   remember(key: string, hash: Digest): void {
     this.#inputs.set(key, hash);
@@ -99,6 +101,8 @@ export class Work {
     if (taken === undefined) return false;
     this.#actions.set(id, taken.next);
     this.#record(taken.effects, id, view);
+    // nobody knows what this attempt cost, and another one follows
+    if (taken.next.value === "retrying" && taken.next.context.error?.effect === "unknown") this.use(id, Infinity);
     if (ENDED.has(taken.next.value)) this.#settle(id, taken.next.context);
     return true;
   }
@@ -115,12 +119,12 @@ export class Work {
 
   /** Everything that was not begun comes to its end with the run. */
   close(why: string): void {
-    for (const id of this.requestIds()) this.answer(id, { type: "STALE", reason: why });
-    for (const id of this.actionIds()) this.act(id, { type: "CANCEL", reason: why });
+    for (const id of this.openRequests()) this.answer(id, { type: "STALE", reason: why });
+    for (const id of this.openActions()) this.act(id, { type: "CANCEL", reason: why });
   }
 
   reserve(id: ActionId, cost: number): void {
-    this.#reservations.set(id, { reserved: cost, used: 0 });
+    this.#reservations.set(id, { reserved: cost, used: undefined });
     const spent = this.#spent();
     this.set.spent = { ...spent, reserved: spent.reserved + cost };
     this.draft({ type: "budget.reserved", from: this.life, to: this.life, data: { action: id, cost_micro_usd: cost } });
@@ -129,18 +133,22 @@ export class Work {
   /** What an attempt says it cost, bounded by what was reserved for the action. */
   use(id: ActionId, cost: number): void {
     const held = this.#reservations.get(id) ?? this.state.reservations.get(id);
-    if (held !== undefined) this.#reservations.set(id, { ...held, used: Math.min(held.reserved, held.used + cost) });
+    if (held !== undefined) this.#reservations.set(id, { ...held, used: Math.min(held.reserved, (held.used ?? 0) + cost) });
   }
 
   #spent() {
     return this.set.spent ?? this.state.spent;
   }
 
-  /** An ended action gives back what it did not use; one of which nobody knows what it did keeps all. */
+  /**
+   * An ended action gives back what it did not use. One that did something, or of which nobody knows what it did,
+   * keeps all unless it said what it cost: a tool that is silent about money must not be free (GUARD-6).
+   */
   #settle(id: ActionId, context: ActionContext): void {
     const held = this.#reservations.get(id) ?? this.state.reservations.get(id);
     if (held === undefined || held.reserved === 0) return;
-    const cost = context.error?.effect === "unknown" ? held.reserved : held.used;
+    const effect = context.attempt === 0 ? "none" : (context.error?.effect ?? "done");
+    const cost = effect === "unknown" ? held.reserved : (held.used ?? (effect === "none" ? 0 : held.reserved));
     this.#reservations.set(id, { reserved: 0, used: cost });
     const spent = this.#spent();
     this.set.spent = { ...spent, settled: spent.settled + cost, reserved: spent.reserved - held.reserved };
@@ -192,9 +200,7 @@ export class Work {
 
   /** Wall time stands while a person is being waited for and while the run is paused. */
   #clock(): void {
-    let waiting = false;
-    for (const id of this.requestIds()) waiting ||= this.approval(id)?.value === "requested";
-    const runs = this.life === "active" && !waiting;
+    const runs = this.life === "active" && this.openRequests().length === 0;
     const wall = this.set.wall ?? this.state.wall;
     if (runs && wall.since === undefined) this.set.wall = { ...wall, since: this.at, armed: this.first };
     if (!runs && wall.since !== undefined) {
