@@ -45,6 +45,8 @@ const API_TIMEOUT_MS = 5_000;
 const NANOS = 1_000_000;
 const NOT_FOUND = 404;
 const ACK = Buffer.from("+ACK");
+/** There is no order among dispatches that this could disturb. */
+const GIVE_BACK = Buffer.from("-NAK");
 const TERM = Buffer.from("+TERM");
 const IN_PROGRESS = Buffer.from("+WPI");
 
@@ -130,16 +132,18 @@ export class DispatchQueue {
     this.#fill();
   }
 
-  /** Asks for nothing more. What is in hand may still be acknowledged; what is not comes to another gateway. */
+  /** Asks for nothing more. What is in hand may still be acknowledged. */
   pause(): void {
     this.#stopped = true;
+    // without a listener the server forgets what it was asked for, and keeps it for others
+    this.#subscription?.unsubscribe();
   }
 
-  /** Lets go of everything: what was not acknowledged is delivered again after its ack wait. */
+  /** Gives back what was not acknowledged: it goes to another gateway at once. */
   stop(): void {
-    this.#stopped = true;
+    this.pause();
     clearInterval(this.#ticker);
-    this.#subscription?.unsubscribe();
+    for (const item of this.#inHand.values()) this.#send(item.reply, GIVE_BACK);
     this.#inHand.clear();
   }
 
@@ -160,7 +164,6 @@ export class DispatchQueue {
     }
     this.#outstanding = Math.max(0, this.#outstanding - 1);
     const item = new Item(this, message, reply, this.#heardAt + this.#ackWaitMs / 3);
-    if (this.#stopped) return;
     this.#inHand.set(item.seq, item);
     this.#queueFill();
     this.#options.onMessage(item);

@@ -142,7 +142,7 @@ describe("gateway", { timeout: 60_000 }, () => {
     test("a gateway that lives again claims anew, and executes nothing that its former life holds", async () => {
       const { calls, tool } = counting(() => new Promise(() => undefined));
       const hash = await plane.applyTool({ name: "pay.out", effect: "write" });
-      const first = await plane.gateway("g1", { tools: { "pay.out": tool }, ackWaitMs: 500 });
+      const first = await plane.gateway("g1", { tools: { "pay.out": tool } });
       const { dispatch } = await plane.dispatch("pay.out", hash);
       const claim = await plane.report();
       await plane.answer(claim, "granted");
@@ -333,13 +333,37 @@ describe("gateway", { timeout: 60_000 }, () => {
     await plane.dispatch("pay.out", hash);
     const claim = await plane.report();
     await plane.server.kill();
+    // an answer may be lost on its way to a gateway that is not back yet: each repetition is answered
+    plane.answerAll(({ status }) => (status === "started" ? "granted" : "recorded"));
     await plane.server.restart();
     assert.deepEqual(await plane.report(), claim);
-    await plane.answer(claim, "granted");
-    const ended = await plane.report(({ status }) => status === "succeeded");
-    await plane.answer(ended, "recorded");
+    await plane.report(({ status }) => status === "succeeded");
     await plane.settled();
     assert.equal(calls.length, 1);
+  });
+
+  test("EXEC-8: a gateway that is stopped ends what it holds, and what it has not begun goes to another", async () => {
+    let finish: ((result: AdapterResult) => void) | undefined;
+    const one = counting(() => new Promise((resolve) => (finish = resolve)));
+    const two = counting();
+    const hash = await plane.applyTool({ name: "pay.out", effect: "write" });
+    const first = await plane.gateway("g1", { tools: { "pay.out": one.tool }, concurrency: 1 });
+    await plane.dispatch("pay.out", hash);
+    await plane.answer(await plane.report(), "granted");
+    await until(() => finish);
+
+    const stopped = first.stop(30_000);
+    const { dispatch: next } = await plane.dispatch("pay.out", hash);
+    await plane.gateway("g2", { tools: { "pay.out": two.tool } });
+    const claim = await plane.report();
+    assert.deepEqual([claim.gateway, claim.run], ["g2", next.run]);
+    await plane.answer(claim, "refused");
+    finish?.(OK);
+    const ended = await plane.report();
+    assert.deepEqual([ended.gateway, ended.status], ["g1", "succeeded"]);
+    await plane.answer(ended, "recorded");
+    await stopped;
+    await plane.settled();
   });
 
   test("a write of the demo takes effect once for each idempotency key, whatever the attempt", async () => {
@@ -347,7 +371,7 @@ describe("gateway", { timeout: 60_000 }, () => {
     const hash = await plane.applyTool({ name: "stripe.create_refund", effect: "irreversible" });
     await plane.gateway("g1", { tools: Object.fromEntries(demoTools(ledger)) });
     plane.answerAll(({ status }) => (status === "started" ? "granted" : "recorded"));
-    const input = { charge: "ch_1", amount_usd: 40 };
+    const input = { charge_id: "ch_1", amount_usd: 40 };
     const outputs = [];
     for (const attempt of [1, 2]) {
       await plane.dispatch("stripe.create_refund", hash, { run: "alice_1", attempt, input });
@@ -367,10 +391,9 @@ const TICKET = {
     ticket_id: { type: "string" },
     subject: { type: "string" },
     body: { type: "string" },
-    status: { enum: ["open", "closed"] },
     customer_id: { type: "string" },
   },
-  required: ["ticket_id", "status"],
+  required: ["ticket_id"],
   additionalProperties: false,
 };
 
