@@ -1,0 +1,57 @@
+/**
+ * `npm run bench`: what the plane does on this machine, beside what the bus could do.
+ *
+ *   npm run bench -- [--quick] [--sync default|always] [--json <file>] [--profile <folder>]
+ *
+ * Exits 1 when anything that was measured is missing, was done twice, or is not replayed byte for byte.
+ */
+import { writeFileSync } from "node:fs";
+import { cpus, totalmem, type, release } from "node:os";
+import { parseArgs } from "node:util";
+import { obtainNatsServer } from "../../infra/nats/obtain.ts";
+import { tenth } from "./figures.ts";
+import { microsecondsPerDecision } from "./judging.ts";
+import { json, table } from "./report.ts";
+import { type Measured, type Plan, type Sync, measure } from "./setting.ts";
+
+const { values } = parseArgs({
+  options: { quick: { type: "boolean" }, sync: { type: "string" }, json: { type: "string" }, profile: { type: "string" } },
+});
+const quick = values.quick === true;
+const say = (line: string) => console.error(line);
+
+const plan: Plan = {
+  inFlight: quick ? [256] : [256, 512, 1024],
+  seconds: quick ? 7 : 12,
+  runs: quick ? 0 : 1200,
+  quarterSeconds: quick ? 4 : 12,
+  ceilingSeconds: quick ? 1 : 3,
+  replayEvents: quick ? 40_000 : 200_000,
+  policies: 20,
+  profile: values.profile,
+};
+const syncs: Sync[] = values.sync === "default" || values.sync === "always" ? [values.sync] : quick ? ["default"] : ["default", "always"];
+
+const { path, version } = await obtainNatsServer({ log: say });
+const policies = 50;
+const judging = { policies, us_per_decision: tenth(microsecondsPerDecision(policies, quick ? 2000 : 8000)) };
+const settings: Measured[] = [];
+for (const sync of syncs) settings.push(await measure(sync, plan, path, say));
+
+const surroundings = {
+  cpu: cpus()[0]?.model.trim() ?? "unknown",
+  cores: cpus().length,
+  memory_gib: Math.round(totalmem() / 2 ** 30),
+  system: `${type()} ${release()}`,
+  node: process.versions.node,
+  nats_server: version,
+};
+console.log(table(settings, surroundings, judging));
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(json(settings, surroundings, judging), undefined, 2)}\n`);
+
+const faults = settings.flatMap(({ sync, faults }) => faults.map((fault) => `${sync}: ${fault}`));
+for (const fault of faults.slice(0, 20)) console.error(fault);
+if (faults.length > 0) {
+  console.error(`${faults.length} fault(s): these figures count for nothing`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,195 @@
+/** One sync setting, from an empty data folder to verified figures: raw ceiling, full load, quarter load, replay. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startEmbeddedServer } from "../../infra/nats/embedded.ts";
+import { namespace } from "../../schemas/ids.ts";
+import { streamName } from "../../schemas/subjects.ts";
+import { connectBus, type NatsConnection } from "../../services/bus/connection.ts";
+import { StreamReader } from "../../services/bus/journal.ts";
+import { provision } from "../../services/bus/streams.ts";
+import { signAccounts } from "../../services/identity/accounts.ts";
+import { issueCreds } from "../../services/identity/creds.ts";
+import { openKeys } from "../../services/identity/keys.ts";
+import type { Role } from "../../services/identity/roles.ts";
+import { applyFolder } from "./apply.ts";
+import { ceiling, record } from "./ceiling.ts";
+import { writeDocuments } from "./documents.ts";
+import { type JournalWays, type Way, faultsOf, readWays } from "./journal.ts";
+import { type Percentiles, percentiles } from "./figures.ts";
+import type { Closed, Loaded, Open, Seen } from "./load.ts";
+import { type Child, cpuSeconds, startChild } from "./processes.ts";
+import { type Replayed, replay } from "./replaying.ts";
+
+export type Sync = "default" | "always";
+
+export interface Plan {
+  readonly inFlight: readonly number[];
+  readonly seconds: number;
+  /** In all of the full load. */
+  readonly runs: number;
+  readonly quarterSeconds: number;
+  readonly ceilingSeconds: number;
+  /** At most so many events are replayed without verification, to time it; all are replayed and verified. */
+  readonly replayEvents: number;
+  readonly policies: number;
+  readonly profile: string | undefined;
+}
+
+export interface FullLoad {
+  readonly in_flight: number;
+  readonly governed_actions_per_s: number;
+  readonly events_per_s: number;
+  readonly proposal_to_dispatch_ms: Percentiles;
+  readonly dispatch_to_claim_ms: Percentiles;
+  readonly report_to_answer_ms: Percentiles;
+  /** As the agent sees it: proposal sent, outcome heard. */
+  readonly proposal_to_outcome_ms: Percentiles;
+  /** Processor seconds for each second, of two processes and the server. */
+  readonly cores: Readonly<Record<"plane" | "server" | "load", number>>;
+}
+
+export interface Measured {
+  readonly sync: Sync;
+  readonly full: readonly FullLoad[];
+  readonly quarter: { readonly actions_per_s: number; readonly dispatch: Percentiles; readonly verdict: Percentiles; readonly outcome: Percentiles };
+  readonly ceiling: Readonly<Record<string, number>>;
+  readonly replay: Replayed;
+  readonly runs: number;
+  readonly actions: number;
+  /** What was not as it must be; the figures count for nothing unless this is empty. */
+  readonly faults: readonly string[];
+}
+
+const NS = namespace("default");
+/** The ceiling has a journal of its own, in a namespace where no service runs. */
+const CEILING = namespace("ceiling");
+
+export async function measure(sync: Sync, plan: Plan, binary: string, say: (line: string) => void): Promise<Measured> {
+  const dataDir = await mkdtemp(join(tmpdir(), "signalbox-bench-"));
+  const keys = await openKeys(dataDir, [NS, CEILING]);
+  const server = await startEmbeddedServer({ binary, dataDir, sync, ...(await signAccounts(keys)) });
+  const { url } = server;
+  const connections: NatsConnection[] = [];
+  const children: Child[] = [];
+  const connect = async (role: Role, name: string): Promise<NatsConnection> => {
+    const plane = role === "provision" || role === "coordinator" || role === "reader";
+    const issued = await issueCreds(keys, { role, name, ...(!plane && { ns: NS }) });
+    const nc = await connectBus({ url, name, creds: issued.creds, inboxPrefix: issued.inboxPrefix });
+    connections.push(nc);
+    return nc;
+  };
+  try {
+    const provisioning = await connect("provision", "bench-provision");
+    for (const ns of [NS, CEILING]) await provision(provisioning, ns);
+    const plane = startChild(new URL("plane.ts", import.meta.url), plan.profile);
+    const load = startChild(new URL("load.ts", import.meta.url), plan.profile);
+    children.push(plane, load);
+    const own = { url, dataDir, keyNamespaces: [NS, CEILING] };
+    await plane.ask({ do: "start", ...own, namespaces: [NS] });
+    const folder = join(dataDir, "documents");
+    await writeDocuments(folder, plan.policies);
+    await applyFolder(await connect("operator", "bench"), NS, folder);
+    await load.ask({ do: "start", ...own, ns: NS });
+
+    const reading = await connect("reader", "bench");
+    const journal = new StreamReader(reading, streamName("JOURNAL", NS));
+    const lastSeq = async () => (await journal.info()).lastSeq;
+    const seen: Seen[] = [];
+    let runs = 0;
+    const closed = async (options: Closed): Promise<Loaded> => {
+      const loaded = await load.ask<Loaded>({ do: "closed", options });
+      seen.push(...loaded.seen);
+      runs += loaded.runs;
+      return loaded;
+    };
+
+    // a small load first: it warms the processes, and its events are what the ceiling appends
+    const first = (await lastSeq()) + 1;
+    await closed({ inFlight: 64, seconds: Math.min(2, plan.seconds / 2), runs: 0 });
+    const events = await record(reading, NS, first, 6000);
+    const writer = await connect("coordinator", "bench-ceiling");
+    const ceilings: Record<string, number> = {};
+    for (const size of [256, 512]) ceilings[String(size)] = Math.round(await ceiling(writer, CEILING, events, size, plan.ceilingSeconds));
+    say(`${sync}: ceiling ${Object.entries(ceilings).map(([size, rate]) => `${rate}/s in batches of ${size}`).join(", ")}`);
+
+    const full: FullLoad[] = [];
+    const pids = { plane: plane.pid, server: server.pid, load: load.pid };
+    for (const inFlight of plan.inFlight) {
+      const fromSeq = (await lastSeq()) + 1;
+      const before = used(pids);
+      const begun = performance.now();
+      const loaded = await closed({ inFlight, seconds: plan.seconds, runs: Math.ceil(plan.runs / plan.inFlight.length) });
+      const cores = share(before, used(pids), (performance.now() - begun) / 1000);
+      full.push(fullLoad(inFlight, loaded, await readWays(reading, NS, fromSeq), cores));
+      const { governed_actions_per_s: rate, events_per_s } = full.at(-1) as FullLoad;
+      say(`${sync}: ${inFlight} in flight: ${rate} governed actions/s, ${events_per_s} events/s; cores: plane ${cores.plane}, server ${cores.server}, load ${cores.load}`);
+    }
+
+    const perSecond = Math.max(...full.map((one) => one.governed_actions_per_s)) / 4;
+    const fromSeq = (await lastSeq()) + 1;
+    const options: Open = { perSecond, seconds: plan.quarterSeconds };
+    const loaded = await load.ask<Loaded>({ do: "open", options });
+    seen.push(...loaded.seen);
+    runs += loaded.runs;
+    const quarter = quarterLoad(loaded, await readWays(reading, NS, fromSeq));
+    say(`${sync}: a quarter of that: proposal to dispatch p50 ${quarter.dispatch.p50} ms, p99 ${quarter.dispatch.p99} ms`);
+
+    for (const child of [load, plane]) await child.stop();
+    const { ways } = await readWays(reading, NS, 1);
+    const faults = await faultsOf(ways, seen, join(dataDir, "demo", `${NS}-effects.jsonl`));
+    const replayed = await replay(journal, NS, plan.replayEvents);
+    faults.push(...replayed.faults);
+    say(`${sync}: ${replayed.events} events of ${runs} runs replayed and verified: ${faults.length === 0 ? "identical" : `${faults.length} fault(s)`}`);
+    return { sync, full, quarter, ceiling: ceilings, replay: replayed, runs, actions: seen.length, faults };
+  } finally {
+    for (const child of children) await child.stop();
+    await Promise.allSettled(connections.map((nc) => nc.close()));
+    await server.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  }
+}
+
+type Pids = Readonly<Record<"plane" | "server" | "load", number>>;
+
+const used = ({ plane, server, load }: Pids): Pids => ({ plane: cpuSeconds(plane), server: cpuSeconds(server), load: cpuSeconds(load) });
+
+function share(before: Pids, after: Pids, seconds: number): Pids {
+  const of = (who: keyof Pids) => Math.round(((after[who] - before[who]) / seconds) * 100) / 100;
+  return { plane: of("plane"), server: of("server"), load: of("load") };
+}
+
+/** What fell into the time of full load. */
+function fullLoad(inFlight: number, { seen, from, until }: Loaded, { ways, stored }: JournalWays, cores: Pids): FullLoad {
+  const done = seen.filter(({ status, ended }) => status === "succeeded" && ended >= from && ended < until);
+  const perSecond = (count: number) => Math.round((count * 1000) / (until - from));
+  const pairs = done.flatMap((one): [Seen, Way][] => {
+    const way = ways.get(`${one.run}/${one.id}`);
+    return way === undefined ? [] : [[one, way]];
+  });
+  return {
+    in_flight: inFlight,
+    governed_actions_per_s: perSecond(done.length),
+    events_per_s: perSecond(stored.filter((time) => time >= from && time < until).length),
+    proposal_to_dispatch_ms: percentiles(pairs.map(([, way]) => way.dispatched - way.proposed)),
+    // a read is claimed by its report
+    dispatch_to_claim_ms: percentiles(pairs.flatMap(([{ kind }, way]) => (kind === "write" ? [way.started - way.dispatched] : []))),
+    report_to_answer_ms: percentiles(pairs.map(([{ ended }, way]) => ended - way.reported)),
+    proposal_to_outcome_ms: percentiles(done.map(({ sent, ended }) => ended - sent)),
+    cores,
+  };
+}
+
+function quarterLoad({ seen, from, until }: Loaded, { ways }: JournalWays): Measured["quarter"] {
+  const done = seen.filter(({ status, sent }) => status === "succeeded" && sent >= from && sent < until);
+  const dispatch = done.flatMap(({ run, id }) => {
+    const way = ways.get(`${run}/${id}`);
+    return way === undefined ? [] : [way.dispatched - way.proposed];
+  });
+  return {
+    actions_per_s: Math.round((done.length * 1000) / (until - from)),
+    dispatch: percentiles(dispatch),
+    verdict: percentiles(done.map(({ sent, verdict }) => verdict - sent)),
+    outcome: percentiles(done.map(({ sent, ended }) => ended - sent)),
+  };
+}
