@@ -60,6 +60,8 @@ export interface Office extends TestPlane {
   gateway(name: string): Promise<TestGateway>;
   /** Applies documents given as values; the policy set `default` when its text is given. */
   applyValues(values: readonly object[], policy?: string): Promise<void>;
+  /** The documents above: done by {@link startOffice}, unless it was told to start no coordinator. */
+  applyDefaults(): Promise<void>;
   /** A run of this agent, started. */
   begin(agent: TestActor, run: string, more?: object): Promise<Answer>;
   /** Proposes a tool and resolves with the first answer that says so much. */
@@ -93,10 +95,12 @@ export async function startOffice(options: TestServerOptions & { coordinator?: b
       await rm(folder, { recursive: true });
     }
   };
-  if (options.coordinator !== false) await applyValues([...Object.values(TOOLS), ...Object.values(CONTRACTS)], POLICY);
+  const applyDefaults = () => applyValues([...Object.values(TOOLS), ...Object.values(CONTRACTS)], POLICY);
+  if (options.coordinator !== false) await applyDefaults();
   return {
     ...plane,
     applyValues,
+    applyDefaults,
     gateway: async (name) => testGateway(await server.connect("gateway", name), name as Actor, plane),
     begin: (agent, run, more = {}) =>
       agent.propose(run, { kind: "start", id: "start", agent: { name: agent.name }, goal: "test", ...more }),
