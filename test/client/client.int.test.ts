@@ -133,17 +133,6 @@ test("a run tells its agent everything it may see, until it ends", async () => {
   assert.deepEqual(heard, ["note recorded", "finish completed"]);
 });
 
-test("a client that lost its connection in the middle of a wait asks again and hears the answer", async () => {
-  admitting();
-  const run = await box.agent().start({ goal: "x", id: "broken" });
-  const outcome = run.propose({ tool: "a.b", input: {}, id: "one" });
-  await inbox.input(({ body, run: name }) => name === run.id && body?.id === "one");
-  await server.kill();
-  inbox.onProposal = (proposed) => void inbox.answer(proposed, { status: "succeeded", final: true, seq: 7, output: 1 });
-  await server.restart();
-  assert.equal((await outcome).status, "succeeded");
-});
-
 async function call(tool: string, input: string, sent: Record<string, string> = {}): Promise<{ text: string; header: (name: string) => string }> {
   const hdrs = headers();
   for (const [name, value] of Object.entries(sent)) hdrs.set(name, value);
@@ -284,4 +273,16 @@ test("where the plane is comes from the option, then the environment; else the e
   }
   assert.deepEqual(found, ["clerk", "clerk", "clerk"]);
   await assert.rejects(connect({ env: {} }), (error) => error instanceof NotConfigured && /`url`.*NATS_URL/.test(error.message));
+});
+
+// The last: the other connections of this file come back in their own time.
+test("a client that lost its connection in the middle of a wait asks again and hears the answer", async () => {
+  admitting();
+  const run = await box.agent().start({ goal: "x", id: "broken" });
+  const outcome = run.propose({ tool: "a.b", input: {}, id: "one" });
+  await inbox.input(({ body, run: name }) => name === run.id && body?.id === "one");
+  await server.kill();
+  inbox.onProposal = (proposed) => void inbox.answer(proposed, { status: "succeeded", final: true, seq: 7, output: 1 });
+  await server.restart();
+  assert.equal((await outcome).status, "succeeded");
 });
