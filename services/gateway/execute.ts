@@ -1,4 +1,5 @@
 /** One call of a tool, under its deadline. */
+import { CLAIM_GRACE_MS } from "../../machines/action-rules.ts";
 import { canonicalBytes } from "../../schemas/canonical.ts";
 import type { ActionDocument, Dispatch } from "../../schemas/dispatch.ts";
 import type { Namespace } from "../../schemas/ids.ts";
@@ -44,6 +45,19 @@ export function execute(call: Call): Promise<AdapterResult> {
     clearTimeout(timer);
     stopped.removeEventListener("abort", onStop);
   });
+}
+
+/**
+ * The plane gives a claim up {@link CLAIM_GRACE_MS} after the tool's time-out, counted from when it stored the claim,
+ * which is not before it was sent. What is executed must have ended by then: otherwise the attempt would be in doubt,
+ * or repeated, while it still runs. A claim that was granted with less than half of the time left is not used.
+ *
+ * @param waitedMs from sending the claim until it was granted
+ * @returns ms for the call; 0 when it must not be made
+ */
+export function timeLeft(timeoutMs: number, waitedMs: number): number {
+  const left = Math.floor(timeoutMs + CLAIM_GRACE_MS - waitedMs);
+  return left < timeoutMs / 2 ? 0 : Math.min(timeoutMs, left);
 }
 
 function requestOf({ ns, dispatch, document, definition, timeoutMs }: Call): AdapterRequest {

@@ -6,7 +6,6 @@
  */
 import { randomBytes } from "node:crypto";
 import { type Logger, pino } from "pino";
-import { CLAIM_GRACE_MS } from "../../machines/action-rules.ts";
 import type { Grant } from "../../schemas/dispatch.ts";
 import { type Actor, type Namespace, toolNameSchema } from "../../schemas/ids.ts";
 import type { Claim, ReportInput, ToolError } from "../../schemas/inputs.ts";
@@ -22,7 +21,7 @@ import { NatsAdapter } from "./adapters/nats.ts";
 import { attemptKey, Attempts, type OpenAttempt } from "./attempts.ts";
 import { type CheckedDispatch, checkDispatch } from "./check.ts";
 import { Definitions } from "./definitions.ts";
-import { execute } from "./execute.ts";
+import { execute, timeLeft } from "./execute.ts";
 import { type Ending, endingOf, failed } from "./output.ts";
 import { Reporter, Stopped } from "./reports.ts";
 
@@ -281,16 +280,6 @@ interface Prepared {
 function headOf(checked: Readable) {
   const { run, action, attempt } = checked.kind === "fit" ? checked.dispatch : checked.head;
   return { run, action, attempt };
-}
-
-/**
- * The plane gives a claim up {@link CLAIM_GRACE_MS} after the tool's time-out, counted from when it stored the claim,
- * which is not before it was sent. What is executed must have ended by then: otherwise the attempt would be in doubt,
- * or repeated, while it still runs. A claim that was granted with less than half of the time left is not used.
- */
-function timeLeft(timeoutMs: number, waitedMs: number): number {
-  const left = Math.floor(timeoutMs + CLAIM_GRACE_MS - waitedMs);
-  return left < timeoutMs / 2 ? 0 : Math.min(timeoutMs, left);
 }
 
 function toolOf(subject: string): string | undefined {
