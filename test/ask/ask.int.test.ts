@@ -227,8 +227,8 @@ test("when the inbox takes no more for a run, the reply says so at once", async 
   await plane.stop();
   const run = newRun();
   // Nobody judges now, so the run's part of the inbox fills up.
-  const fill = Array.from({ length: 1000 }, (_, i) => request(run, { kind: "note", id: `n${i}`, text: "" }, { "signalbox-timeout-ms": "5000" }));
-  const replies = await Promise.all([...fill, request(run, { kind: "note", id: "last", text: "" }, { "signalbox-timeout-ms": "5000" })]);
+  const fill = Array.from({ length: 1000 }, (_, i) => request(run, { kind: "note", id: `n${i}`, text: "" }, { "signalbox-timeout-ms": "3000" }));
+  const replies = await Promise.all([...fill, request(run, { kind: "note", id: "last", text: "" }, { "signalbox-timeout-ms": "3000" })]);
   const full = replies.filter(({ answer }) => answer.status === "refused");
   assert.deepEqual(full.map(({ answer }) => answer.reasons?.[0]?.code), ["inbox.full"]);
   assert.equal(full[0]?.header("Nats-Service-Error-Code"), "429");
