@@ -4,7 +4,7 @@
  */
 import type { EventBody } from "../../schemas/event.ts";
 import type { StartFacts } from "../../schemas/facts.ts";
-import { type Namespace, type RunId } from "../../schemas/ids.ts";
+import type { Namespace } from "../../schemas/ids.ts";
 import { parseLog, streamName, subjects } from "../../schemas/subjects.ts";
 import { decodeEvent, EventMalformed } from "../bus/commit.ts";
 import type { NatsConnection } from "../bus/connection.ts";
@@ -13,6 +13,7 @@ import { type StoredMessage, StreamReader } from "../bus/journal.ts";
 import type { JournalListener } from "./follower.ts";
 
 const KNOWN_TEAMS = 50_000;
+const UNKNOWN = Symbol("a team that has to be looked up");
 /** Long enough names, but nothing that would make another subject out of it. */
 const TYPE = /^signalbox\.([a-z_]+\.[a-z_]+)$/;
 
@@ -22,7 +23,7 @@ export class FanOut implements JournalListener {
   readonly #nc: NatsConnection;
   readonly #ns: Namespace;
   readonly #reader: StreamReader;
-  /** Least recently used first. */
+  /** By journal subject, least recently used first. */
   readonly #teams = new Map<string, string | undefined>();
 
   /** @param from first stream sequence to publish; the past is not published again */
@@ -34,43 +35,51 @@ export class FanOut implements JournalListener {
   }
 
   async take(batch: readonly StoredMessage[]): Promise<void> {
-    for (const message of batch) await this.#publish(message);
+    for (const message of batch) {
+      // no waiting in between when the team is known: the client writes to the socket whenever it is waited
+      const team = this.#knownTeam(message);
+      this.#publish(message, team === UNKNOWN ? await this.#lookUp(message) : team);
+    }
     // one round trip a batch keeps what is in flight bounded; a connection that is gone loses it, as agreed
     await this.#nc.flush().catch(() => undefined);
   }
 
-  async #publish(message: StoredMessage): Promise<void> {
+  #publish(message: StoredMessage, team: string | undefined): void {
     const address = parseLog(message.subject);
     const type = TYPE.exec(message.headers.get("ce-type") ?? "")?.[1];
     if (address === undefined || type === undefined || this.#nc.isClosed()) return;
     const headers = encodeHeaders(published(message.headers), "");
     this.#nc.publish(subjects.event(this.#ns, type, address.name), message.data, { headers });
-    if (address.kind !== "run") return;
-    const team = await this.#team(address.name as RunId, message);
-    if (team === undefined) return;
-    this.#nc.publish(subjects.team(this.#ns, team, type, address.name), message.data, { headers });
+    if (team !== undefined) this.#nc.publish(subjects.team(this.#ns, team, type, address.name), message.data, { headers });
   }
 
-  /** The team that owns a run, from its first event. */
-  async #team(run: RunId, message: StoredMessage): Promise<string | undefined> {
-    if (this.#teams.has(run)) {
-      const team = this.#teams.get(run);
-      this.#teams.delete(run);
-      this.#teams.set(run, team);
+  /** The team that owns the event's run; undefined where there is none, as of a tool. */
+  #knownTeam(message: StoredMessage): string | undefined | typeof UNKNOWN {
+    const { subject } = message;
+    if (parseLog(subject)?.kind !== "run") return undefined;
+    if (this.#teams.has(subject)) {
+      const team = this.#teams.get(subject);
+      this.#teams.delete(subject);
+      this.#teams.set(subject, team);
       return team;
     }
+    return message.headers.get("ce-id")?.endsWith(":1") === true ? this.#remember(subject, message) : UNKNOWN;
+  }
+
+  async #lookUp(message: StoredMessage): Promise<string | undefined> {
+    return this.#remember(message.subject, await this.#firstOf(message.subject));
+  }
+
+  #remember(subject: string, first: StoredMessage | undefined): string | undefined {
     let team: string | undefined;
-    const first = message.headers.get("ce-id")?.endsWith(":1") === true ? message : await this.#firstOf(message.subject);
     try {
       team = first && teamOf(decodeEvent(first).body);
     } catch (error) {
       if (!(error instanceof EventMalformed)) throw error;
     }
-    this.#teams.set(run, team);
-    if (this.#teams.size > KNOWN_TEAMS) for (const oldest of this.#teams.keys()) {
-      this.#teams.delete(oldest);
-      break;
-    }
+    this.#teams.set(subject, team);
+    const oldest = this.#teams.size > KNOWN_TEAMS ? this.#teams.keys().next().value : undefined;
+    if (oldest !== undefined) this.#teams.delete(oldest);
     return team;
   }
 
