@@ -1,0 +1,244 @@
+/** Every subject of the wire, built by the functions that the plane itself uses. */
+import type { Actor, AggregateKind, Namespace, RunId } from "../ids.ts";
+import { AGGREGATE_KINDS, PARTITIONS } from "../ids.ts";
+import { INPUT_KINDS, patterns, type StreamKind, streamName, subjects } from "../subjects.ts";
+import { EVENTS, PROPOSALS } from "./messages.ts";
+
+export interface Channel {
+  /** Null for the inbox of whoever asks. */
+  readonly address: string | null;
+  readonly title: string;
+  readonly description: string;
+  /** Names of messages. */
+  readonly messages: readonly string[];
+  /** The stream that stores what is published here. */
+  readonly stream?: StreamKind;
+}
+
+const NS = "{namespace}" as Namespace;
+const AGENT = "{agent}" as Actor;
+const RUN = "{run}" as RunId;
+
+/** Builders escape names and compute partitions: in a pattern both are placeholders again. */
+const pattern = (subject: string, partitionAt?: number): string =>
+  decodeURIComponent(subject)
+    .split(".")
+    .map((token, i) => (i === partitionAt ? "{partition}" : token))
+    .join(".");
+const directGet = (kind: StreamKind, subject?: string): string =>
+  `$JS.API.DIRECT.GET.${streamName(kind, NS)}${subject === undefined ? "" : `.${subject}`}`;
+
+export const channels: Readonly<Record<string, Channel>> = {
+  propose: {
+    address: subjects.input(NS, "propose", AGENT, RUN),
+    title: "Proposals",
+    description:
+      "All that an agent may say. Publish it as a request: the reply is JetStream's acknowledgement, and the plane's answers come on `out`. Set no `Nats-Msg-Id`. Stored in INBOX under `stored input`.",
+    messages: [...PROPOSALS, "stored"],
+    stream: "INBOX",
+  },
+  ask: {
+    address: subjects.ask(NS, AGENT, RUN),
+    title: "Proposals as requests",
+    description:
+      "The request/reply form of `propose` (a NATS micro service): the reply is the plane's answer. When the wait ends first, it is the latest answer, or one with status `pending`; the proposal goes its way. To learn more, ask the same again.",
+    messages: [...PROPOSALS, "answer"],
+  },
+  decide: {
+    address: subjects.input(NS, "decide", "{approver}" as Actor, RUN),
+    title: "Decisions",
+    description: "Approvers answer requests for approval. What came of it is heard on `event` (`approval.granted` and its kind) or `rejected`.",
+    messages: ["decision", "stored"],
+    stream: "CONTROL",
+  },
+  report: {
+    address: subjects.input(NS, "report", "{gateway}" as Actor, RUN),
+    title: "Reports",
+    description: "Gateways claim attempts and say what became of them. Answered on `grant`; repeated until then.",
+    messages: ["report", "stored"],
+    stream: "CONTROL",
+  },
+  control: {
+    address: subjects.input(NS, "control", "{operator}" as Actor, RUN),
+    title: "Controls",
+    description: "Operators pause, resume and cancel runs, and resolve actions in doubt.",
+    messages: ["control", "stored"],
+    stream: "CONTROL",
+  },
+  apply: {
+    address: subjects.input(NS, "apply", "{operator}" as Actor, "{aggregate}"),
+    title: "Documents into force",
+    description: "Operators bring a contract, tool or policy set into force that was stored on `document` before.",
+    messages: ["apply", "stored"],
+    stream: "CONTROL",
+  },
+  storedInput: {
+    address: `${patterns.inputs(NS).replace(".in.>", ".part")}.{partition}.{input}.{actor}.{aggregate}`,
+    title: "Inputs as stored",
+    description: "What `propose`, `decide`, `report`, `control` and `apply` become in INBOX and CONTROL: the partition in front, so that coordinators can own ranges.",
+    messages: [...PROPOSALS, "decision", "report", "control", "apply"],
+  },
+  log: {
+    address: pattern(subjects.log(NS, "{kind}" as AggregateKind, "{name}"), 4),
+    title: "Journal",
+    description: "Everything that happened, for ever: all events of an aggregate on one subject. Read with `readJournal`, never by a plain subscription.",
+    messages: EVENTS,
+    stream: "JOURNAL",
+  },
+  live: {
+    address: pattern(subjects.live(NS, "{kind}" as AggregateKind, "{name}"), 4),
+    title: "Live tail",
+    description: "Stored events, republished by JetStream. `Nats-Sequence` and `Nats-Last-Sequence` show gaps, which `readJournal` fills.",
+    messages: EVENTS,
+  },
+  event: {
+    address: subjects.event(NS, "{type}", "{name}"),
+    title: "Events by type",
+    description: "The same events by type, for subscribers without the right to read the journal. At most once. Subscribe to `signalbox.<namespace>.event.action.denied.*`, for instance.",
+    messages: EVENTS,
+  },
+  team: {
+    address: pattern(subjects.team(NS, "{team}", "{type}", "{name}")),
+    title: "Events by team",
+    description: "Events of a team's runs, for its developers. At most once.",
+    messages: EVENTS.filter((name) => !name.endsWith("Applied")),
+  },
+  out: {
+    address: subjects.out(NS, AGENT, RUN),
+    title: "Answers to an agent",
+    description: "What the agent that holds the run may know: acceptance, refusal with every fault, state, sanitised output. What an agent hears was stored before.",
+    messages: ["answer"],
+    stream: "OUT",
+  },
+  rejected: {
+    address: subjects.rejected(NS, "{actor}" as Actor),
+    title: "Refusals",
+    description: "To the sender: what was refused without entering a journal.",
+    messages: ["rejection"],
+    stream: "REJECTED",
+  },
+  storedOut: {
+    address: patterns.outStored(NS).replace(">", "{agent}.{run}"),
+    title: "Stored answers",
+    description: "Inside the plane: OUT, republished after storage. The namespace's account imports it as `out`.",
+    messages: ["answer"],
+  },
+  storedRejected: {
+    address: patterns.rejectedStored(NS).replace("*", "{actor}"),
+    title: "Stored refusals",
+    description: "Inside the plane: REJECTED, republished after storage. The namespace's accounts import it as `rejected`.",
+    messages: ["rejection"],
+  },
+  grant: {
+    address: subjects.grant(NS, "{gateway}" as Actor),
+    title: "Answers to a gateway",
+    description: "Only after a grant for its own claim may a gateway execute anything but a read.",
+    messages: ["grant"],
+  },
+  dispatch: {
+    address: subjects.dispatch(NS, "{tool}"),
+    title: "Dispatches",
+    description: "Approved actions by tool: a work queue with one durable consumer per tool that any number of gateways share.",
+    messages: ["dispatch"],
+    stream: "DISPATCH",
+  },
+  call: {
+    address: subjects.call(NS, "{tool}"),
+    title: "Calls of a tool",
+    description:
+      "A tool with `adapter: nats` serves this as a NATS micro service. No responder means that nothing was done; no answer by the deadline means that nobody knows.",
+    messages: ["toolCall", "toolOutput", "toolError"],
+  },
+  timer: {
+    address: pattern(subjects.timer(NS, RUN, "{timer}"), 3),
+    title: "Timers",
+    description: "Scheduled messages: deadlines, retries, ends of approvals. Derived from the journal, armed again by the coordinator's sweep.",
+    messages: ["timer"],
+    stream: "TIMERS",
+  },
+  due: {
+    address: pattern(subjects.due(NS, RUN), 3),
+    title: "Timers that fell due",
+    description: "An input to the run, and as durable as the others.",
+    messages: ["due"],
+    stream: "TIMERS",
+  },
+  document: {
+    address: subjects.document(NS, "{hash}"),
+    title: "Documents",
+    description: "Contracts, tools, policy sets and large values by the SHA-256 of their bytes. The first with a hash stays.",
+    messages: ["documentContract", "documentTool", "documentPolicySet", "stored"],
+    stream: "DOCUMENTS",
+  },
+  query: {
+    address: subjects.query(NS, "{question}"),
+    title: "Questions to the read model",
+    description:
+      "A NATS micro service. `status`, `documents`, `approvals` take nothing; `runs` takes `agent`, `state`, `limit`, `after`; `run` takes `run`; `why` takes `run` and `action`.",
+    messages: ["question", "queryAnswer"],
+  },
+  queryApproval: {
+    address: subjects.query(NS, `approval.${RUN}`),
+    title: "One request for approval",
+    description: "Takes `request` or `action`. The answer holds the exact text to show, and no digest: whoever decides hashes what was shown.",
+    messages: ["question", "queryAnswer"],
+  },
+  readJournal: {
+    address: directGet("JOURNAL"),
+    title: "Pages of the journal",
+    description: "JetStream's direct get. The reply is one message per event, with `Nats-Subject` and `Nats-Sequence`, then an empty one with status 204.",
+    messages: ["page", ...EVENTS],
+  },
+  readDocument: {
+    address: directGet("DOCUMENTS", subjects.document(NS, "{hash}")),
+    title: "One document",
+    description: "JetStream's direct get. Check that what comes has the hash that was asked for.",
+    messages: ["lookup", "documentContract", "documentTool", "documentPolicySet"],
+  },
+  readOut: {
+    address: directGet("OUT", subjects.out(NS, AGENT, RUN)),
+    title: "The last answer of a run",
+    description: "For an agent that was away.",
+    messages: ["lookup", "answer"],
+  },
+  readRejected: {
+    address: directGet("REJECTED", subjects.rejected(NS, "{actor}" as Actor)),
+    title: "The last refusal",
+    description: "For an agent that was away.",
+    messages: ["lookup", "rejection"],
+  },
+  inbox: {
+    address: null,
+    title: "Inbox of whoever asks",
+    description: "Named by the reply subject of the request. Every credential has a prefix of its own, `_INBOX_<role>_<name>`, and may listen to no other: a client must be told to use it.",
+    messages: ["answer", "stored", "queryAnswer", "toolOutput", "toolError", "rejection", "documentContract", "documentTool", "documentPolicySet", ...EVENTS],
+  },
+};
+
+interface Parameter {
+  readonly description: string;
+  readonly enum?: readonly string[];
+  readonly default?: string;
+  readonly examples?: readonly string[];
+}
+
+export const parameters: Readonly<Record<string, Parameter>> = {
+  namespace: { description: "A team or tenant: `[a-z0-9][a-z0-9-]{0,62}`.", default: "default", examples: ["default", "finance"] },
+  agent: { description: "The agent, as its credential names it.", examples: ["refund-assistant"] },
+  approver: { description: "The person who decides, as the credential names them.", examples: ["ada"] },
+  operator: { description: "The operator, as the credential names them.", examples: ["operator"] },
+  gateway: { description: "The gateway, as its credential names it.", examples: ["gateway-1"] },
+  actor: { description: "Whoever sent the input, as the credential names them.", examples: ["refund-assistant"] },
+  run: { description: "`<starting agent>_<id>`, the id `[A-Za-z0-9][A-Za-z0-9-]{0,80}`.", examples: ["refund-assistant_hello"] },
+  aggregate: { description: "A run, or `agent:<name>`, `tool:<name>`, `policy:<name>` with everything but letters, digits, `_` and `-` in the name percent-escaped.", examples: ["refund-assistant_hello", "tool:stripe%2Ecreate_refund"] },
+  input: { description: "Kind of the input.", enum: INPUT_KINDS },
+  kind: { description: "Kind of aggregate.", enum: AGGREGATE_KINDS },
+  partition: { description: `FNV-1a (32 bit) of the run, or of the aggregate's token, modulo ${PARTITIONS}.`, examples: ["17"] },
+  name: { description: "Name of the aggregate: a run, agent, tool or policy set. A tool's dots make several tokens.", examples: ["refund-assistant_hello", "stripe.create_refund"] },
+  type: { description: "Event type without `signalbox.`: two tokens.", examples: ["action.denied"] },
+  team: { description: "The team of the run's contract, percent-escaped.", examples: ["support"] },
+  tool: { description: "The tool: one to six tokens.", examples: ["stripe.create_refund"] },
+  timer: { description: "Name of the timer in its run, percent-escaped.", examples: ["action%3Aa2"] },
+  hash: { description: "SHA-256 in 64 hex digits.", examples: ["3f".repeat(32)] },
+  question: { description: "What is asked.", enum: ["status", "runs", "run", "why", "documents", "approvals"] },
+};

@@ -1,0 +1,116 @@
+/** Examples of messages: one refund, seen from all sides. A test checks each against its schema. */
+import type { EventType } from "../event.ts";
+import type { Schema } from "./models.ts";
+
+const RUN = "refund-assistant_hello";
+const AT = "2026-01-31T09:30:00.000Z";
+const DIGEST = `sha256:${"3f".repeat(32)}`;
+const CLAIM = { gateway: "gateway-1", nonce: "b1946ac92492d234" };
+const ACTION = { action: "a2" };
+const ATTEMPT = { ...ACTION, attempt: 1 };
+const REQUEST = { ...ACTION, request: "q4" };
+const REASON = { code: "tool.not_allowed", message: "the contract of `refund-assistant` does not list `crm.merge`", path: "/tool" };
+const ERROR = { code: "tool.card_expired", message: "the card has expired", effect: "none" };
+const UNKNOWN = { code: "tool.unanswered", message: "the call was not answered", effect: "unknown" };
+const APPLIED = { document: DIGEST, version: 1 };
+const DUE = { timer: "action:a2", armed: 6 };
+
+/** By name of the message. */
+export const EXAMPLES: Readonly<Record<string, readonly unknown[]>> = {
+  proposeStart: [
+    { kind: "start", id: "start", agent: { name: "refund-assistant" }, goal: "Resolve ticket T-1001", budget: { max_steps: 10 } },
+  ],
+  proposeTool: [
+    {
+      kind: "tool",
+      id: "refund",
+      tool: "stripe.create_refund",
+      input: { charge_id: "ch_1001", amount_usd: 25 },
+      why: "the ticket shows two charges for one order",
+      confidence: 0.9,
+      uses: ["a2"],
+    },
+  ],
+  proposeNote: [{ kind: "note", id: "n1", text: "the customer was charged twice" }],
+  proposeFinish: [{ kind: "finish", id: "finish", output: { refunded_usd: 25 } }],
+  proposeFail: [{ kind: "fail", id: "fail", error: { code: "no_ticket" } }],
+  decision: [{ id: "d1", request: "q4", decision: "approve", digest: DIGEST, reason: "known customer" }],
+  report: [
+    { id: "r1", action: "a2", attempt: 1, claim: CLAIM, status: "started" },
+    { id: "r2", action: "a2", attempt: 1, claim: CLAIM, status: "succeeded", output: { refund_id: "re_1" }, usage: { cost_usd: 0.01 } },
+  ],
+  control: [
+    { verb: "pause", id: "c1", reason: "looking into it" },
+    { verb: "resolve", id: "c2", action: "a2", outcome: "succeeded", output: { refund_id: "re_1" } },
+  ],
+  apply: [{ id: "p1", document: DIGEST, reason: "first version" }],
+  answer: [
+    { v: 1, run: RUN, id: "refund", kind: "tool", status: "pending", final: false, seq: 5, at: AT, action: "a2", tool: "stripe.create_refund", digest: DIGEST, request: "q4", expires_at: AT },
+    { v: 1, run: RUN, id: "refund", kind: "tool", status: "denied", final: true, seq: 5, at: AT, action: "a2", tool: "crm.merge", reasons: [REASON] },
+  ],
+  rejection: [{ v: 1, at: AT, actor: "refund-assistant", kind: "propose", run: RUN, id: "n1", reasons: [REASON], bytes: 62, sha256: DIGEST, count: 1 }],
+  stored: [{ stream: "INBOX_default", seq: 17 }],
+  dispatch: [{ v: 1, run: RUN, action: "a2", attempt: 1, document: '{"action":"a2"}', digest: DIGEST, timeout_ms: 10_000, effect: "write" }],
+  grant: [{ v: 1, run: RUN, report: "r1", action: "a2", attempt: 1, claim: CLAIM, verdict: "granted", seq: 7 }],
+  toolCall: [{ amount_usd: 25, charge_id: "ch_1001" }],
+  toolOutput: [{ refund_id: "re_1", charge_id: "ch_1001", amount_usd: 25, status: "succeeded" }],
+  timer: [DUE],
+  due: [DUE],
+  question: [{}, { run: RUN }, { agent: "refund-assistant", state: "active", limit: 50 }],
+  page: [{ batch: 256, seq: 1, next_by_subj: "signalbox.default.log.>" }],
+};
+
+/** Own fields of each event type; a type without an example does not compile. */
+const DATA: Readonly<Record<EventType, Schema>> = {
+  "run.started": {
+    envelope: { agent: { name: "refund-assistant", version: "1.0.0" }, owner: "payments-platform", team: "support", principal: null, documents: { contract: DIGEST }, budget: { max_steps: 10 } },
+    goal: "Resolve ticket T-1001",
+  },
+  "run.refused": { reasons: [{ code: "deadline.passed", message: `the deadline ${AT} has passed`, path: "/deadline" }] },
+  "run.paused": { by: "operator", reason: "looking into it" },
+  "run.resumed": { by: "operator" },
+  "run.completed": { output: { refunded_usd: 25 } },
+  "run.failed": { error: { code: "no_ticket" } },
+  "run.cancelled": { by: "operator", reason: "duplicate" },
+  "action.proposed": { ...ACTION, proposal: "refund", tool: "stripe.create_refund", agent: "refund-assistant" },
+  "action.rejected": { ...ACTION, reasons: [REASON] },
+  "action.validated": { ...ACTION, digest: DIGEST, document: '{"action":"a2"}' },
+  "action.denied": { ...ACTION, by: "policy", reasons: [{ code: "policy.forbidden", message: "policy `agents-never-delete-customers` forbids it", help: "default/customers.cedar:2" }] },
+  "action.approved": { ...ACTION, by: "policy", policies: ["refunds-by-assistant"], approvers: [] },
+  "action.dispatched": { ...ATTEMPT, tool: "stripe.create_refund", digest: DIGEST },
+  "action.started": { ...ATTEMPT, claim: CLAIM, deadline: AT },
+  "action.succeeded": { ...ATTEMPT, output: { refund_id: "re_1" }, removed: [] },
+  "action.verified": ATTEMPT,
+  "action.failed": { ...ATTEMPT, error: ERROR },
+  "action.retrying": { ...ATTEMPT, error: ERROR, retry_at: AT },
+  "action.in_doubt": { ...ATTEMPT, error: UNKNOWN },
+  "approval.requested": { ...REQUEST, view: '{"action":"a2"}', digest: DIGEST, role: "approver", count: 1, expires_at: AT },
+  "approval.granted": { ...REQUEST, by: "ada", digest: DIGEST, grants: 1, count: 1 },
+  "approval.refused": { ...REQUEST, by: "ada", reason: "not this one", digest: DIGEST },
+  "approval.expired": REQUEST,
+  "approval.stale": { ...REQUEST, reason: "contract, tool or policy changed since it was asked" },
+  "budget.reserved": { ...ACTION, cost_micro_usd: 10_000 },
+  "budget.settled": { ...ACTION, cost_micro_usd: 8_000, reserved_micro_usd: 10_000 },
+  "budget.exhausted": { ...ACTION, budget: "steps", limit: 10, used: 10 },
+  "note.recorded": { text: "the customer was charged twice" },
+  "agent.applied": APPLIED,
+  "tool.applied": APPLIED,
+  "policy.applied": { ...APPLIED, version: 2, previous: DIGEST },
+};
+
+/** An event in the middle of a commit, where `data` holds only the type's own fields. */
+export function eventExample(type: EventType) {
+  const registry = type.endsWith(".applied");
+  const run = registry ? "stripe.create_refund" : RUN;
+  const headers = {
+    "ce-specversion": "1.0",
+    "ce-id": `${run}:5`,
+    "ce-type": `signalbox.${type}`,
+    "ce-source": "/signalbox/default",
+    "ce-time": AT,
+    "content-type": "application/msgpack",
+  };
+  const cause = registry ? { id: "p1", kind: "apply", actor: "operator", time: AT } : { id: "refund", kind: "propose", actor: "refund-assistant", time: AT };
+  const payload = { v: 1, ns: "default", run, seq: 5, part: [2, 3], at: AT, type, from: "proposed", to: "validated", cause, machine: "1", data: DATA[type], prev: "9c".repeat(32) };
+  return { name: type, headers, payload };
+}
