@@ -243,6 +243,8 @@ test("after a lost connection nobody who waited can be answered: who asks again 
   const connected = reconnected(service);
   await service.reconnect();
   await connected;
+  // Its subscriptions are with the server again when this is answered.
+  await service.flush();
   assert.equal(ask.waiting, 0);
   plane.onProposal = (proposed) => void plane.answer(proposed, { status: "succeeded", final: true, seq: 6 });
   assert.equal((await request(run, body)).answer.status, "succeeded");
