@@ -36,9 +36,12 @@ const CLOSED = { document: undefined, timer: undefined } as const;
 const setContext = (change: (args: Args) => Partial<ActionContext>) =>
   assign<ActionContext, ActionEvent, undefined, ActionEvent, never>(change);
 
-/** How an attempt ends, tried in this order. A person's word (RESOLVE) is final: it brings no retry and no new doubt. */
-const attemptEnds = (from: string, admitted: Guard, final = false) => [
-  {
+/** How an attempt can end, tried in this order. */
+const ENDS = ["succeeded", "retrying", "in_doubt", "failed"] as const;
+type End = (typeof ENDS)[number];
+
+const endOf = (from: string, admitted: Guard) => ({
+  succeeded: {
     guard: (args: Args) => admitted(args) && succeeded(args),
     target: "succeeded",
     actions: [
@@ -49,23 +52,23 @@ const attemptEnds = (from: string, admitted: Guard, final = false) => [
       took(from, "succeeded", "action.succeeded", recorded.succeeded),
     ],
   },
-  {
-    guard: (args: Args) => admitted(args) && !final && retriesLeft(args),
+  retrying: {
+    guard: (args: Args) => admitted(args) && retriesLeft(args),
     target: "retrying",
     actions: [
       setContext((args) => ({ error: errorOf(args.event), timer: { at: retryAt(args), armed: args.event.seq } })),
       took(from, "retrying", "action.retrying", recorded.retrying),
     ],
   },
-  {
-    guard: (args: Args) => admitted(args) && !final && unknowable(args),
+  in_doubt: {
+    guard: (args: Args) => admitted(args) && unknowable(args),
     target: "in_doubt",
     actions: [
       setContext(({ event }) => ({ error: errorOf(event), timer: undefined })),
       took(from, "in_doubt", "action.in_doubt", recorded.inDoubt),
     ],
   },
-  {
+  failed: {
     guard: admitted,
     target: "failed",
     actions: [
@@ -73,7 +76,12 @@ const attemptEnds = (from: string, admitted: Guard, final = false) => [
       took(from, "failed", "action.failed", recorded.failed),
     ],
   },
-];
+});
+
+const attemptEnds = (from: string, admitted: Guard, ends: readonly End[] = ENDS) => {
+  const all = endOf(from, admitted);
+  return ends.map((end) => all[end]);
+};
 
 const dispatch = (from: string) => ({
   target: "dispatched",
@@ -252,9 +260,9 @@ export const actionMachine = setup({
       },
     },
     started: {
-      // a read's report comes as claim and result in one
-      always: attemptEnds("started", byHolder),
-      on: { REPORT: attemptEnds("started", byHolder), DUE: attemptEnds("started", currentTimer) },
+      // a read's report comes as claim and result in one, and no read is ever in doubt
+      always: attemptEnds("started", byHolder, ["succeeded", "retrying", "failed"]),
+      on: { REPORT: attemptEnds("started", byHolder), DUE: attemptEnds("started", currentTimer, ["retrying", "in_doubt", "failed"]) },
     },
     retrying: {
       on: {
@@ -268,8 +276,10 @@ export const actionMachine = setup({
     },
     in_doubt: {
       on: {
-        REPORT: attemptEnds("in_doubt", (args) => byHolder(args) && !unknowable(args)),
-        RESOLVE: attemptEnds("in_doubt", () => true, true),
+        // whoever held the claim may find out later
+        REPORT: attemptEnds("in_doubt", (args) => byHolder(args) && !unknowable(args), ["succeeded", "retrying", "failed"]),
+        // a person's word is final: it brings no retry and no new doubt
+        RESOLVE: attemptEnds("in_doubt", () => true, ["succeeded", "failed"]),
       },
     },
     succeeded: {

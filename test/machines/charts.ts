@@ -1,0 +1,47 @@
+/** Every chart as text, one transition a line: what a person reads as the specification, and a golden file keeps. */
+import type { AnyStateMachine } from "xstate";
+import { actionMachine } from "../../machines/action.ts";
+import { approvalMachine } from "../../machines/approval.ts";
+import { documentMachine } from "../../machines/document.ts";
+import { runMachine } from "../../machines/run.ts";
+
+export const MACHINES: readonly AnyStateMachine[] = [runMachine, actionMachine, approvalMachine, documentMachine];
+
+export interface ChartTransition {
+  readonly from: string;
+  /** Empty for a transition that is taken at once. */
+  readonly on: string;
+  readonly to: string;
+  readonly guarded: boolean;
+  /** The actions as they stand in the chart. */
+  readonly actions: readonly { readonly type: string; readonly params?: unknown }[];
+}
+
+export function statesOf(machine: AnyStateMachine) {
+  return Object.values(machine.states);
+}
+
+export function transitionsOf(machine: AnyStateMachine): ChartTransition[] {
+  return statesOf(machine).flatMap((state) => {
+    const own = [...[...state.transitions.values()].flat(), ...(state.always ?? [])];
+    return own.map((one) => ({
+      from: state.key,
+      on: one.eventType,
+      to: one.target?.[0]?.key ?? state.key,
+      guarded: one.guard !== undefined,
+      actions: one.actions as unknown as ChartTransition["actions"],
+    }));
+  });
+}
+
+/** @param mark what a transition leaves behind, as the test found out */
+export function chartText(machine: AnyStateMachine, mark: (one: ChartTransition) => string): string {
+  const lines = [`machine ${machine.id} version ${machine.version}`, `  begins in ${String(machine.config.initial)}`];
+  for (const one of transitionsOf(machine)) {
+    const on = one.on === "" ? "at once" : one.on;
+    lines.push(`  ${one.from} -> ${on}${one.guarded ? " [guarded]" : ""} -> ${one.to}: ${mark(one)}`);
+  }
+  const finals = statesOf(machine).filter((state) => state.type === "final");
+  if (finals.length > 0) lines.push(`  ends in ${finals.map((state) => state.key).join(", ")}`);
+  return `${lines.join("\n")}\n`;
+}
