@@ -1,14 +1,33 @@
 /** A connection that loses what a test tells it to lose. */
-import type { NatsConnection } from "../../services/bus/connection.ts";
+import type { Msg, NatsConnection, Subscription } from "../../services/bus/connection.ts";
 
-/** @param carries called before each publish; false when the message is lost on the way */
-export function faultyLine(nc: NatsConnection, carries: (subject: string, data: Uint8Array | string | undefined) => boolean): NatsConnection {
+export interface Faults {
+  /** Called before each publish; false when the message is lost on its way to the server. */
+  readonly carries?: (subject: string, data: Uint8Array | string | undefined) => boolean;
+  /** Called before each callback of a subscription; false when the message is lost on its way from the server. */
+  readonly hears?: (message: Msg) => boolean;
+}
+
+type Subscribe = NatsConnection["subscribe"];
+
+export function faultyLine(nc: NatsConnection, { carries = () => true, hears = () => true }: Faults): NatsConnection {
   const publish: NatsConnection["publish"] = (subject, data, options) => {
     if (carries(subject, data)) nc.publish(subject, data, options);
+  };
+  const subscribe: Subscribe = (subject, options = {}): Subscription => {
+    const { callback } = options;
+    if (callback === undefined) return nc.subscribe(subject, options);
+    return nc.subscribe(subject, {
+      ...options,
+      callback: (error, message) => {
+        if (error !== null || hears(message)) callback(error, message);
+      },
+    });
   };
   return new Proxy(nc, {
     get(target, key) {
       if (key === "publish") return publish;
+      if (key === "subscribe") return subscribe;
       const value: unknown = Reflect.get(target, key);
       return typeof value === "function" ? (value as (...args: unknown[]) => unknown).bind(target) : value;
     },

@@ -80,11 +80,11 @@ test("CORE-5 an input whose acknowledgement was lost comes again to the next own
   const nc = await office.server.connect("coordinator", "loses-acks");
   let lost = 0;
   const deaf = await office.coordinator({
-    nc: faultyLine(nc, (subject) => {
+    nc: faultyLine(nc, { carries: (subject) => {
       if (!isInputAck(subject)) return true;
       lost += 1;
       return false;
-    }),
+    } }),
   });
   const agent = await office.agent("clerk");
   const run = "clerk_lost-ack";
@@ -107,14 +107,14 @@ test("CORE-5 OPS-4 the server is killed between commit and acknowledgement: noth
   let dying: Promise<void> | undefined;
   let armed = false;
   const coordinator = await office.coordinator({
-    nc: faultyLine(nc, (subject, data) => {
+    nc: faultyLine(nc, { carries: (subject, data) => {
       // its answer goes out after the commit: the next acknowledgement is the note's own
       if (subject.includes(".out.") && Buffer.from(data ?? "").includes(`"id":"n"`)) armed = true;
       if (!armed || !isInputAck(subject)) return true;
       if (dying !== undefined) return true;
       dying = office.server.kill();
       return false;
-    }),
+    } }),
   });
   const agent = await office.agent("clerk");
   const run = "clerk_killed";

@@ -36,6 +36,8 @@ export interface TestServer {
   issue(role: Role, name: string, ns?: string, options?: IssueOptions): Promise<IssuedCreds>;
   /** SIGKILL, and waits until it is gone. */
   kill(): Promise<void>;
+  /** SIGSTOP makes it silent without closing a connection, SIGCONT lets it go on. */
+  signal(signal: "SIGSTOP" | "SIGCONT"): void;
   /** Starts again on the same folder and port. */
   restart(): Promise<void>;
   stop(): Promise<void>;
@@ -100,6 +102,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     connect,
     issue,
     kill,
+    signal: (signal) => void child.kill(signal),
     restart: async () => {
       await end(child, "SIGTERM");
       child = await launch(configFile);

@@ -1,0 +1,80 @@
+/** The parts of a coordinator by hand: what two of them do to one journal, in the order that a test wants. */
+import { pino } from "pino";
+import { actor } from "../../schemas/ids.ts";
+import { type InputKind, streamName, subjects } from "../../schemas/subjects.ts";
+import type { NatsConnection } from "../../services/bus/connection.ts";
+import { Documents } from "../../services/bus/documents.ts";
+import type { IntakeMessage } from "../../services/bus/intake.ts";
+import { StreamReader } from "../../services/bus/journal.ts";
+import { Publisher } from "../../services/bus/publisher.ts";
+import { type LoadResult, loadAggregate } from "../../services/coordinator/aggregates.ts";
+import { type Arrival, readInput } from "../../services/coordinator/arrival.ts";
+import { GroupCommitter, type Part } from "../../services/coordinator/committer.ts";
+import type { FactSources } from "../../services/coordinator/facts.ts";
+import { PolicyJudge } from "../../services/coordinator/judgement.ts";
+import { Lane } from "../../services/coordinator/lanes.ts";
+import { type Turn, takeTurn } from "../../services/coordinator/turn.ts";
+import { Validators } from "../../services/registry/validate.ts";
+import { RegistryView } from "../../services/registry/view.ts";
+import type { TestPlane } from "../harness/plane.ts";
+
+export interface Rival {
+  readonly publisher: Publisher;
+  readonly committer: GroupCommitter;
+  readonly journal: StreamReader;
+  /** Folds the run and checks its chain. @throws Frozen, Diverged */
+  load(run: string): Promise<LoadResult>;
+  /** A lane of this run as it stands, with these inputs waiting. */
+  lane(run: string, ...arrivals: Arrival[]): Promise<Lane>;
+  turn(lane: Lane, sources?: Partial<FactSources>): Turn;
+  /** What the next batch would append. */
+  part(turn: Turn): Part;
+}
+
+export async function rival(plane: TestPlane, nc: NatsConnection, timeoutMs = 5000, onTrouble?: (line: string) => void): Promise<Rival> {
+  const { ns } = plane;
+  const publisher = new Publisher(nc, { timeoutMs });
+  const journal = new StreamReader(nc, streamName("JOURNAL", ns));
+  const registry = new RegistryView(ns, journal, new Documents(nc, publisher, ns));
+  await registry.load();
+  const sources: FactSources = { registry, validators: new Validators(), judge: new PolicyJudge() };
+  const log = onTrouble === undefined ? pino({ level: "silent" }) : pino({ level: "warn" }, { write: onTrouble });
+  const load: Rival["load"] = (run) => loadAggregate(journal, ns, "run", run);
+  return {
+    publisher,
+    journal,
+    committer: new GroupCommitter(publisher, journal, log),
+    load,
+    lane: async (run, ...arrivals) => {
+      const lane = new Lane(run);
+      lane.loaded = (await load(run)).loaded;
+      for (const arrival of arrivals) lane.push(arrival);
+      return lane;
+    },
+    turn: (lane, more = {}) => {
+      if (lane.loaded === undefined) throw new Error("the lane is not loaded");
+      return takeTurn({ ...sources, ...more }, lane, lane.loaded, 256);
+    },
+    part: ({ lane, expected, events }) => ({ subject: lane.loaded?.subject ?? "", expected, events }),
+  };
+}
+
+/** An input as INBOX or CONTROL would deliver it, stored at `time` (ms since the epoch). */
+export function arrival(plane: TestPlane, kind: InputKind, from: string, run: string, body: object, time: number): Arrival {
+  const subject = subjects.input(plane.ns, kind, actor(from), run).replace(".in.", ".part.0.");
+  const message: IntakeMessage = {
+    subject,
+    data: Buffer.from(JSON.stringify(body)),
+    headers: new Map(),
+    seq: 1,
+    time,
+    redelivered: false,
+    deliveries: 1,
+    generation: 1,
+    reply: "",
+    ack: () => undefined,
+  };
+  const read = readInput(message);
+  if (!read.ok) throw new Error(JSON.stringify(read.reasons));
+  return read.arrival;
+}
