@@ -182,7 +182,6 @@ function peoplesServices(ns: Namespace): string[] {
     patterns.documents(ns),
     ...pagedReads(ns),
     ...pagedReads(ns).map((subject) => `${subject}.>`),
-    `$JS.API.STREAM.INFO.${streamName("JOURNAL", ns)}`,
   ];
 }
 

@@ -197,7 +197,6 @@ function auditing(ns: Namespace): string[] {
     patterns.queries(ns),
     ...directGet(streamName("JOURNAL", ns)),
     ...directGet(streamName("DOCUMENTS", ns)),
-    `${API}.STREAM.INFO.${streamName("JOURNAL", ns)}`,
   ];
 }
 

@@ -127,7 +127,6 @@ test("no credential both proposes and decides: a fetched document does not becom
       nc.publish(GET_DOCUMENTS, JSON.stringify({ seq: 1 }), { reply });
       nc.publish(GET_DOCUMENTS, JSON.stringify({ batch: 10, seq: 1 }), { reply });
       nc.publish(`${GET_DOCUMENTS}.${DOCUMENT}`, "", { reply });
-      nc.publish("$JS.API.STREAM.INFO.JOURNAL_default", "", { reply });
       nc.publish(at("query.approvals"), "{}", { reply });
     }
   }
