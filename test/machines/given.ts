@@ -137,6 +137,17 @@ export const finish = (id: string, output?: JsonValue): Line =>
 export const fail = (id: string, error: JsonValue = { code: "gave.up" }): Line =>
   line(() => ({ kind: "propose", actor: AGENT, id, body: { kind: "fail", id, error } }));
 
+/** An action by its id, or by the id of its proposal. */
+function actionOf(state: RunState, name: string): string {
+  return state.proposals.get(`${AGENT}/${name}`)?.action ?? name;
+}
+/** A request by its id, or by the proposal that it is about. */
+function requestOf(state: RunState, name: string): string {
+  const action = actionOf(state, name);
+  return [...state.approvals.values()].find(({ context }) => context.action === action)?.context.request ?? name;
+}
+
+/** In what follows, an action may be named by its id or by that of its proposal, and a request by that as well. */
 export interface ReportOptions {
   readonly id?: string;
   readonly attempt?: number;
@@ -149,8 +160,9 @@ export interface ReportOptions {
   readonly effect?: "none" | "done" | "unknown";
   readonly costUsd?: number;
 }
-export const report = (action: string, status: "started" | "succeeded" | "failed" | "in_doubt", o: ReportOptions = {}): Line =>
+export const report = (named: string, status: "started" | "succeeded" | "failed" | "in_doubt", o: ReportOptions = {}): Line =>
   line((state) => {
+    const action = actionOf(state, named);
     const attempt = o.attempt ?? state.actions.get(action as never)?.context.attempt ?? 1;
     const { gateway = "g1", nonce = "nonce-0001" } = o;
     const id = o.id ?? `${action}.${attempt}.${status}`;
@@ -183,8 +195,9 @@ export interface DecideOptions {
   readonly digest?: string;
   readonly reason?: string;
 }
-export const answer = (request: string, by: string, decision: "approve" | "refuse", o: DecideOptions = {}): Line =>
+export const answer = (named: string, by: string, decision: "approve" | "refuse", o: DecideOptions = {}): Line =>
   line((state) => {
+    const request = requestOf(state, named);
     const id = o.id ?? `${request}.${by}`;
     const digest = (o.digest ?? state.approvals.get(request as never)?.context.digest ?? sha256Digest("nothing")) as never;
     return {
@@ -200,8 +213,9 @@ export const turnDown = (request: string, by = "ann", o: DecideOptions = {}): Li
 
 export const control = (verb: "pause" | "resume" | "cancel", id: string = verb): Line =>
   line(() => ({ kind: "control", actor: "op", id, body: { verb, id, reason: "because" } }));
-export const resolve = (action: string, outcome: "succeeded" | "failed", o: { output?: JsonValue; faults?: Reason[]; id?: string } = {}): Line =>
-  line(() => {
+export const resolve = (named: string, outcome: "succeeded" | "failed", o: { output?: JsonValue; faults?: Reason[]; id?: string } = {}): Line =>
+  line((state) => {
+    const action = actionOf(state, named);
     const id = o.id ?? `resolve.${action}`;
     return {
       kind: "control",
@@ -213,8 +227,10 @@ export const resolve = (action: string, outcome: "succeeded" | "failed", o: { ou
   });
 
 /** A timer falls due, armed as it is owed now unless said otherwise. */
-export const due = (timer: string, armed?: number): Line =>
+export const due = (named: string, armed?: number): Line =>
   line((state) => {
+    const [what = "", name] = named.split(":");
+    const timer = name === undefined ? what : `${what}:${what === "action" ? actionOf(state, name) : requestOf(state, name)}`;
     const debt = owed(state).find((one) => one.kind === "timer" && one.name === timer);
     const by = armed ?? (debt?.kind === "timer" ? debt.armed : 1);
     return { kind: "due", actor: "timer", id: timer, body: { timer, armed: by } };
