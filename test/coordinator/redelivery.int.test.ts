@@ -34,11 +34,15 @@ test("CORE-5 an input that is sent twice is applied once, and its sender is told
   const agent = await office.agent("clerk");
   const run = "clerk_twice";
   await office.begin(agent, run);
-  await agent.send("propose", run, note("n"));
+  await agent.propose(run, note("n"));
   await agent.send("propose", run, note("n"));
   const answers = await answered(agent, run, "n", 2);
   assert.deepEqual(answers[0], answers[1]);
-  assert.equal(await count(run, "note.recorded"), 1);
+  // two that arrive together may be answered together
+  await Promise.all([agent.send("propose", run, note("m")), agent.send("propose", run, note("m"))]);
+  await agent.propose(run, note("last"));
+  assert.equal((await answered(agent, run, "m", 1))[0]?.status, "recorded");
+  assert.equal(await count(run, "note.recorded"), 3);
   await coordinator.stop();
 });
 
