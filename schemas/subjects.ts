@@ -28,7 +28,7 @@ export function aggregateToken(kind: AggregateKind, name: string): string {
 
 /** Percent-escapes everything that cannot stand in a subject token. */
 export function escapeToken(text: string): string {
-  return text.replace(/[^A-Za-z0-9_-]/g, (c) =>
+  return text.replace(/[^A-Za-z0-9_-]/gu, (c) =>
     [...new TextEncoder().encode(c)].map((b) => `%${b.toString(16).toUpperCase().padStart(2, "0")}`).join(""),
   );
 }
