@@ -34,6 +34,10 @@ export class MemoryLedger implements EffectLedger {
     return effect;
   }
 
+  has(key: string): boolean {
+    return this.#byKey.has(key);
+  }
+
   /** Counts an effect that took place before. */
   restore(effect: Effect): void {
     this.#effects.push(effect);
@@ -45,8 +49,10 @@ export class MemoryLedger implements EffectLedger {
 export class FileLedger implements EffectLedger {
   readonly #path: string;
   readonly #memory: MemoryLedger;
-  /** Appends go one behind the other. */
-  #last: Promise<unknown> = Promise.resolve();
+  #unwritten = "";
+  /** The append that will hold what is unwritten now; effects that wait together are synced together. */
+  #next: Promise<void> | undefined;
+  #last: Promise<void> = Promise.resolve();
 
   private constructor(path: string, memory: MemoryLedger) {
     this.#path = path;
@@ -72,14 +78,27 @@ export class FileLedger implements EffectLedger {
     return this.#memory.effects;
   }
 
-  take(key: string, tool: string, input: JsonValue, act: () => JsonValue): Promise<Effect> {
-    const taken = this.#last.then(async () => {
-      const before = this.effects.length;
-      const effect = await this.#memory.take(key, tool, input, act);
-      if (this.effects.length > before) await appendFile(this.#path, `${JSON.stringify(effect)}\n`, { flush: true });
-      return effect;
-    });
-    this.#last = taken.catch(() => undefined);
-    return taken;
+  /** Resolves when the effect is on disk; also for a repetition, which may come while the first is being written. */
+  async take(key: string, tool: string, input: JsonValue, act: () => JsonValue): Promise<Effect> {
+    const known = this.#memory.has(key);
+    const effect = await this.#memory.take(key, tool, input, act);
+    if (!known) this.#unwritten += `${JSON.stringify(effect)}\n`;
+    await (known ? (this.#next ?? this.#last) : this.#write());
+    return effect;
+  }
+
+  #write(): Promise<void> {
+    if (this.#next !== undefined) return this.#next;
+    // appends go one behind the other
+    const written = this.#last
+      .catch(() => undefined)
+      .then(() => {
+        this.#last = written;
+        this.#next = undefined;
+        const text = this.#unwritten;
+        this.#unwritten = "";
+        return appendFile(this.#path, text, { flush: true });
+      });
+    return (this.#next = written);
   }
 }
