@@ -62,8 +62,11 @@ export class PublishError extends Error {
 
 /** Wrong last sequence: on a single server, and on a replicated stream. */
 const CONFLICTS = new Set([10071, 10164]);
-/** An incomplete batch (the leader changed under it) stores nothing: reading back and sending again mends it. */
-const INCOMPLETE_BATCH = 10176;
+/**
+ * The server lost a part of a batch (the leader changed under it), or refused a message in its middle, which it tells
+ * nobody. Nothing was stored: reading back and sending again mends the one, and never the other.
+ */
+export const INCOMPLETE_BATCH = 10176;
 /** Too many open batches, a storage queue that is full, a leader that is being elected: later it will do. */
 const BUSY = new Set([10008, 10023, 10167, 10210]);
 

@@ -9,7 +9,7 @@
 import type { Logger } from "pino";
 import type { SealedEvent } from "../bus/commit.ts";
 import type { StreamReader } from "../bus/journal.ts";
-import { type Publisher, PublishError } from "../bus/publisher.ts";
+import { INCOMPLETE_BATCH, type Publisher, PublishError } from "../bus/publisher.ts";
 import { pause } from "./pause.ts";
 
 /** Commits of one aggregate, in order; all of them land or none. */
@@ -34,6 +34,9 @@ const RETRY_MS = 100;
 const MAX_RETRY_MS = 2000;
 /** Conflicts of a batch in which nobody moved, before it is halved. */
 const TRIES_BEFORE_HALVING = 2;
+/** Times that a part alone is sent again after the server lost some of it, with longer and longer pauses between. */
+const TRIES_ALONE = 6;
+const ALONE_RETRY_MS = 50;
 
 export class GroupCommitter {
   readonly #publisher: Publisher;
@@ -85,12 +88,20 @@ export class GroupCommitter {
         }
         if (error.kind === "conflict" || error.inDoubt) {
           slots = await this.#readBack(slots);
-          if (error.kind === "conflict" && ++tries > TRIES_BEFORE_HALVING && slots.length > 1) {
-            await this.#halves(slots);
+        }
+        if (error.kind !== "conflict") {
+          await pause(Math.min(MAX_RETRY_MS, RETRY_MS * attempt));
+        } else if (++tries > TRIES_BEFORE_HALVING && slots.length > 1) {
+          await this.#halves(slots);
+          return;
+        } else if (slots.length === 1) {
+          // nobody wrote, and still it does not land: a message in its middle is refused, which the server does not say
+          if (error.code === INCOMPLETE_BATCH && attempt >= TRIES_ALONE) {
+            await this.#alone(slots, error, tries);
             return;
           }
+          await pause(Math.min(MAX_RETRY_MS, ALONE_RETRY_MS * attempt));
         }
-        if (error.kind !== "conflict") await pause(Math.min(MAX_RETRY_MS, RETRY_MS * attempt));
       }
     }
   }

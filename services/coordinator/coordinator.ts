@@ -22,7 +22,7 @@ import type { Arrival } from "./arrival.ts";
 import { GroupCommitter } from "./committer.ts";
 import { Desk } from "./desk.ts";
 import { DueFence } from "./fence.ts";
-import { PolicyJudge } from "./judgement.ts";
+import { type Judge, PolicyJudge } from "./judgement.ts";
 import { Lanes } from "./lanes.ts";
 import { liveRunsOf } from "./live-runs.ts";
 import { Loader } from "./loader.ts";
@@ -38,6 +38,8 @@ export interface CoordinatorOptions {
   readonly quota?: Quota;
   /** Runs that may owe something. Without it the journal is read from its beginning. */
   readonly liveRuns?: () => Promise<Iterable<RunId>>;
+  /** Who rules on proposals; the policies in force when left out. */
+  readonly judge?: Judge;
 }
 
 const MAX_UNACKNOWLEDGED = 4096;
@@ -86,7 +88,7 @@ export class Coordinator {
     this.#desk = new Desk(new Admissions(quota), this.#lanes, this.#outbox, log);
     this.#turns = new Turns({
       lanes: this.#lanes,
-      sources: { registry, validators: new Validators(), judge: new PolicyJudge() },
+      sources: { registry, validators: new Validators(), judge: options.judge ?? new PolicyJudge() },
       loader: new Loader(journal, this.#committer, ns, log),
       committer: this.#committer,
       applied: this.#applied,

@@ -5,7 +5,6 @@
 import type { RunInput } from "../../machines/decide.ts";
 import type { DocumentKind } from "../../machines/registry.ts";
 import type { RunState } from "../../machines/state.ts";
-import { contractTool } from "../../schemas/contract.ts";
 import type { AppliedFacts, CurrentFacts, DocumentFacts, Facts, OutputFacts, StartFacts, ToolFacts } from "../../schemas/facts.ts";
 import { NO_FACTS } from "../../schemas/facts.ts";
 import type { ActionId, Actor, Digest } from "../../schemas/ids.ts";
@@ -15,15 +14,13 @@ import { microUsd } from "../../schemas/money.ts";
 import type { StartProposal, ToolProposal } from "../../schemas/proposal.ts";
 import { type Reason, pointer, reason } from "../../schemas/reason.ts";
 import { claimedPrincipal } from "../identity/principal.ts";
-import type { PolicyJudge } from "./judgement.ts";
 import { compilePolicySet } from "../policy/compile.ts";
+import type { Judge } from "../policy/judgement.ts";
+import { toolFacts } from "../policy/tool-facts.ts";
 import { readStored } from "../registry/parse.ts";
 import { SCHEMA_ENGINE } from "../registry/json-schema.ts";
 import type { Validators } from "../registry/validate.ts";
 import type { RegistryView } from "../registry/view.ts";
-
-/** How long a person has when neither contract nor policy says. */
-const DEFAULT_APPROVAL_TTL_MS = 24 * 3600 * 1000;
 
 /** A document that must be fetched before the input can be judged. */
 export class Needs extends Error {
@@ -38,7 +35,7 @@ export class Needs extends Error {
 export interface FactSources {
   readonly registry: RegistryView;
   readonly validators: Validators;
-  readonly judge: PolicyJudge;
+  readonly judge: Judge;
 }
 
 /** The sources of one turn. */
@@ -51,7 +48,7 @@ export function gatherFacts(sources: Lookups, state: RunState, input: RunInput, 
   switch (input.kind) {
     case "propose":
       if (input.body.kind === "start") return startFacts(sources, input.actor, input.body, principal);
-      if (input.body.kind === "tool") return toolFacts(sources, state, input, input.body);
+      if (input.body.kind === "tool") return proposedFacts(sources, state, input, input.body);
       return NO_FACTS;
     case "decide":
       return currentFacts(sources, state, state.approvals.get(input.body.request)?.context.action);
@@ -98,59 +95,9 @@ function startFacts({ registry }: FactSources, actor: Actor, body: StartProposal
   };
 }
 
-function toolFacts(sources: Lookups, state: RunState, input: RunInput, body: ToolProposal): ToolFacts {
-  const { registry, validators, judge } = sources;
-  const contract = registry.contract(state.holder);
-  const tool = registry.tool(body.tool);
-  const policy = registry.policy();
-  const entry = contract && contractTool(contract.value, body.tool);
-  const documents: DocumentFacts = {
-    ...(contract && { contract: contract.digest }),
-    ...(tool && { tool: tool.digest }),
-    ...(policy && { policy: policy.digest }),
-  };
-
-  const faults: Reason[] = [];
-  if (contract === undefined) faults.push(reason("contract.missing", `agent \`${state.holder}\` has no contract in force`));
-  else if (entry === undefined) {
-    faults.push(
-      reason("tool.not_allowed", `the contract of \`${state.holder}\` does not allow \`${body.tool}\``, {
-        path: "/tool",
-        help: "the contract's `tools.allowlist` names what may be proposed",
-      }),
-    );
-  }
-  if (tool === undefined) faults.push(reason("tool.unknown", `there is no tool \`${body.tool}\``, { path: "/tool" }));
-  else {
-    for (const fault of validators.inputFaults(tool.digest, tool.value.input, body.input)) {
-      faults.push({ ...fault, path: `/input${fault.path ?? ""}` });
-    }
-  }
-
-  const facts = { kind: "tool" as const, documents, faults, approval_ttl_ms: approvalTtl(entry?.approval_expires_seconds, undefined) };
-  if (tool === undefined) return facts;
-  const { effect, timeout_ms, retries, idempotent, cost_usd } = tool.value;
-  const cost_micro_usd = cost_usd === undefined ? 0 : microUsd(cost_usd);
-  const known = { ...facts, tool: { effect, timeout_ms, retries, idempotent, cost_micro_usd } };
-  if (faults.length > 0 || contract === undefined || entry === undefined) return known;
-
-  const judgement = judge.judge({
-    policy,
-    contract: contract.value,
-    entry,
-    tool: tool.value,
-    state,
-    proposal: body,
-    costMicroUsd: cost_micro_usd,
-    at: state.at > input.time ? state.at : input.time,
-  });
-  return { ...known, judgement, approval_ttl_ms: approvalTtl(entry.approval_expires_seconds, judgement.ask?.expires_seconds) };
-}
-
-/** The shorter of what contract and policy allow. */
-function approvalTtl(contract: number | undefined, policy: number | undefined): number {
-  const seconds = Math.min(contract ?? Infinity, policy ?? Infinity);
-  return Number.isFinite(seconds) ? seconds * 1000 : DEFAULT_APPROVAL_TTL_MS;
+function proposedFacts({ registry, validators, judge }: Lookups, state: RunState, input: RunInput, body: ToolProposal): ToolFacts {
+  const inForce = { contract: registry.contract(state.holder), tool: registry.tool(body.tool), policy: registry.policy() };
+  return toolFacts({ validators, judge }, inForce, state, body, input.time);
 }
 
 function currentFacts({ registry }: FactSources, state: RunState, id: ActionId | undefined): CurrentFacts {

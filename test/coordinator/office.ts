@@ -68,6 +68,8 @@ export interface Office extends TestPlane {
   ask(agent: TestActor, run: string, id: string, tool: string, status: Answer["status"], input?: object): Promise<Answer>;
   /** Publishes to a stream of this kind find nobody until the returned function is called. */
   cutOff(kind: StreamKind): Promise<() => Promise<void>>;
+  /** Changes a stream's configuration, and returns what puts it back. */
+  reconfigure(kind: StreamKind, change: object): Promise<() => Promise<void>>;
 }
 
 export interface TestGateway {
@@ -95,6 +97,17 @@ export async function startOffice(options: TestServerOptions & { coordinator?: b
       await rm(folder, { recursive: true });
     }
   };
+  const reconfigure: Office["reconfigure"] = async (kind, change) => {
+    const nc = await server.connect("provision", `p-${randomUUID().slice(0, 8)}`);
+    const wanted = streamConfig(kind, ns, {});
+    const update = async (config: object) => {
+      const answer = await nc.request(`$JS.API.STREAM.UPDATE.${streamName(kind, ns)}`, JSON.stringify(config), { timeout: 5000 });
+      const { error } = answer.json<{ error?: { description: string } }>();
+      if (error !== undefined) throw new Error(error.description);
+    };
+    await update({ ...wanted, ...change });
+    return () => update(wanted);
+  };
   const applyDefaults = () => applyValues([...Object.values(TOOLS), ...Object.values(CONTRACTS)], POLICY);
   if (options.coordinator !== false) await applyDefaults();
   return {
@@ -106,17 +119,8 @@ export async function startOffice(options: TestServerOptions & { coordinator?: b
       agent.propose(run, { kind: "start", id: "start", agent: { name: agent.name }, goal: "test", ...more }),
     ask: (agent, run, id, name, status, input = { text: "x" }) =>
       agent.propose(run, { kind: "tool", id, tool: name, input }, (answer) => answer.status === status),
-    cutOff: async (kind) => {
-      const nc = await server.connect("provision", `cut-${randomUUID().slice(0, 8)}`);
-      const wanted = streamConfig(kind, ns, {});
-      const update = async (config: object) => {
-        const answer = await nc.request(`$JS.API.STREAM.UPDATE.${streamName(kind, ns)}`, JSON.stringify(config), { timeout: 5000 });
-        const { error } = answer.json<{ error?: { description: string } }>();
-        if (error !== undefined) throw new Error(error.description);
-      };
-      await update({ ...wanted, subjects: [`signalbox.${ns}.nobody.${kind.toLowerCase()}`] });
-      return () => update(wanted);
-    },
+    reconfigure,
+    cutOff: (kind) => reconfigure(kind, { subjects: [`signalbox.${ns}.nobody.${kind.toLowerCase()}`] }),
   };
 }
 
