@@ -2,7 +2,7 @@
 import type { Actor, AggregateKind, Namespace, RunId } from "../ids.ts";
 import { AGGREGATE_KINDS, PARTITIONS } from "../ids.ts";
 import { INPUT_KINDS, patterns, type StreamKind, streamName, subjects } from "../subjects.ts";
-import { EVENTS, PROPOSALS } from "./messages.ts";
+import { DOCUMENTS, EVENTS, PROPOSALS } from "./messages.ts";
 
 export interface Channel {
   /** Null for the inbox of whoever asks. */
@@ -167,7 +167,7 @@ export const channels: Readonly<Record<string, Channel>> = {
     address: subjects.document(NS, "{hash}"),
     title: "Documents",
     description: "Contracts, tools, policy sets and large values by the SHA-256 of their bytes. The first with a hash stays.",
-    messages: ["documentContract", "documentTool", "documentPolicySet", "stored"],
+    messages: [...DOCUMENTS, "stored"],
     stream: "DOCUMENTS",
   },
   query: {
@@ -193,7 +193,7 @@ export const channels: Readonly<Record<string, Channel>> = {
     address: directGet("DOCUMENTS", subjects.document(NS, "{hash}")),
     title: "One document",
     description: "JetStream's direct get. Check that what comes has the hash that was asked for.",
-    messages: ["lookup", "documentContract", "documentTool", "documentPolicySet"],
+    messages: ["lookup", ...DOCUMENTS],
   },
   readOut: {
     address: directGet("OUT", subjects.out(NS, AGENT, RUN)),
@@ -211,7 +211,7 @@ export const channels: Readonly<Record<string, Channel>> = {
     address: null,
     title: "Inbox of whoever asks",
     description: "Named by the reply subject of the request. Every credential has a prefix of its own, `_INBOX_<role>_<name>`, and may listen to no other: a client must be told to use it.",
-    messages: ["answer", "stored", "queryAnswer", "toolOutput", "toolError", "rejection", "documentContract", "documentTool", "documentPolicySet", ...EVENTS],
+    messages: ["answer", "stored", "queryAnswer", "toolOutput", "toolError", "rejection", ...DOCUMENTS, ...EVENTS],
   },
 };
 

@@ -160,6 +160,7 @@ const MESSAGES: readonly Message[] = [
   plain("documentContract", "contract", "A contract in its canonical form (RFC 8785); its SHA-256 is its address.", model("Contract")),
   plain("documentTool", "tool definition", "A tool definition in its canonical form.", model("Tool")),
   plain("documentPolicySet", "policy set", "A policy set in its canonical form.", model("PolicySet")),
+  plain("documentValue", "large value", "An output too large for a body, as canonical JSON. A message refers to it as `{ \"$doc\": \"sha256:…\", \"bytes\": … }`.", ANY),
   plain("question", "question", "Filters or names; an empty object where nothing is asked for.", OBJECT),
   plain("queryAnswer", "query answer", "The read model's answer.", OBJECT, { headers: OF_SERVICE_ERRORS }),
   plain("page", "page request", "A page of a stream, answered with one message per stored message and an empty one at the end.", PAGE),
@@ -169,4 +170,5 @@ const MESSAGES: readonly Message[] = [
 
 export const messages: Readonly<Record<string, Message>> = Object.fromEntries(MESSAGES.map((message) => [message.name, message]));
 export const PROPOSALS = ["proposeStart", "proposeTool", "proposeNote", "proposeFinish", "proposeFail"] as const;
+export const DOCUMENTS = ["documentContract", "documentTool", "documentPolicySet", "documentValue"] as const;
 export const EVENTS: readonly string[] = EVENT_TYPES.map(messageOfEvent);

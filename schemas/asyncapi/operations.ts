@@ -1,6 +1,6 @@
 /** Who sends what, and who hears what. A test compares this with the permissions that credentials carry. */
 import { channels } from "./channels.ts";
-import { EVENTS, PROPOSALS } from "./messages.ts";
+import { DOCUMENTS, EVENTS, PROPOSALS } from "./messages.ts";
 
 /** Roles that log in; the first five are the plane's own. */
 export const ROLES = ["coordinator", "gateway", "ask", "reader", "agent", "approver", "operator", "auditor", "developer", "subscriber", "tool"] as const;
@@ -23,7 +23,7 @@ export interface Operation {
 
 const ASKS = { messages: ["question"], reply: ["queryAnswer"] } as const;
 const READS = { messages: ["page"], reply: EVENTS } as const;
-const FETCHES = { messages: ["lookup"], reply: ["documentContract", "documentTool", "documentPolicySet"] } as const;
+const FETCHES = { messages: ["lookup"], reply: DOCUMENTS } as const;
 const STORED = ["stored"] as const;
 const send = (role: Role, channel: string, summary: string, more: Partial<Operation> = {}): Operation => ({ role, action: "send", channel, summary, ...more });
 const receive = (role: Role, channel: string, summary: string, more: Partial<Operation> = {}): Operation => ({ role, action: "receive", channel, summary, ...more });
@@ -73,7 +73,6 @@ const OPERATIONS: readonly Operation[] = [
   send("coordinator", "timer", "Arms a timer."),
   send("coordinator", "dispatch", "Sends an approved action on its way."),
   send("coordinator", "grant", "Answers a gateway."),
-  send("coordinator", "document", "Stores large values.", { messages: ["documentContract", "documentTool", "documentPolicySet"], reply: STORED }),
   send("coordinator", "readJournal", "Folds a run.", READS),
   send("coordinator", "readDocument", "Fetches the documents in force.", FETCHES),
 
@@ -82,7 +81,7 @@ const OPERATIONS: readonly Operation[] = [
   receive("gateway", "grant", "Hears whether its claim was granted."),
   send("gateway", "call", "Calls a tool.", { messages: ["toolCall"], reply: ["toolOutput", "toolError"] }),
   receive("gateway", "live", "Learns which tools there are.", { messages: ["eventToolApplied"] }),
-  send("gateway", "document", "Stores large values.", { messages: ["documentContract", "documentTool", "documentPolicySet"], reply: STORED }),
+  send("gateway", "document", "Stores large outputs.", { messages: ["documentValue"], reply: STORED }),
   send("gateway", "readDocument", "Fetches tool definitions.", FETCHES),
 
   receive("ask", "ask", "Takes proposals from those who wait.", { messages: PROPOSALS, reply: ["answer"], queue: "q" }),
