@@ -60,8 +60,10 @@ export class Admissions {
   takeRest(): [actor: string, count: number][] {
     const rest: [string, number][] = [];
     for (const [actor, bucket] of this.#buckets) {
-      if (bucket.refused > 0) rest.push([actor, bucket.refused]);
+      if (bucket.refused === 0) continue;
+      rest.push([actor, bucket.refused]);
       bucket.refused = 0;
+      bucket.recordedAt = bucket.at;
     }
     return rest;
   }
