@@ -1,7 +1,9 @@
 /**
  * `npm run bench`: what the plane does on this machine, beside what the bus could do.
  *
- *   npm run bench -- [--quick] [--sync default|always] [--json <file>] [--profile <folder>]
+ *   npm run bench -- [--quick] [--sync default|always] [--json <file>] [--profile <folder>] [--split]
+ *
+ * `--split` gives the coordinator a process of its own; `npm start` has all services in one, and so has the benchmark.
  *
  * Exits 1 when anything that was measured is missing, was done twice, or is not replayed byte for byte.
  */
@@ -9,13 +11,14 @@ import { writeFileSync } from "node:fs";
 import { cpus, totalmem, type, release } from "node:os";
 import { parseArgs } from "node:util";
 import { obtainNatsServer } from "../../infra/nats/obtain.ts";
+import { SERVICES } from "../../services/main.ts";
 import { tenth } from "./figures.ts";
 import { microsecondsPerDecision } from "./judging.ts";
 import { json, table } from "./report.ts";
 import { type Measured, type Plan, type Sync, measure } from "./setting.ts";
 
 const { values } = parseArgs({
-  options: { quick: { type: "boolean" }, sync: { type: "string" }, json: { type: "string" }, profile: { type: "string" } },
+  options: { quick: { type: "boolean" }, sync: { type: "string" }, json: { type: "string" }, profile: { type: "string" }, split: { type: "boolean" } },
 });
 const quick = values.quick === true;
 const say = (line: string) => console.error(line);
@@ -28,6 +31,7 @@ const plan: Plan = {
   ceilingSeconds: quick ? 1 : 3,
   replayEvents: quick ? 40_000 : 200_000,
   policies: 20,
+  processes: values.split === true ? [["coordinator"], ["gateway", "ask", "reader"]] : [SERVICES],
   profile: values.profile,
 };
 const syncs: Sync[] = values.sync === "default" || values.sync === "always" ? [values.sync] : quick ? ["default"] : ["default", "always"];

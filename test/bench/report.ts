@@ -39,7 +39,7 @@ export function figures(measured: Measured) {
     quarter_load: quarter,
     replay_events_per_s: replay.replay_events_per_s,
     replay_verified_events_per_s: replay.replay_verified_events_per_s,
-    cores: top.cores,
+    cpu_ms_per_action: top.cpu_ms_per_action,
     ceiling_by_batch: ceiling,
     full_load: full,
     runs,
@@ -76,7 +76,7 @@ export function table(settings: readonly Measured[], surroundings: Surroundings,
     ["  agent: proposal to outcome", (one) => ms(one.quarter_load.outcome)],
     ["replay, events/s", (one) => count(one.replay_events_per_s)],
     ["replay and verify, events/s", (one) => count(one.replay_verified_events_per_s)],
-    ["cores: plane, server, load", (one) => `${one.cores.plane}, ${one.cores.server}, ${one.cores.load}`],
+    ["processor ms an action: plane + server + load", ({ cpu_ms_per_action: cpu }) => `${cpu.plane} + ${cpu.server} + ${cpu.load}`],
     ["runs, actions, events checked", (one) => `${count(one.runs)}, ${count(one.actions)}, ${count(one.replayed_events)}`],
   ];
   const cells = [["", ...all.map(({ sync }) => `sync ${sync}`)], ...rows.map(([name, of]) => [name, ...all.map(of)])];

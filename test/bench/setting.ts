@@ -12,6 +12,7 @@ import { signAccounts } from "../../services/identity/accounts.ts";
 import { issueCreds } from "../../services/identity/creds.ts";
 import { openKeys } from "../../services/identity/keys.ts";
 import type { Role } from "../../services/identity/roles.ts";
+import type { Service } from "../../services/main.ts";
 import { applyFolder } from "./apply.ts";
 import { ceiling, record } from "./ceiling.ts";
 import { writeDocuments } from "./documents.ts";
@@ -33,6 +34,8 @@ export interface Plan {
   /** At most so many events are replayed without verification, to time it; all are replayed and verified. */
   readonly replayEvents: number;
   readonly policies: number;
+  /** Roles of each process of the plane; `npm start` has all in one. */
+  readonly processes: readonly (readonly Service[])[];
   readonly profile: string | undefined;
 }
 
@@ -45,8 +48,8 @@ export interface FullLoad {
   readonly report_to_answer_ms: Percentiles;
   /** As the agent sees it: proposal sent, outcome heard. */
   readonly proposal_to_outcome_ms: Percentiles;
-  /** Processor seconds for each second, of two processes and the server. */
-  readonly cores: Readonly<Record<"plane" | "server" | "load", number>>;
+  /** Processor milliseconds for each action, its share of runs' beginnings and ends included. */
+  readonly cpu_ms_per_action: Shares;
 }
 
 export interface Measured {
@@ -82,11 +85,16 @@ export async function measure(sync: Sync, plan: Plan, binary: string, say: (line
   try {
     const provisioning = await connect("provision", "bench-provision");
     for (const ns of [NS, CEILING]) await provision(provisioning, ns);
-    const plane = startChild(new URL("plane.ts", import.meta.url), plan.profile);
-    const load = startChild(new URL("load.ts", import.meta.url), plan.profile);
-    children.push(plane, load);
     const own = { url, dataDir, keyNamespaces: [NS, CEILING] };
-    await plane.ask({ do: "start", ...own, namespaces: [NS] });
+    const planes: Child[] = [];
+    for (const roles of plan.processes) {
+      const plane = startChild(new URL("plane.ts", import.meta.url), plan.profile);
+      planes.push(plane);
+      children.push(plane);
+      await plane.ask({ do: "start", ...own, namespaces: [NS], roles });
+    }
+    const load = startChild(new URL("load.ts", import.meta.url), plan.profile);
+    children.push(load);
     const folder = join(dataDir, "documents");
     await writeDocuments(folder, plan.policies);
     await applyFolder(await connect("operator", "bench"), NS, folder);
@@ -114,16 +122,15 @@ export async function measure(sync: Sync, plan: Plan, binary: string, say: (line
     say(`${sync}: ceiling ${Object.entries(ceilings).map(([size, rate]) => `${rate}/s in batches of ${size}`).join(", ")}`);
 
     const full: FullLoad[] = [];
-    const pids = { plane: plane.pid, server: server.pid, load: load.pid };
+    const pids = { plane: planes.map(({ pid }) => pid), server: [server.pid], load: [load.pid] };
     for (const inFlight of plan.inFlight) {
       const fromSeq = (await lastSeq()) + 1;
       const before = used(pids);
-      const begun = performance.now();
       const loaded = await closed({ inFlight, seconds: plan.seconds, runs: Math.ceil(plan.runs / plan.inFlight.length) });
-      const cores = share(before, used(pids), (performance.now() - begun) / 1000);
-      full.push(fullLoad(inFlight, loaded, await readWays(reading, NS, fromSeq), cores));
+      const cpu = shares(before, used(pids), loaded.seen.length);
+      full.push(fullLoad(inFlight, loaded, await readWays(reading, NS, fromSeq), cpu));
       const { governed_actions_per_s: rate, events_per_s } = full.at(-1) as FullLoad;
-      say(`${sync}: ${inFlight} in flight: ${rate} governed actions/s, ${events_per_s} events/s; cores: plane ${cores.plane}, server ${cores.server}, load ${cores.load}`);
+      say(`${sync}: ${inFlight} in flight: ${rate} governed actions/s, ${events_per_s} events/s; processor ms an action: plane ${cpu.plane}, server ${cpu.server}, load ${cpu.load}`);
     }
 
     const perSecond = Math.max(...full.map((one) => one.governed_actions_per_s)) / 4;
@@ -135,7 +142,7 @@ export async function measure(sync: Sync, plan: Plan, binary: string, say: (line
     const quarter = quarterLoad(loaded, await readWays(reading, NS, fromSeq));
     say(`${sync}: a quarter of that: proposal to dispatch p50 ${quarter.dispatch.p50} ms, p99 ${quarter.dispatch.p99} ms`);
 
-    for (const child of [load, plane]) await child.stop();
+    for (const child of [load, ...planes]) await child.stop();
     const { ways } = await readWays(reading, NS, 1);
     const faults = await faultsOf(ways, seen, join(dataDir, "demo", `${NS}-effects.jsonl`));
     const replayed = await replay(journal, NS, plan.replayEvents);
@@ -150,17 +157,21 @@ export async function measure(sync: Sync, plan: Plan, binary: string, say: (line
   }
 }
 
-type Pids = Readonly<Record<"plane" | "server" | "load", number>>;
+type Shares = Readonly<Record<"plane" | "server" | "load", number>>;
 
-const used = ({ plane, server, load }: Pids): Pids => ({ plane: cpuSeconds(plane), server: cpuSeconds(server), load: cpuSeconds(load) });
+/** Processor seconds so far. */
+function used(pids: Readonly<Record<keyof Shares, readonly number[]>>): Shares {
+  const of = (who: keyof Shares) => pids[who].reduce((sum, pid) => sum + cpuSeconds(pid), 0);
+  return { plane: of("plane"), server: of("server"), load: of("load") };
+}
 
-function share(before: Pids, after: Pids, seconds: number): Pids {
-  const of = (who: keyof Pids) => Math.round(((after[who] - before[who]) / seconds) * 100) / 100;
+function shares(before: Shares, after: Shares, actions: number): Shares {
+  const of = (who: keyof Shares) => Math.round(((after[who] - before[who]) / actions) * 1e5) / 100;
   return { plane: of("plane"), server: of("server"), load: of("load") };
 }
 
 /** What fell into the time of full load. */
-function fullLoad(inFlight: number, { seen, from, until }: Loaded, { ways, stored }: JournalWays, cores: Pids): FullLoad {
+function fullLoad(inFlight: number, { seen, from, until }: Loaded, { ways, stored }: JournalWays, cpu: Shares): FullLoad {
   const done = seen.filter(({ status, ended }) => status === "succeeded" && ended >= from && ended < until);
   const perSecond = (count: number) => Math.round((count * 1000) / (until - from));
   const pairs = done.flatMap((one): [Seen, Way][] => {
@@ -176,7 +187,7 @@ function fullLoad(inFlight: number, { seen, from, until }: Loaded, { ways, store
     dispatch_to_claim_ms: percentiles(pairs.flatMap(([{ kind }, way]) => (kind === "write" ? [way.started - way.dispatched] : []))),
     report_to_answer_ms: percentiles(pairs.map(([{ ended }, way]) => ended - way.reported)),
     proposal_to_outcome_ms: percentiles(done.map(({ sent, ended }) => ended - sent)),
-    cores,
+    cpu_ms_per_action: cpu,
   };
 }
 
