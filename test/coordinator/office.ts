@@ -147,7 +147,8 @@ async function testGateway(nc: NatsConnection, name: Actor, { ns }: TestPlane): 
 
 /** The approval that a run asked for: what an approver reads, and decides by. */
 export function requestOf(event: JournalEvent): { request: string; digest: string } {
-  return event.body.data as { request: string; digest: string };
+  const { request, digest } = event.body.data as { request: string; digest: string };
+  return { request, digest };
 }
 
 export const types = (events: readonly JournalEvent[]) => events.map(({ body }) => body.type);
