@@ -13,7 +13,7 @@ import type { Quota } from "./coordinator/admission.ts";
 import { BuiltinAdapter } from "./gateway/adapters/builtin.ts";
 import { demoTools } from "./gateway/adapters/demo.ts";
 import { FileLedger } from "./gateway/adapters/ledger.ts";
-import { Gateway } from "./gateway/gateway.ts";
+import { Gateway, type GatewayOptions } from "./gateway/gateway.ts";
 import { issueCreds } from "./identity/creds.ts";
 import type { PlaneKeys } from "./identity/keys.ts";
 import { type Reader, startReader } from "./projection/reader.ts";
@@ -32,6 +32,10 @@ export interface ServicesOptions {
   readonly version: string;
   readonly log: Logger;
   readonly quota?: Quota;
+  /** How a role logs in; a harness looks over the services' shoulders here. Default: {@link connectBus}. */
+  readonly connect?: typeof connectBus;
+  /** How patient gateways are. */
+  readonly gateway?: Pick<GatewayOptions, "ackWaitMs" | "repeatMs">;
 }
 
 export interface RunningServices {
@@ -51,7 +55,7 @@ export async function startServices(options: ServicesOptions): Promise<RunningSe
   };
   const login = async (role: Service, name: string): Promise<NatsConnection> => {
     const issued = await issueCreds(keys, { role, name });
-    const nc = await connectBus({ url, name: `signalbox-${name}`, creds: issued.creds, inboxPrefix: issued.inboxPrefix });
+    const nc = await (options.connect ?? connectBus)({ url, name: `signalbox-${name}`, creds: issued.creds, inboxPrefix: issued.inboxPrefix });
     stops.push(() => nc.close());
     return nc;
   };
@@ -89,7 +93,7 @@ export async function startServices(options: ServicesOptions): Promise<RunningSe
 }
 
 async function startGateways(
-  { namespaces, dataDir, log }: ServicesOptions,
+  { namespaces, dataDir, log, gateway: patience }: ServicesOptions,
   name: Actor,
   login: (role: Service, name: string) => Promise<NatsConnection>,
   stops: (() => Promise<unknown>)[],
@@ -98,7 +102,7 @@ async function startGateways(
   for (const ns of namespaces) {
     const ledger = await FileLedger.open(join(dataDir, "demo", `${ns}-effects.jsonl`));
     const adapters = { builtin: new BuiltinAdapter(demoTools(ledger)) };
-    const gateway = new Gateway({ nc, ns, name, adapters, logger: log });
+    const gateway = new Gateway({ nc, ns, name, adapters, logger: log, ...patience });
     stops.push(() => gateway.stop());
     await gateway.start();
   }

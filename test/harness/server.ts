@@ -28,6 +28,8 @@ export type IssueOptions = Pick<CredsRequest, "tool" | "team" | "ttlSeconds">;
 
 export interface TestServer {
   readonly url: string;
+  /** Of the server that runs now. */
+  readonly pid: number;
   readonly dataDir: string;
   readonly keys: PlaneKeys;
   readonly namespaces: readonly Namespace[];
@@ -96,6 +98,9 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   }
   return {
     url,
+    get pid() {
+      return child.pid ?? 0;
+    },
     dataDir,
     keys,
     namespaces,
@@ -120,7 +125,9 @@ function launch(configFile: string): Promise<ChildProcess> {
   const binary = process.env["SIGNALBOX_NATS_SERVER"] ?? "nats-server";
   const child = spawn(binary, ["-c", configFile], { stdio: ["ignore", "ignore", "pipe"] });
   // A test that dies must not leave its server behind.
-  process.once("exit", () => child.kill("SIGKILL"));
+  const orphaned = () => child.kill("SIGKILL");
+  process.once("exit", orphaned);
+  child.once("exit", () => process.off("exit", orphaned));
   return new Promise((resolve, reject) => {
     let log = "";
     child.stderr!.setEncoding("utf8").on("data", (chunk: string) => {

@@ -1,0 +1,157 @@
+/** Processes that run services, killed and started again. */
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import type { Boundary } from "./boundaries.ts";
+import type { FromChild, StartChild, ToChild, Victim } from "./plane-child.ts";
+
+const CHILD = new URL("./plane-child.ts", import.meta.url).pathname;
+
+class Life {
+  readonly process: ChildProcess;
+  /** What it complained of. */
+  errors = "";
+  gateway = "";
+
+  constructor() {
+    this.process = fork(CHILD, [], { stdio: ["ignore", "ignore", "pipe", "ipc"], execArgv: ["--disable-warning=ExperimentalWarning"] });
+    this.process.stderr?.setEncoding("utf8").on("data", (text: string) => (this.errors = (this.errors + text).slice(-20_000)));
+  }
+
+  send(message: ToChild): void {
+    // one that dies meanwhile needs no message any more
+    this.process.send(message, () => undefined);
+  }
+
+  /** Rejects when it dies first. */
+  async hears<S extends FromChild["said"]>(said: S): Promise<Extract<FromChild, { said: S }>> {
+    const ended = new AbortController();
+    const gone = once(this.process, "exit", { signal: ended.signal }).then(() => {
+      throw new Died(`the services' process died before it said \`${said}\`: ${this.errors}`);
+    });
+    const heard = (async () => {
+      for (;;) {
+        const [message] = (await once(this.process, "message", { signal: ended.signal })) as [FromChild];
+        if (message.said === said) return message as Extract<FromChild, { said: S }>;
+      }
+    })();
+    heard.catch(() => undefined);
+    gone.catch(() => undefined);
+    try {
+      return await Promise.race([gone, heard]);
+    } finally {
+      ended.abort();
+    }
+  }
+}
+
+export class Died extends Error {
+  override readonly name = "Died";
+}
+
+export interface SupervisorOptions {
+  readonly order: () => StartChild;
+  /** How often in a row it may die while it starts, armed to. */
+  readonly onServerKilled?: () => Promise<void>;
+}
+
+/** Keeps one process of services alive: one that dies is followed by the next, which waits already. */
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  #life: Life | undefined;
+  #next: Life;
+  #up: Promise<void> = Promise.resolve();
+  #stopping = false;
+  #nextBoundary: Boundary | undefined;
+  /** Gateways of lives that ended. */
+  readonly dead = new Set<string>();
+  deaths = 0;
+  /** Why it cannot go on: a process ended otherwise than by a kill. */
+  failure: Error | undefined;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.#next = new Life();
+  }
+
+  /** Resolves when the services are up. */
+  async start(): Promise<void> {
+    this.#follow();
+    await this.up();
+  }
+
+  /** Resolves when a life is up that nobody has killed yet. */
+  async up(): Promise<void> {
+    for (let seen; seen !== this.#up; ) {
+      seen = this.#up;
+      await seen;
+    }
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  /** The life that follows the present one dies there, counted from its start. */
+  armNext(boundary: Boundary | undefined): void {
+    this.#nextBoundary = boundary;
+  }
+
+  async arm(boundary: Boundary | undefined, victim: Victim): Promise<void> {
+    const life = this.#life as Life;
+    const armed = life.hears("armed");
+    life.send({ do: "arm", boundary, victim, serverPid: this.#options.order().serverPid });
+    await armed;
+  }
+
+  async trace(): Promise<readonly string[]> {
+    const life = this.#life as Life;
+    const heard = life.hears("trace");
+    life.send({ do: "trace" });
+    return (await heard).trace;
+  }
+
+  kill(): void {
+    this.#life?.process.kill("SIGKILL");
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    const lives = [this.#life, this.#next].filter((life) => life !== undefined);
+    await Promise.all(
+      lives.map(async ({ process }) => {
+        if (process.exitCode !== null || process.signalCode !== null) return;
+        const gone = once(process, "exit");
+        process.kill("SIGKILL");
+        await gone;
+      }),
+    );
+  }
+
+  #follow(): void {
+    const life = this.#next;
+    this.#life = life;
+    const boundary = this.#nextBoundary;
+    this.#nextBoundary = undefined;
+    life.process.on("message", (message: FromChild) => {
+      if (message.said === "server killed") this.#options.onServerKilled?.().catch((error: unknown) => (this.failure = error as Error));
+    });
+    const isUp = life.hears("up");
+    isUp.catch(() => undefined);
+    this.#up = isUp.then(
+      ({ gateway }) => {
+        life.gateway = gateway;
+        this.#next = new Life();
+      },
+      () => undefined, // the next life is awaited then
+    );
+    life.process.once("exit", (code, signal) => {
+      if (this.#stopping) return;
+      this.deaths += 1;
+      if (life.gateway !== "") this.dead.add(life.gateway);
+      if (signal !== "SIGKILL") {
+        this.failure = new Error(`the services' process ended by itself (${code ?? signal}): ${life.errors}`);
+        return;
+      }
+      if (this.#next === life) this.#next = new Life();
+      this.#follow();
+    });
+    life.send({ ...this.#options.order(), ...(boundary !== undefined && { boundary }) });
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * Tools outside the plane, and their own ledger: it lives in the harness, which nobody kills, and counts every call.
+ * What a tool does to the world is decided by its input, so that a program can ask for any misbehaviour.
+ */
+import { TOOL_HEADERS } from "../../schemas/dispatch.ts";
+import { subjects } from "../../schemas/subjects.ts";
+import { type Msg, headers } from "../../services/bus/connection.ts";
+import { TOOL_QUEUE } from "../../services/identity/permissions.ts";
+import type { TestServer } from "../harness/server.ts";
+
+/**
+ * What a call does, and what it says of it:
+ * - `ok`, `twice`: does it and answers, once or twice
+ * - `never`: does it and does not answer
+ * - `fail`: does nothing and says so
+ * - `lose`: does nothing and does not answer
+ * - `break`: does it, and answers that it failed after it was done
+ */
+export type Behaviour = "ok" | "twice" | "never" | "fail" | "lose" | "break";
+export const DOES: ReadonlySet<Behaviour> = new Set<Behaviour>(["ok", "twice", "never", "break"]);
+
+export interface Call {
+  readonly tool: string;
+  readonly run: string;
+  readonly action: string;
+  readonly attempt: number;
+  readonly key: string;
+  /** Which of the program's steps it was for. */
+  readonly step: string;
+  readonly digest: string;
+  readonly behaviour: Behaviour;
+  /** Milliseconds since the epoch, by the clock that the server shares. */
+  readonly at: number;
+}
+
+export const TOOLS = ["c.read", "c.write", "c.same"] as const;
+export type CrashTool = (typeof TOOLS)[number];
+
+const definition = (name: CrashTool, effect: string, timeoutMs: number, more: object = {}) => ({
+  name,
+  description: `a ${effect} under fire`,
+  effect,
+  adapter: "nats",
+  timeout_ms: timeoutMs,
+  retries: 4,
+  cost_usd: 0.01,
+  input: { type: "object", required: ["step"] },
+  output: { type: "object", required: ["step"] },
+  ...more,
+});
+
+/** @param timeoutMs of each tool */
+export const toolDocuments = (timeoutMs: number) => [
+  definition("c.read", "read", timeoutMs),
+  definition("c.write", "write", timeoutMs),
+  definition("c.same", "write", timeoutMs, { idempotent: true }),
+];
+
+export class Ledger {
+  readonly calls: Call[] = [];
+  /** What was done to the world, by run and step, in order; by key only once where the tool knows its keys. */
+  readonly #effects = new Map<string, number>();
+  readonly #keys = new Set<string>();
+  readonly #callsByKey = new Map<string, number>();
+
+  take(call: Call): void {
+    this.calls.push(call);
+    this.#callsByKey.set(call.key, this.callsUnder(call.key) + 1);
+    if (!DOES.has(call.behaviour) || call.tool === "c.read") return;
+    if (call.tool === "c.same" && this.#keys.has(call.key)) return;
+    this.#keys.add(call.key);
+    this.#do(call.run, call.step);
+  }
+
+  callsUnder(key: string): number {
+    return this.#callsByKey.get(key) ?? 0;
+  }
+
+  /** Somebody found out that it was not done, and did it. */
+  byHand(run: string, step: string): void {
+    this.#do(run, step);
+  }
+
+  effects(run: string, step: string): number {
+    return this.#effects.get(`${run}/${step}`) ?? 0;
+  }
+
+  callsOf(run: string): Call[] {
+    return this.calls.filter((call) => call.run === run);
+  }
+
+  #do(run: string, step: string): void {
+    this.#effects.set(`${run}/${step}`, this.effects(run, step) + 1);
+  }
+}
+
+/** Serves all tools until the server's connections are closed. */
+export async function serveTools(server: TestServer, ns: string, ledger: Ledger): Promise<void> {
+  for (const tool of TOOLS) {
+    const nc = await server.connect("tool", `tool-${tool.slice(2)}`, ns, { tool });
+    nc.subscribe(subjects.call(server.namespaces[0]!, tool), {
+      queue: TOOL_QUEUE,
+      callback: (error, message) => {
+        if (error === null) answer(tool, message, ledger);
+      },
+    });
+    await nc.flush();
+  }
+}
+
+function answer(tool: string, message: Msg, ledger: Ledger): void {
+  const header = (name: string) => message.headers?.get(name) ?? "";
+  const input = JSON.parse(Buffer.from(message.data).toString()) as { step: string; does?: readonly Behaviour[] };
+  const key = header(TOOL_HEADERS.idempotencyKey);
+  const before = ledger.callsUnder(key);
+  // the last word of the list holds for all later calls
+  const behaviour = input.does?.[before] ?? input.does?.at(-1) ?? "ok";
+  ledger.take({
+    tool,
+    run: header(TOOL_HEADERS.run),
+    action: header(TOOL_HEADERS.action),
+    attempt: Number(header(TOOL_HEADERS.attempt)),
+    key,
+    step: input.step,
+    digest: header(TOOL_HEADERS.digest),
+    behaviour,
+    at: Date.now(),
+  });
+  if (behaviour === "never" || behaviour === "lose") return;
+  const set = headers();
+  set.set("content-type", "application/json");
+  if (behaviour === "fail" || behaviour === "break") {
+    set.set(TOOL_HEADERS.error, "it failed");
+    set.set(TOOL_HEADERS.errorCode, "told");
+    set.set(TOOL_HEADERS.effect, behaviour === "fail" ? "none" : "done");
+  }
+  const output = Buffer.from(JSON.stringify(outputOf(input.step)));
+  for (let times = behaviour === "twice" ? 2 : 1; times > 0; times--) message.respond(output, { headers: set });
+}
+
+export const outputOf = (step: string) => ({ step, done: true });
