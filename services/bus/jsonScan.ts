@@ -31,6 +31,8 @@ export function scanJson(data: Uint8Array, maxDepth: number): { keys: number; to
       case CLOSE_OBJECT:
         depth--;
         break;
+      default:
+        break;
     }
   }
   return { keys, tooDeep: false };

@@ -178,6 +178,5 @@ function fail(request: ServiceRequest, failure: ToolFailure): void {
 
 /** A header is one line. */
 function oneLine(text: string, length: number): string {
-  // eslint-disable-next-line no-control-regex
   return text.replace(/[\x00-\x1f\x7f]+/g, " ").trim().slice(0, length).toWellFormed() || "failed";
 }

@@ -2,7 +2,7 @@
 import type { Logger } from "pino";
 import { type Reason, reason } from "../../schemas/reason.ts";
 import type { IntakeMessage } from "../bus/intake.ts";
-import { Admissions } from "./admission.ts";
+import type { Admissions } from "./admission.ts";
 import { type Arrival, type Origin, readInput } from "./arrival.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Outbox } from "./outbox.ts";

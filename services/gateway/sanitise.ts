@@ -33,9 +33,8 @@ const FORBIDDEN_KEYS: ReadonlyMap<string, string> = new Map([
 
 /** Escape sequences first, so that they go whole and not only their first byte. All parts are linear: no two overlap. */
 const UNWANTED =
-  // eslint-disable-next-line no-control-regex -- they are what is looked for
   /(?<ansi>(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)|\x1b[ -/]*[0-~])|(?<control>[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+)|(?<bidi>[\u202a-\u202e\u2066-\u2069]+)|(?<surrogate>\p{Surrogate}+)/gu;
-// eslint-disable-next-line no-control-regex -- the same characters, without the sequences: one look at clean text
+// the same characters, without the sequences: one look at clean text
 const SUSPECT = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/;
 
 const REASONS = { ansi: "ansi_escape", control: "control_character", bidi: "bidi_override", surrogate: "lone_surrogate" } as const;

@@ -3,7 +3,7 @@
  * Threats answered here: custom tags, alias bombs and cycles, duplicate and prototype keys, numbers that would
  * silently change, deep nesting, and files so large that reading them is the attack.
  */
-import { Alias, isAlias, isMap, isPair, isScalar, isSeq, LineCounter, parseAllDocuments, type Node } from "yaml";
+import { type Alias, isAlias, isMap, isPair, isScalar, isSeq, LineCounter, parseAllDocuments, type Node } from "yaml";
 import { type Fault } from "../../schemas/fault.ts";
 import { type JsonValue } from "../../schemas/json.ts";
 import { pointer } from "../../schemas/reason.ts";

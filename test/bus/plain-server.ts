@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type NatsConnection, connect } from "nats";
@@ -70,6 +70,17 @@ jetstream { store_dir: "${this.#folder}/js" }
     const gone = once(child, "exit");
     child.kill(signal);
     await gone;
+  }
+
+  /** Stops the process where it stands. A signal alone is not enough: what is under way would still be answered. */
+  async freeze(): Promise<void> {
+    process.kill(this.pid, "SIGSTOP");
+    const stopped = () => / \(.*\) T /.test(readFileSync(`/proc/${this.pid}/stat`, "utf8"));
+    while (existsSync("/proc/self/stat") && !stopped()) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  thaw(): void {
+    process.kill(this.pid, "SIGCONT");
   }
 
   async connect(): Promise<NatsConnection> {

@@ -119,10 +119,10 @@ test("a stream that does not take batches refuses one, and says why by code", as
 test("a server that is frozen is a time-out, and the message may be stored later", async () => {
   const other = await server.connect();
   const hasty = new Publisher(other, { timeoutMs: 300 });
-  process.kill(server.pid, "SIGSTOP");
+  await server.freeze();
   const waiting = hasty.publish("ev.frozen", bytes("1"));
   const error = await failure(waiting);
-  process.kill(server.pid, "SIGCONT");
+  server.thaw();
   assert.deepEqual([error.kind, error.inDoubt], ["timeout", true]);
   await other.flush();
   hasty.close();
@@ -131,10 +131,11 @@ test("a server that is frozen is a time-out, and the message may be stored later
 test("when the server dies, what is unanswered fails at once and nothing is sent again behind our back", async () => {
   const other = await server.connect();
   const slow = new Publisher(other, { timeoutMs: 60_000 });
-  const reconnected = (async () => {
-    for await (const status of other.status()) if (status.type === "reconnect") return;
-  })();
-  process.kill(server.pid, "SIGSTOP");
+  const back = async (connection: NatsConnection) => {
+    for await (const status of connection.status()) if (status.type === "reconnect") return;
+  };
+  const reconnected = Promise.all([back(other), back(nc)]);
+  await server.freeze();
   const batch = Array.from({ length: 200 }, () => ({ subject: "ev.lost", data: new Uint8Array(2000) }));
   const sent = [failure(slow.batch(batch)), failure(slow.publish("ev.lost", bytes("1")))];
   await server.kill();

@@ -365,24 +365,6 @@ describe("gateway", { timeout: 60_000 }, () => {
     await stopped;
     await plane.settled();
   });
-
-  test("a write of the demo takes effect once for each idempotency key, whatever the attempt", async () => {
-    const ledger = new MemoryLedger();
-    const hash = await plane.applyTool({ name: "stripe.create_refund", effect: "irreversible" });
-    await plane.gateway("g1", { tools: Object.fromEntries(demoTools(ledger)) });
-    plane.answerAll(({ status }) => (status === "started" ? "granted" : "recorded"));
-    const input = { charge_id: "ch_1", amount_usd: 40 };
-    const outputs = [];
-    for (const attempt of [1, 2]) {
-      await plane.dispatch("stripe.create_refund", hash, { run: "alice_1", attempt, input });
-      outputs.push((await plane.report(({ status }) => status === "succeeded")).output);
-    }
-    assert.deepEqual(outputs[0], outputs[1]);
-    assert.deepEqual(
-      ledger.effects.map(({ key, tool }) => [key, tool]),
-      [["alice_1.a3", "stripe.create_refund"]],
-    );
-  });
 });
 
 const TICKET = {

@@ -1,5 +1,5 @@
 /** Every chart as text, one transition a line: what a person reads as the specification, and a golden file keeps. */
-import type { AnyStateMachine } from "xstate";
+import type { AnyStateMachine, AnyTransitionDefinition } from "xstate";
 import { actionMachine } from "../../machines/action.ts";
 import { approvalMachine } from "../../machines/approval.ts";
 import { documentMachine } from "../../machines/document.ts";
@@ -23,10 +23,10 @@ export function statesOf(machine: AnyStateMachine) {
 
 export function transitionsOf(machine: AnyStateMachine): ChartTransition[] {
   return statesOf(machine).flatMap((state) => {
-    const own = [...[...state.transitions.values()].flat(), ...(state.always ?? [])];
+    const own: AnyTransitionDefinition[] = [...[...state.transitions.values()].flat(), ...(state.always ?? [])];
     return own.map((one) => ({
       from: state.key,
-      on: one.eventType,
+      on: one.eventType as string,
       to: one.target?.[0]?.key ?? state.key,
       guarded: one.guard !== undefined,
       actions: one.actions as unknown as ChartTransition["actions"],

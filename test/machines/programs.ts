@@ -274,6 +274,8 @@ export class Watcher {
       case "action.rejected":
         seen.ended = true;
         break;
+      default:
+        break;
     }
   }
 
