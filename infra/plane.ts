@@ -13,6 +13,7 @@ import type { Role } from "../services/identity/roles.ts";
 import { type RunningServices, startServices } from "../services/main.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "./nats/embedded.ts";
 import { obtainNatsServer } from "./nats/obtain.ts";
+import { keepPort, lastPort } from "./nats/port.ts";
 import { type Settings, SettingsError } from "./settings.ts";
 
 export interface RunningPlane {
@@ -83,12 +84,13 @@ async function embed(settings: Settings, keys: PlaneKeys, say: (line: string) =>
   const server = await startEmbeddedServer({
     binary: path,
     dataDir: settings.dataDir,
-    port: settings.port,
+    port: settings.port === -1 ? await lastPort(settings.dataDir) : settings.port,
     sync: settings.sync,
     operatorJwt: identity.operatorJwt,
     systemAccount: identity.systemAccount,
     accounts: identity.accounts,
   });
+  await keepPort(settings.dataDir, server.url);
   say(`nats-server ${version} (${source}) on ${server.url}, data in ${settings.dataDir}, sync ${settings.sync}`);
   return server;
 }

@@ -36,7 +36,7 @@ export const USAGE = `npm start -- [options]
 
   NATS_URL               a server of your own instead of the embedded one; see \`npx signalbox nats-config\`
   SIGNALBOX_DATA         data folder (default: .signalbox in the checkout)
-  SIGNALBOX_NATS_PORT    port of the embedded server (default: a free one)
+  SIGNALBOX_NATS_PORT    port of the embedded server (default: that of the last start, at first a free one)
   SIGNALBOX_NATS_SERVER  path of the nats-server to embed
   SIGNALBOX_LOG          level of the services' log: silent, error, warn (default), info, debug
 `;

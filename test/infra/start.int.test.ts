@@ -92,12 +92,14 @@ describe("OPS-1 npm start", () => {
   test("OPS-1 APP-4 EXEC-9 killed in the middle of the demo and started again, it goes on; the person's answer carries it to its end", async () => {
     const dataDir = await folder();
     const first = start(dataDir);
-    await first.until("action.started");
+    const before = await first.until("action.started");
     first.child.kill("SIGKILL");
     await first.exit;
 
     const second = start(dataDir);
     const output = await second.until("look around with");
+    const port = /nats:\/\/127\.0\.0\.1:(\d+)/;
+    assert.equal(port.exec(output)?.[1], port.exec(before)?.[1], "the server keeps its port");
     assert.match(output, /read\s+succeeded/);
     assert.match(output, /small-refund\s+succeeded/);
     assert.match(output, /large-refund\s+pending/);
