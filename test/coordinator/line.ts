@@ -4,8 +4,11 @@ import type { Msg, NatsConnection, Subscription } from "../../services/bus/conne
 export interface Faults {
   /** Called before each publish; false when the message is lost on its way to the server. */
   readonly carries?: (subject: string, data: Uint8Array | string | undefined) => boolean;
-  /** Called before each callback of a subscription; false when the message is lost on its way from the server. */
-  readonly hears?: (message: Msg) => boolean;
+  /**
+   * Called before each callback of a subscription; false when the message is lost on its way from the server, a
+   * promise when it takes its time.
+   */
+  readonly hears?: (message: Msg) => boolean | Promise<void>;
 }
 
 type Subscribe = NatsConnection["subscribe"];
@@ -20,7 +23,9 @@ export function faultyLine(nc: NatsConnection, { carries = () => true, hears = (
     return nc.subscribe(subject, {
       ...options,
       callback: (error, message) => {
-        if (error !== null || hears(message)) callback(error, message);
+        const heard = error !== null || hears(message);
+        if (heard instanceof Promise) void heard.then(() => callback(error, message));
+        else if (heard) callback(error, message);
       },
     });
   };

@@ -1,14 +1,17 @@
 /** What the coordinator's tests share: a plane with small documents of its own, and the people and gateways around it. */
+import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Answer } from "../../schemas/answer.ts";
-import type { Grant } from "../../schemas/dispatch.ts";
+import type { Dispatch, Grant } from "../../schemas/dispatch.ts";
 import { type Actor, runId } from "../../schemas/ids.ts";
 import { type StreamKind, streamName, subjects } from "../../schemas/subjects.ts";
 import type { NatsConnection } from "../../services/bus/connection.ts";
 import type { JournalEvent } from "../../services/bus/commit.ts";
+import { DispatchQueue } from "../../services/bus/dispatch.ts";
 import { Publisher } from "../../services/bus/publisher.ts";
 import { streamConfig } from "../../services/bus/streams.ts";
 import { type TestActor, type TestPlane, startTestPlane, withPatience } from "../harness/plane.ts";
@@ -143,6 +146,61 @@ async function testGateway(nc: NatsConnection, name: Actor, { ns }: TestPlane): 
     return withPatience(granted, `${name} heard nothing of its report on ${body.action}`);
   };
   return { name, nonce, report, claim: (run, action, attempt = 1) => report(run, { action, attempt, status: "started" }) };
+}
+
+/** Starts a coordinator in a process of its own, and returns what kills it as a crash would. */
+export async function childCoordinator({ server, ns }: TestPlane): Promise<() => Promise<void>> {
+  const { creds, inboxPrefix } = await server.issue("coordinator", `child-${randomUUID().slice(0, 8)}`);
+  const child = spawn(process.execPath, [new URL("child.ts", import.meta.url).pathname], {
+    env: {
+      ...process.env,
+      SIGNALBOX_TEST_URL: server.url,
+      SIGNALBOX_TEST_CREDS: creds,
+      SIGNALBOX_TEST_INBOX: inboxPrefix,
+      SIGNALBOX_TEST_NS: ns,
+    },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const orphan = () => child.kill("SIGKILL");
+  process.once("exit", orphan);
+  const gone = once(child, "exit").then(() => void process.off("exit", orphan));
+  await withPatience(Promise.race([once(child.stdout, "data"), gone.then(() => Promise.reject(new Error("the child ended")))]), "the child is not ready");
+  return async () => {
+    child.kill("SIGKILL");
+    await gone;
+  };
+}
+
+/** Dispatches of one tool, as gateways get them. */
+export async function dispatchesOf({ server, ns }: TestPlane, tool: string) {
+  const nc = await server.connect("gateway", `queue-${randomUUID().slice(0, 8)}`);
+  const found: Dispatch[] = [];
+  let heard: () => void = () => undefined;
+  const queue = new DispatchQueue(nc, {
+    ns,
+    tool,
+    limit: 100,
+    onMessage: (message) => {
+      found.push(JSON.parse(Buffer.from(message.data).toString()) as Dispatch);
+      message.ack();
+      heard();
+    },
+  });
+  await queue.start();
+  return {
+    found,
+    next: (fits: (dispatch: Dispatch) => boolean): Promise<Dispatch> =>
+      withPatience(
+        new Promise((resolve) => {
+          heard = () => {
+            const wanted = found.find(fits);
+            if (wanted !== undefined) resolve(wanted);
+          };
+          heard();
+        }),
+        `no dispatch of \`${tool}\` fits`,
+      ),
+  };
 }
 
 /** The approval that a run asked for: what an approver reads, and decides by. */
