@@ -8,30 +8,39 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type * as Cedar from "@cedar-policy/cedar-wasm/nodejs";
+import { type Reads, readsOf, reducedRequest, reducedSchema } from "./reads.ts";
 
 const require = createRequire(import.meta.url);
 const MODULE = "@cedar-policy/cedar-wasm/nodejs";
-const SCHEMA_NAME = "signalbox";
-
 /** The text of the schema that all policies are validated against. */
 export const CEDAR_SCHEMA = readFileSync(new URL("./schema.cedarschema", import.meta.url), "utf8");
 
 /** Policies by id. */
 export type PolicyTexts = Readonly<Record<string, string>>;
 
+/** A set that the instance holds, with the schema of what it reads, both under the slot's name. */
+interface Slot {
+  readonly name: string;
+  readonly reads: Reads;
+}
+
 let cedar = start();
-/** Keys of the sets that the instance holds, by slot; in the order of their last use. */
-let slots = new Map<string, string>();
+const SCHEMA_JSON = schemaJson();
+/** By the set's key, in the order of their last use. */
+let slots = new Map<string, Slot>();
 const SLOTS = 32;
 
 export const CEDAR_ENGINE = `cedar ${cedar.getCedarVersion()}`;
 
 function start(): typeof Cedar {
   delete require.cache[require.resolve(MODULE)];
-  const instance = require(MODULE) as typeof Cedar;
-  const answer = instance.preparseSchema(SCHEMA_NAME, CEDAR_SCHEMA);
+  return require(MODULE) as typeof Cedar;
+}
+
+function schemaJson(): Cedar.SchemaJson<string> {
+  const answer = cedar.schemaToJson(CEDAR_SCHEMA);
   if (answer.type === "failure") throw new Error(`the Cedar schema is wrong: ${messages(answer.errors)}`);
-  return instance;
+  return answer.json;
 }
 
 /** The engine gave up in a way that is no answer. Whoever asked must deny. */
@@ -69,10 +78,11 @@ export type CedarRequest = Pick<Cedar.StatefulAuthorizationCall, "principal" | "
 export function authorize(key: string, policies: PolicyTexts, request: CedarRequest): CedarAnswer {
   try {
     return withCedar((engine) => {
+      const slot = slotOf(engine, key, policies);
       const answer = engine.statefulIsAuthorized({
-        ...request,
-        preparsedPolicySetId: slotOf(engine, key, policies),
-        preparsedSchemaName: SCHEMA_NAME,
+        ...reducedRequest(request, slot.reads),
+        preparsedPolicySetId: slot.name,
+        preparsedSchemaName: slot.name,
         validateRequest: true,
       });
       if (answer.type === "failure") return denied(answer.errors.map((error) => error.message));
@@ -86,25 +96,35 @@ export function authorize(key: string, policies: PolicyTexts, request: CedarRequ
   }
 }
 
-function slotOf(engine: typeof Cedar, key: string, policies: PolicyTexts): string {
+function slotOf(engine: typeof Cedar, key: string, policies: PolicyTexts): Slot {
   const known = slots.get(key);
   if (known !== undefined) {
     slots.delete(key);
     slots.set(key, known);
     return known;
   }
-  let slot = `set-${slots.size}`;
+  let name = `set-${slots.size}`;
   if (slots.size >= SLOTS) {
     const [oldest] = slots.entries();
     if (oldest !== undefined) {
       slots.delete(oldest[0]);
-      slot = oldest[1];
+      name = oldest[1].name;
     }
   }
-  const answer = engine.preparsePolicySet(slot, { staticPolicies: { ...policies } });
-  if (answer.type === "failure") throw new Error(`the policy set cannot be read: ${messages(answer.errors)}`);
+  const set = engine.preparsePolicySet(name, { staticPolicies: { ...policies } });
+  if (set.type === "failure") throw new Error(`the policy set cannot be read: ${messages(set.errors)}`);
+  const reads = readsOf(Object.values(policies).map((text) => policyJson(engine, text)), SCHEMA_JSON);
+  const schema = engine.preparseSchema(name, reducedSchema(SCHEMA_JSON, reads));
+  if (schema.type === "failure") throw new Error(`the schema of what the set reads is wrong: ${messages(schema.errors)}`);
+  const slot = { name, reads };
   slots.set(key, slot);
   return slot;
+}
+
+function policyJson(engine: typeof Cedar, text: string): Cedar.PolicyJson {
+  const answer = engine.policyToJson(text);
+  if (answer.type === "failure") throw new Error(`a policy cannot be read: ${messages(answer.errors)}`);
+  return answer.json;
 }
 
 function denied(errors: readonly string[]): CedarAnswer {

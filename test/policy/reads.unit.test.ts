@@ -1,0 +1,97 @@
+/** What is not sent to the policy engine must not have mattered: answers are held against those of the whole request. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { CEDAR_SCHEMA, type CedarRequest, authorize, withCedar } from "../../services/policy/engine.ts";
+import { readsOf } from "../../services/policy/reads.ts";
+
+const decimal = (arg: string) => ({ __extn: { fn: "decimal", arg } });
+const POLICIES: readonly string[] = [
+  `permit (principal, action in Action::"call", resource) when { principal.team == "support" };`,
+  `permit (principal == Agent::"b", action, resource);`,
+  `forbid (principal, action == Action::"write", resource) when { context has amount && context.amount.greaterThan(decimal("10.0")) };`,
+  `forbid (principal, action, resource) when { context.run.steps > 5 };`,
+  `forbid (principal, action, resource) when { context.run.failed.contains("t") && context.time.hour < 9 };`,
+  `forbid (principal, action, resource) unless { resource.tags.contains("safe") || (resource has region && resource.region == "eu") };`,
+  `forbid (principal, action, resource) when { context has principal.subject && context.principal.subject like "m*" };`,
+  `forbid (principal, action, resource) when { (if context has principal then context["principal"].verified else false) };`,
+  `forbid (principal, action, resource) when { {a: context.run.id}.a == "r1" };`,
+  `forbid (principal, action, resource) when { context.time.iso like "2027*" || [1, 2].contains(context.run.depth) };`,
+  `forbid (principal, action, resource) when { (if principal.owner == "me" then context.run else context.run).steps == 3 };`,
+  `forbid (principal, action, resource) when { context.time == {iso: "2026-01-31T09:30:00.000Z", epoch_seconds: 1, hour: 9, weekday: 6} };`,
+  `forbid (principal, action, resource) when { [context.run].contains(context.run) && context.run.cost_micro_usd > 3 };`,
+  `forbid (principal, action, resource) when { context.cost_usd.lessThan(decimal("0.5")) && principal.version != "" };`,
+];
+
+const word = (...words: string[]) => fc.constantFrom(...words);
+const small = fc.integer({ min: 0, max: 8 });
+const requests: fc.Arbitrary<CedarRequest> = fc
+  .record({
+    agent: word("a", "b"),
+    team: word("support", "finance"),
+    owner: word("me", "you"),
+    version: word("", "1.0.0"),
+    effect: word("read", "write", "irreversible"),
+    tags: fc.subarray(["safe", "payments"]),
+    region: fc.option(word("eu", "us")),
+    amount: fc.option(word("5.0", "50.0")),
+    subject: fc.option(word("mia", "ben")),
+    verified: fc.boolean(),
+    iso: word("2026-01-31T09:30:00.000Z", "2027-01-31T09:30:00.000Z"),
+    hour: fc.constantFrom(3, 9),
+    run: word("r1", "r2"),
+    steps: small,
+    depth: small,
+    cost: small,
+    failed: fc.subarray(["t", "u"]),
+  })
+  .map((v) => ({
+    principal: { type: "Agent", id: v.agent },
+    action: { type: "Action", id: v.effect },
+    resource: { type: "Tool", id: "tool" },
+    context: {
+      time: { iso: v.iso, epoch_seconds: 1, hour: v.hour, weekday: 6 },
+      run: { id: v.run, steps: v.steps, cost_micro_usd: v.cost, elapsed_seconds: 1, depth: v.depth, succeeded: ["u"], failed: v.failed },
+      cost_usd: decimal(v.cost > 4 ? "1.0" : "0.0"),
+      ...(v.amount !== null && { amount: decimal(v.amount) }),
+      ...(v.subject !== null && { principal: { subject: v.subject, verified: v.verified } }),
+    },
+    entities: [
+      { uid: { type: "Agent", id: v.agent }, attrs: { name: v.agent, version: v.version, team: v.team, owner: v.owner, namespace: "default" }, parents: [] },
+      {
+        uid: { type: "Tool", id: "tool" },
+        attrs: { name: "tool", tags: v.tags, effect: v.effect, idempotent: true, ...(v.region !== null && { region: v.region }) },
+        parents: [],
+      },
+    ],
+  }));
+
+test("CORE-3 a request without what no policy reads has the answer of the whole request", () => {
+  fc.assert(
+    fc.property(fc.subarray([...POLICIES], { minLength: 1 }), requests, (chosen, request) => {
+      const texts = Object.fromEntries(chosen.map((text, index) => [`p${index}`, text]));
+      const whole = withCedar((engine) =>
+        engine.isAuthorized({ ...request, policies: { staticPolicies: texts }, schema: CEDAR_SCHEMA, validateRequest: true }),
+      );
+      assert.equal(whole.type, "success");
+      const { decision, diagnostics } = whole.response;
+      assert.deepEqual(authorize(JSON.stringify(chosen), texts, request), { decision, reason: [...diagnostics.reason].sort(), errors: [] });
+    }),
+    { numRuns: 600 },
+  );
+});
+
+test("CORE-3 a policy that uses a record as a whole is sent everything", () => {
+  const readBy = (condition: string) =>
+    withCedar((engine) => {
+      const schema = engine.schemaToJson(CEDAR_SCHEMA);
+      const policy = engine.policyToJson(`forbid (principal, action, resource) when { ${condition} };`);
+      assert.ok(schema.type === "success" && policy.type === "success", JSON.stringify(policy));
+      return readsOf([policy.json], schema.json);
+    });
+  assert.deepEqual(readBy("context.run.steps > 5 && principal.team == \"x\""), new Set(["steps", "run", "team"]));
+  assert.equal(readBy("context.run == context.run"), undefined);
+  assert.equal(readBy("context == context"), undefined);
+  assert.equal(readBy("[context.time].contains(context.time)"), undefined);
+  assert.equal(readBy("(if true then context.run else context.run).steps == 3"), undefined);
+});
