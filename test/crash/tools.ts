@@ -36,13 +36,13 @@ export interface Call {
 export const TOOLS = ["c.read", "c.write", "c.same"] as const;
 export type CrashTool = (typeof TOOLS)[number];
 
-const definition = (name: CrashTool, effect: string, timeoutMs: number, more: object = {}) => ({
+const definition = (name: CrashTool, effect: string, timeoutMs: number, retries: number, more: object = {}) => ({
   name,
   description: `a ${effect} under fire`,
   effect,
   adapter: "nats",
   timeout_ms: timeoutMs,
-  retries: 4,
+  retries,
   cost_usd: 0.01,
   input: { type: "object", required: ["step"] },
   output: { type: "object", required: ["step"] },
@@ -50,10 +50,10 @@ const definition = (name: CrashTool, effect: string, timeoutMs: number, more: ob
 });
 
 /** @param timeoutMs of each tool */
-export const toolDocuments = (timeoutMs: number) => [
-  definition("c.read", "read", timeoutMs),
-  definition("c.write", "write", timeoutMs),
-  definition("c.same", "write", timeoutMs, { idempotent: true }),
+export const toolDocuments = (timeoutMs: number, retries: number) => [
+  definition("c.read", "read", timeoutMs, retries),
+  definition("c.write", "write", timeoutMs, retries),
+  definition("c.same", "write", timeoutMs, retries, { idempotent: true }),
 ];
 
 export class Ledger {

@@ -28,6 +28,7 @@ export const MAX_COST_MICRO_USD = 60_000;
 const CONTRACTS = [
   contract("clerk", [...freely, { name: "c.secret" }]),
   contract("asker", [{ name: "c.read" }, { name: "c.write", requires_approval: true }, { name: "c.same", requires_approval: true, approval_expires_seconds: 1 }]),
+  contract("hasty", freely.map((tool) => ({ ...tool, ...(tool.name !== "c.read" && { requires_approval: true, approval_expires_seconds: 1 }) }))),
   contract("miser", freely, { max_steps: MAX_STEPS, max_cost_usd_per_run: MAX_COST_MICRO_USD / 1e6 }),
 ];
 const SECRET = {
@@ -53,7 +54,9 @@ export interface World {
 }
 
 export interface WorldOptions {
+  /** Of one attempt of a tool. */
   readonly timeoutMs?: number;
+  readonly retries?: number;
   readonly roles?: readonly Service[];
   readonly ackWaitMs?: number;
 }
@@ -80,7 +83,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   };
   const services = new Supervisor({ order, onServerKilled: restarted });
   await services.start();
-  await apply(plane, [...toolDocuments(options.timeoutMs ?? 2_500), SECRET, ...CONTRACTS]);
+  await apply(plane, [...toolDocuments(options.timeoutMs ?? 2_500, options.retries ?? 4), SECRET, ...CONTRACTS]);
   const agents = new Map<string, TestActor>();
   for (const { agent } of CONTRACTS) agents.set(agent.name, await plane.agent(agent.name));
   const people = { agents, approver: await plane.approver("ann"), second: await plane.approver("bob"), operator: await plane.operator("op") };
