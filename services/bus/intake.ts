@@ -33,6 +33,8 @@ export interface IntakeOptions {
   readonly batch?: number;
   /** The most that are ever unacknowledged in our hands or under way to us, 1,024 when left out. */
   readonly maxAckPending?: number;
+  /** Bytes of bodies in our hands beyond which nothing more is asked for, 64 MiB when left out; what was asked for still comes. */
+  readonly maxBytesInHand?: number;
   /** Silence after which the server would send a message again; what is in hand is kept alive before that. 60 s. */
   readonly ackWaitMs?: number;
   /** The generation before this one has ended: forget its messages. Called before any message of the new one. */
@@ -41,6 +43,7 @@ export interface IntakeOptions {
   readonly onTrouble?: (error: Error) => void;
 }
 
+const MAX_BYTES_IN_HAND = 64 * 1024 * 1024;
 const EXPIRES_MS = 30_000;
 const MAX_TICK_MS = 5000;
 /** Ticks without a message or a heartbeat after which the pull is taken for lost. */
@@ -56,6 +59,7 @@ export class Intake {
   readonly #options: IntakeOptions;
   readonly #batch: number;
   readonly #maxAckPending: number;
+  readonly #maxBytes: number;
   readonly #ackWaitMs: number;
   readonly #tickMs: number;
   #onMessages: (messages: IntakeMessage[]) => void = () => undefined;
@@ -65,6 +69,7 @@ export class Intake {
   #paused = false;
   /** In the order of the stream. */
   readonly #inHand = new Map<number, Item>();
+  #bytesInHand = 0;
   #chunk: Item[] = [];
   #lastSeq = 0;
   /** Messages asked for and not yet come. */
@@ -82,6 +87,7 @@ export class Intake {
     this.#options = options;
     this.#maxAckPending = options.maxAckPending ?? 1024;
     this.#batch = Math.min(options.batch ?? 256, this.#maxAckPending);
+    this.#maxBytes = options.maxBytesInHand ?? MAX_BYTES_IN_HAND;
     this.#ackWaitMs = options.ackWaitMs ?? 60_000;
     this.#tickMs = Math.min(MAX_TICK_MS, Math.ceil(this.#ackWaitMs / 4));
   }
@@ -169,6 +175,7 @@ export class Intake {
   /** @internal for {@link Item} */
   acknowledge(item: Item): void {
     if (item.generation !== this.#generation || !this.#inHand.delete(item.seq)) return;
+    this.#bytesInHand -= item.data.length;
     try {
       this.#nc.publish(item.reply);
     } catch {
@@ -183,8 +190,7 @@ export class Intake {
     this.#subscription = undefined;
     this.#inHand.clear();
     this.#chunk = [];
-    this.#outstanding = 0;
-    this.#lastSeq = 0;
+    this.#bytesInHand = this.#outstanding = this.#lastSeq = 0;
     this.#options.onReset?.(this.#generation, reason);
   }
 
@@ -256,6 +262,7 @@ export class Intake {
     }
     this.#lastSeq = item.seq;
     this.#inHand.set(item.seq, item);
+    this.#bytesInHand += item.data.length;
     if (this.#chunk.push(item) === 1) queueMicrotask(() => this.#handOut());
   }
 
@@ -293,7 +300,8 @@ export class Intake {
 
   /** Keeps a pull waiting at the server while the one before it is being served, and never asks for more than fits. */
   #fill(): void {
-    if (this.#paused || this.#subscription === undefined || this.#outstanding > this.#batch / 2) return;
+    if (this.#paused || this.#subscription === undefined) return;
+    if (this.#outstanding > this.#batch / 2 || this.#bytesInHand >= this.#maxBytes) return;
     const want = Math.min(this.#batch, this.#maxAckPending - this.#inHand.size - this.#outstanding);
     if (want <= 0 || (this.#outstanding > 0 && want < this.#batch / 4)) return;
     const { stream, consumer } = this.#options;

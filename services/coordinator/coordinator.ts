@@ -134,6 +134,7 @@ export class Coordinator {
     clearInterval(this.#restTimer);
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
     this.#turns.stop();
+    this.#applied.stop();
     this.#fence.stop();
     this.#sweeper.stop();
     this.#committer.stop();

@@ -76,6 +76,7 @@ export class Turns {
     });
   }
 
+  /** At most one batch in one go: the client writes to the socket only when this returns. */
   #pump(): void {
     const { lanes, sources } = this.#parts;
     while (!this.#stopped && !this.#held && this.#batches < BATCHES) {
@@ -95,7 +96,11 @@ export class Turns {
           else this.#conclude(turn);
         }
       }
-      if (batch.length > 0) void this.#commit(batch);
+      if (batch.length > 0) {
+        void this.#commit(batch);
+        this.wake();
+        return;
+      }
       if (!more) return;
     }
   }

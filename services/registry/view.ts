@@ -7,7 +7,7 @@ import { parseLog, patterns } from "../../schemas/subjects.ts";
 import type { Tool } from "../../schemas/tool.ts";
 import { decodeEvent } from "../bus/commit.ts";
 import type { Documents } from "../bus/documents.ts";
-import type { StreamReader } from "../bus/journal.ts";
+import { ReadError, type StreamReader } from "../bus/journal.ts";
 import type { Document } from "./kinds.ts";
 import { readStored } from "./parse.ts";
 
@@ -43,7 +43,10 @@ export class RegistryView {
     }
   }
 
-  /** Takes over what was just applied. A document that cannot be read is not in force: whatever needs it is refused. */
+  /**
+   * Takes over what was just applied. What is missing or damaged is not in force: whatever needs it is refused.
+   * @throws ReadError, and then what was in force stays in force: try again
+   */
   async put(kind: DocumentKind, name: string, digest: Digest): Promise<void> {
     const document = await this.document(digest);
     if (document?.kind === kind && document.name === name) {
@@ -52,11 +55,12 @@ export class RegistryView {
     } else this.#current.delete(`${kind}/${name}`);
   }
 
-  /** Any version of any document; undefined when it is missing or unreadable. */
+  /** Any version of any document; undefined when it is missing or is no document. @throws ReadError: asking again may help */
   async document(digest: Digest): Promise<Document | undefined> {
     try {
       return readStored(await this.#documents.get(digest)).document;
-    } catch {
+    } catch (error) {
+      if (error instanceof ReadError) throw error;
       return undefined;
     }
   }

@@ -108,6 +108,25 @@ test("never more than maxAckPending in our hands; acknowledging some lets as man
   await intake.stop();
 });
 
+test("large bodies: nothing more is asked for than fits into memory, and all of it comes", async () => {
+  const big = new Uint8Array(1000);
+  await Promise.all(Array.from({ length: 40 }, () => publisher.publish(`${stream}.a`, big)));
+  const owner = new Owner();
+  owner.autoAck = false;
+  const intake = new Intake(nc, { stream, consumer: "c", onReset: owner.onReset, batch: 4, maxBytesInHand: 5000 });
+  let most = 0;
+  owner.on("change", () => (most = Math.max(most, intake.inHand)));
+  await intake.start(owner.take);
+  while (owner.handled.length < 40) {
+    await owner.until(() => owner.hand.length >= Math.min(5, 40 - owner.handled.length));
+    owner.ackAll();
+  }
+  assert.deepEqual(owner.handled, oneTo(40));
+  // what was asked for before the limit was reached still comes: at most two pulls
+  assert.ok(most <= 5 + 2 * 4, String(most));
+  await intake.stop();
+});
+
 test("a paused intake asks for nothing more", async () => {
   const owner = new Owner();
   const intake = new Intake(nc, { stream, consumer: "c", onReset: owner.onReset, batch: 4, maxAckPending: 8 });
