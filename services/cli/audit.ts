@@ -1,58 +1,124 @@
-/** `replay` and `verify`: the journal recomputed, and its chains followed, with an auditor's rights. */
+/** `replay` and `verify`: the journal recomputed, and its chains followed, with an auditor's rights or out of an export. */
 import type { Command } from "commander";
-import { streamName } from "../../schemas/subjects.ts";
-import { StreamReader } from "../bus/journal.ts";
-import { checkAggregate, checkAll, type Checked } from "../replay/journal.ts";
-import { type Cli, examples, inSession, show } from "./cli.ts";
+import { decodeEvent } from "../bus/commit.ts";
+import { Library } from "../replay/documents.ts";
+import { type Checked, checkMessages } from "../replay/journal.ts";
+import { Bench } from "../replay/judge.ts";
+import { type Moment, stateAt } from "../replay/state-at.ts";
+import { fileJson, fileText, isWrong, replayText, stateText, verifyText } from "./checked.ts";
+import { type Cli, examples, show } from "./cli.ts";
 import { CliError, EXIT } from "./exit.ts";
-import { type Paint } from "./io.ts";
-import { runOf } from "./tail.ts";
-import { visible, visibleShort } from "./visible.ts";
+import { follow } from "./follow.ts";
+import { rehearsal, type Rehearsed } from "./rehearsal.ts";
+import { type Chosen, noRun, type Source, timeOf, usage, withSource } from "./sources.ts";
+
+const EXIT_CODES = `
+Exit codes:
+  0 nothing is wrong   2 usage   6 a difference, a fault, a divergence, or something that cannot be told   7 plane unreachable`;
+
+type ReplayOptions = Chosen & Rehearsed & { readonly judge?: boolean; readonly at?: string; readonly follow?: boolean };
 
 export function auditCommands(cli: Cli): void {
-  const replay = cli.program.command("replay").argument("[run]").option("--all", "every run and every document");
-  replay.description("recompute recorded events, byte for byte, without side effects");
-  examples(replay, "replay refund-assistant_demo", "replay --all");
-  replay.action(async (run: string | undefined, options: { all?: boolean }, self) => {
-    const reports = (await checked(cli, self, run, options.all === true)).map((one) => one.replay);
-    show(cli, self, { reports }, () => reports.map((report) => replayText(report, cli.paint)).join("\n"));
-    if (reports.some(({ difference }) => difference !== undefined)) cli.ends(EXIT.failed);
+  const replay = chosen(cli.program.command("replay"))
+    .description("recompute recorded events, byte for byte, without side effects")
+    .option("--judge", "also judge again with the recorded contract, tool and policy set, and compare decision and determining policies")
+    .option("--at <seq|time>", "show the run as it stood after this event, or at this time")
+    .option("--follow", "keep checking what is recorded, until Ctrl-C")
+    .option("--machine <version>", "rehearse a machine version: what would it have recorded otherwise?")
+    .option("--policy <set>", "rehearse a policy set, a folder or a digest: which decisions would have been others?")
+    .option("--since <time>", "rehearse only with what was recorded from this time on");
+  examples(
+    replay,
+    "replay refund-assistant_demo",
+    "replay --all --judge",
+    "replay refund-assistant_demo --at 7",
+    "replay refund-assistant_demo --at 2026-01-31T09:30:00Z --json",
+    "replay --follow --judge",
+    "replay --all --policy infra/demo/policies/default --since 2026-01-01",
+    "replay --all --machine 1",
+    "replay --file evidence.jsonl --judge",
+  ).addHelpText("after", EXIT_CODES);
+  replay.action(async (run: string | undefined, options: ReplayOptions, self) => {
+    const modes = (["at", "follow", "machine", "policy"] as const).filter((name) => options[name] !== undefined);
+    if (modes.length > 1) throw usage(self, `\`--${modes[0]}\` and \`--${modes[1]}\` are two questions`);
+    if (options.since !== undefined && options.machine === undefined && options.policy === undefined) throw usage(self, "`--since` goes with `--machine` or `--policy`");
+    if (options.at !== undefined) return showAt(cli, self, run, options, options.at);
+    if (options.follow === true) return follow(cli, self, run, options);
+    if (options.machine !== undefined || options.policy !== undefined) return rehearsal(cli, self, run, options);
+    await check(cli, self, run, options, "replay");
   });
 
-  const verify = cli.program.command("verify").argument("[run]").option("--all", "every run and every document");
-  verify.description("follow the hash chains over the stored bytes");
-  examples(verify, "verify refund-assistant_demo", "verify --all --json");
-  verify.action(async (run: string | undefined, options: { all?: boolean }, self) => {
-    const reports = (await checked(cli, self, run, options.all === true)).map((one) => one.verify);
-    show(cli, self, { reports }, () => reports.map((report) => verifyText(report, cli.paint)).join("\n"));
-    if (reports.some(({ fault }) => fault !== undefined)) cli.ends(EXIT.failed);
+  const verify = chosen(cli.program.command("verify")).description("follow the hash chains over the stored bytes");
+  examples(verify, "verify refund-assistant_demo", "verify --all --json", "verify --file evidence.jsonl").addHelpText("after", EXIT_CODES);
+  verify.action((run: string | undefined, options: Chosen, self) => check(cli, self, run, options, "verify"));
+}
+
+function chosen(command: Command): Command {
+  return command
+    .argument("[run]")
+    .option("--run <run>", "the same as the argument")
+    .option("--all", "every run and every document")
+    .option("--file <export>", "out of a file that `signalbox export` wrote, without a plane");
+}
+
+/** Holes in the journal's own count: what was stored there is gone. */
+interface Hole {
+  readonly from: number;
+  readonly to: number;
+}
+
+async function check(cli: Cli, self: Command, run: string | undefined, options: ReplayOptions, what: "replay" | "verify"): Promise<void> {
+  await withSource(cli, self, run, options, async (source) => {
+    const bench = options.judge === true ? new Bench(new Library(source.documents)) : undefined;
+    const holes: Hole[] = [];
+    const whole = source.run === undefined && source.file === undefined;
+    const checks = await checkMessages(source.ns, whole ? counted(source.messages, holes) : source.messages, bench);
+    if (checks.length === 0 && source.run !== undefined && (source.file?.counts.faults ?? 0) === 0) throw noRun(source.run);
+    const reports = checks.map((one) => (what === "verify" ? one.verify : { ...one.replay, ...(one.judge && { judge: one.judge }) }));
+    const { file } = source;
+    show(cli, self, { ...(file && { file: fileJson(file) }), ...(holes.length > 0 && { holes }), reports }, () =>
+      [
+        ...(file === undefined ? [] : [fileText(options.file ?? "", file, cli.paint)]),
+        ...holes.map(({ from, to }) => `${cli.paint.red("broken")}  the journal has no messages ${from} to ${to}`),
+        ...checks.map((one) => (what === "verify" ? verifyText(one, cli.paint) : replayText(one, cli.paint))),
+      ].join("\n"),
+    );
+    if (holes.length > 0 || (file?.counts.faults ?? 0) > 0 || checks.some((one) => fails(one, what))) cli.ends(EXIT.failed);
   });
 }
 
-async function checked(cli: Cli, self: Command, run: string | undefined, all: boolean): Promise<readonly Checked[]> {
-  if ((run === undefined) !== all) throw new CliError(EXIT.usage, "one run, or all of them", `signalbox ${self.name()} <run>, or signalbox ${self.name()} --all`);
-  return inSession(cli, self, "read", async ({ nc, ns }) => {
-    const journal = new StreamReader(nc, streamName("JOURNAL", ns));
-    if (run === undefined) return checkAll(journal, ns);
-    const one = await checkAggregate(journal, ns, "run", runOf(run));
-    if (one === undefined) throw new CliError(EXIT.usage, `there is no run \`${visible(run)}\``, "`signalbox runs` lists them");
-    return [one];
+/** A chain that is broken concerns `verify`; `replay` finds that same event, or proves every byte of it. */
+function fails(one: Checked, what: "replay" | "verify"): boolean {
+  if (what === "verify") return one.verify.fault !== undefined;
+  return isWrong({ ...one, verify: { ...one.verify, fault: undefined } }) || (one.judge?.unknown.length ?? 0) > 0;
+}
+
+/** Whole runs leave no trace in the chains of others: only the journal's own numbers show that they were taken away. */
+async function* counted(messages: Source["messages"], holes: Hole[]): Source["messages"] {
+  let next = 1;
+  for await (const message of messages) {
+    if (message.seq > next) holes.push({ from: next, to: message.seq - 1 });
+    next = message.seq + 1;
+    yield message;
+  }
+}
+
+async function showAt(cli: Cli, self: Command, named: string | undefined, options: ReplayOptions, at: string): Promise<void> {
+  const moment = momentOf(at);
+  await withSource(cli, self, named, options, async ({ ns, run, messages }) => {
+    if (run === undefined) throw usage(self, "`--at` shows one run");
+    const state = await stateAt(ns, run, decoded(messages), moment);
+    if (state === undefined) throw new CliError(EXIT.usage, `nothing of \`${run}\` had happened by \`${at}\``, `\`signalbox show ${run}\` shows all of it`);
+    show(cli, self, state, (value) => stateText(value, cli.paint));
+    if (state.difference !== undefined) cli.ends(EXIT.failed);
   });
 }
 
-function replayText({ kind, name, events, identical, difference }: Checked["replay"], paint: Paint): string {
-  const what = kind === "run" ? name : `${kind} ${name}`;
-  if (difference === undefined) return `${paint.green("identical")}  ${visible(what)}  ${events} event(s)`;
-  return [
-    `${paint.red("different")}  ${visible(what)}  from event ${difference.seq} on, after ${identical} identical of ${events}`,
-    `  field     ${visible(difference.field)}`,
-    `  recorded  ${visibleShort(difference.recorded ?? null, 400)}`,
-    `  computed  ${visibleShort(difference.computed ?? null, 400)}`,
-  ].join("\n");
+async function* decoded(messages: Source["messages"]) {
+  for await (const message of messages) yield decodeEvent(message);
 }
 
-function verifyText({ kind, name, events, head, fault }: Checked["verify"], paint: Paint): string {
-  const what = kind === "run" ? name : `${kind} ${name}`;
-  if (fault === undefined) return `${paint.green("intact")}  ${visible(what)}  ${events} event(s)  ${paint.dim(`sha256:${head}`)}`;
-  return `${paint.red("broken")}  ${visible(what)}  at event ${fault.seq} (message ${fault.streamSeq}): ${visible(fault.why)}`;
+function momentOf(text: string): Moment {
+  if (/^[1-9][0-9]*$/.test(text)) return { seq: Number(text) };
+  return { time: timeOf(text) };
 }

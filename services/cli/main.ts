@@ -11,6 +11,7 @@ import type { Cli } from "./cli.ts";
 import { controlCommands } from "./control.ts";
 import { doctorCommand } from "./doctor.ts";
 import { CliError, EXIT, type Exit } from "./exit.ts";
+import { exportCommand } from "./export.ts";
 import { type Io, line, paintFor } from "./io.ts";
 import { proposeCommand } from "./propose.ts";
 import { readCommands } from "./read.ts";
@@ -50,6 +51,7 @@ Exit codes:
   controlCommands(cli);
   applyCommand(cli);
   auditCommands(cli);
+  exportCommand(cli);
   adminCommands(cli);
   doctorCommand(cli);
   try {

@@ -87,9 +87,11 @@ export function version(name: string): MachineVersion {
   return found;
 }
 
-/** Runs the machine of the state's version over one recorded commit. @throws Diverged, MachineMissing */
-export function recompute(state: RunState, stored: StoredCommit): Computed {
-  const machine = version(state.machine);
+/**
+ * Runs a machine over one recorded commit; that of the state's version, unless another one rehearses.
+ * @throws Diverged, MachineMissing
+ */
+export function recompute(state: RunState, stored: StoredCommit, machine = version(state.machine)): Computed {
   const decision = machine.decide(state, inputOf(stored), stored.premise.facts as Facts);
   if (decision.kind !== "commit") {
     throw new Diverged(stored.first.seq, `event ${stored.first.seq} was recorded, but the machine answers \`${decision.kind}\``);
@@ -101,8 +103,7 @@ export function recompute(state: RunState, stored: StoredCommit): Computed {
   };
 }
 
-export function recomputeDocument(state: DocumentState, stored: StoredCommit): Computed {
-  const machine = version(state.machine);
+export function recomputeDocument(state: DocumentState, stored: StoredCommit, machine = version(state.machine)): Computed {
   const { cause } = stored.first;
   const body = stored.premise.input as { document: Digest };
   const decision = machine.decideDocument(

@@ -3,12 +3,18 @@ import type { AggregateKind, Namespace } from "../../schemas/ids.ts";
 import { parseLog, patterns, subjects } from "../../schemas/subjects.ts";
 import { EventMalformed, type JournalEvent, decodeEvent } from "../bus/commit.ts";
 import type { StoredMessage, StreamReader } from "../bus/journal.ts";
+import { governingDigests } from "./documents.ts";
+import { type Bench, type JudgeReport, Rejudge } from "./judge.ts";
 import { ChainVerifier, type ReplayReport, Replayer, type VerifyReport } from "./replay.ts";
 
 export interface Checked {
   readonly replay: ReplayReport;
   readonly verify: VerifyReport;
+  /** Of runs, when they were judged again. */
+  readonly judge?: JudgeReport;
 }
+
+export type Messages = AsyncIterable<StoredMessage> | Iterable<StoredMessage>;
 
 /** One aggregate; undefined when the journal has none of that name. */
 export async function checkAggregate(journal: StreamReader, ns: Namespace, kind: AggregateKind, name: string): Promise<Checked | undefined> {
@@ -22,47 +28,113 @@ export function checkAll(journal: StreamReader, ns: Namespace): Promise<Checked[
 }
 
 /** Any sequence of stored messages in stream order: a journal, a copy of it, an export. */
-export async function checkMessages(ns: Namespace, messages: AsyncIterable<StoredMessage> | Iterable<StoredMessage>): Promise<Checked[]> {
-  const checks = new Map<string, Check>();
+export async function checkMessages(ns: Namespace, messages: Messages, bench?: Bench): Promise<Checked[]> {
+  const checks = new Checks(ns, bench);
   for await (const message of messages) {
-    const address = parseLog(message.subject);
-    if (address === undefined) continue;
-    let check = checks.get(message.subject);
-    if (check === undefined) {
-      check = { replay: new Replayer(ns, address.kind, address.name), verify: new ChainVerifier(address.kind, address.name), broken: undefined };
-      checks.set(message.subject, check);
-    }
-    take(check, message);
+    const pending = checks.take(message);
+    if (pending !== undefined) await pending;
   }
-  return [...checks.values()].map(concluded);
+  return checks.concluded();
+}
+
+/** What shows at one message: where its aggregate parts from what it should be. */
+export interface Found {
+  readonly kind: AggregateKind;
+  readonly name: string;
+  readonly checked: Checked;
+}
+
+/** Checks messages of many aggregates as they come. */
+export class Checks {
+  readonly #ns: Namespace;
+  readonly #bench: Bench | undefined;
+  readonly #checks = new Map<string, Check>();
+
+  /** @param bench judges every proposal again; without it recorded verdicts are believed */
+  constructor(ns: Namespace, bench?: Bench) {
+    this.#ns = ns;
+    this.#bench = bench;
+  }
+
+  get aggregates(): number {
+    return this.#checks.size;
+  }
+
+  /**
+   * Takes the next message in stream order. Await what it returns: the documents that it was judged by are fetched
+   * first, and nothing is returned, and no turn of the event loop lost, when there are none.
+   * @throws ReadError
+   */
+  take(message: StoredMessage): Promise<void> | undefined {
+    const check = this.#of(message);
+    if (check === undefined || check.broken !== undefined) return undefined;
+    let event: JournalEvent;
+    try {
+      event = decodeEvent(message);
+    } catch (error) {
+      if (!(error instanceof EventMalformed)) throw error;
+      check.broken = { streamSeq: message.seq, why: error.message };
+      return undefined;
+    }
+    const digests = this.#bench === undefined ? [] : governingDigests(event);
+    if (digests.length > 0) return this.#bench?.library.fetch(digests).then(() => push(check, event));
+    push(check, event);
+    return undefined;
+  }
+
+  /**
+   * The aggregate of this message, the first time that something is wrong with it. A commit that goes on in a later
+   * message is none yet.
+   */
+  fresh(message: StoredMessage): Found | undefined {
+    const check = this.#checks.get(message.subject);
+    if (check === undefined || check.told) return undefined;
+    const wrong = check.broken ?? check.replay.difference ?? check.verify.fault ?? check.judge?.report.differences[0];
+    if (wrong === undefined) return undefined;
+    check.told = true;
+    const checked = concluded(check);
+    return { kind: checked.replay.kind, name: checked.replay.name, checked };
+  }
+
+  concluded(): Checked[] {
+    return [...this.#checks.values()].map(concluded);
+  }
+
+  #of({ subject }: StoredMessage): Check | undefined {
+    const known = this.#checks.get(subject);
+    if (known !== undefined) return known;
+    const address = parseLog(subject);
+    if (address === undefined) return undefined;
+    const { kind, name } = address;
+    const judge = kind === "run" && this.#bench !== undefined ? new Rejudge(this.#bench) : undefined;
+    const replay = new Replayer(this.#ns, kind, name, judge && { before: judge.before });
+    const check: Check = { replay, verify: new ChainVerifier(kind, name), judge, broken: undefined, told: false };
+    this.#checks.set(subject, check);
+    return check;
+  }
 }
 
 interface Check {
   readonly replay: Replayer;
   readonly verify: ChainVerifier;
+  readonly judge: Rejudge | undefined;
   /** A message that is no event at all. */
   broken: { readonly streamSeq: number; readonly why: string } | undefined;
+  told: boolean;
 }
 
-function take(check: Check, message: StoredMessage): void {
-  if (check.broken !== undefined) return;
-  let event: JournalEvent;
-  try {
-    event = decodeEvent(message);
-  } catch (error) {
-    if (!(error instanceof EventMalformed)) throw error;
-    check.broken = { streamSeq: message.seq, why: error.message };
-    return;
-  }
-  check.verify.push(event);
-  check.replay.push(event);
+function push({ verify, replay }: Check, event: JournalEvent): void {
+  verify.push(event);
+  replay.push(event);
 }
 
-function concluded({ replay, verify, broken }: Check): Checked {
-  if (broken === undefined) return { replay: replay.report, verify: verify.report };
+function concluded({ replay, verify, judge, broken }: Check): Checked {
+  const judged = judge && { judge: judge.report };
+  if (broken === undefined) return { replay: replay.report, verify: verify.report, ...judged };
   const seq = verify.report.events + 1;
   return {
     replay: { ...replay.report, difference: replay.report.difference ?? { seq, field: "event", recorded: broken.why, computed: "an event" } },
     verify: { ...verify.report, fault: verify.report.fault ?? { seq, ...broken } },
+    ...judged,
   };
 }

@@ -4,6 +4,7 @@
  */
 import type { DocumentKind, DocumentState } from "../../machines/registry.ts";
 import type { RunState } from "../../machines/state.ts";
+import type { MachineVersion } from "../../machines/versions.ts";
 import type { AggregateKind, Namespace, RunId } from "../../schemas/ids.ts";
 import { type Aggregate, type ChainHead, EMPTY_CHAIN, type JournalEvent, chainLink, headerFaults, seal } from "../bus/commit.ts";
 import { decode } from "../bus/codec.ts";
@@ -30,9 +31,17 @@ export interface ReplayReport {
   readonly head: string;
 }
 
+export interface ReplayOptions {
+  /** Drives the aggregate instead of the recorded version; it has to reproduce what the recorded one wrote. */
+  readonly machine?: MachineVersion;
+  /** Sees each of a run's commits before it is applied, with the state that it was decided on; not after a difference. */
+  readonly before?: (state: RunState, stored: StoredCommit) => void;
+}
+
 /** Replays one aggregate, event by event in order. After a difference everything later is unknown and not compared. */
 export class Replayer {
   readonly #aggregate: Aggregate;
+  readonly #options: ReplayOptions;
   #state: { readonly kind: "run"; readonly state: RunState } | { readonly kind: DocumentKind; readonly state: DocumentState } | undefined;
   #head: ChainHead = EMPTY_CHAIN;
   #open: JournalEvent[] = [];
@@ -41,8 +50,9 @@ export class Replayer {
   #difference: Difference | undefined;
   #machine = "";
 
-  constructor(ns: Namespace, kind: AggregateKind, name: string) {
+  constructor(ns: Namespace, kind: AggregateKind, name: string, options: ReplayOptions = {}) {
     this.#aggregate = { ns, kind, name };
+    this.#options = options;
   }
 
   /** Takes the next event. Returns the difference if this is where it shows. Never throws. */
@@ -82,6 +92,11 @@ export class Replayer {
     };
   }
 
+  /** Where it differs; unlike in the report, a commit of which more may come is none. */
+  get difference(): Difference | undefined {
+    return this.#difference;
+  }
+
   /** The state after the last event that was identical; undefined before the first. */
   get state(): RunState | DocumentState | undefined {
     return this.#state?.state;
@@ -102,6 +117,7 @@ export class Replayer {
       const extra = computed.drafts[events.length];
       return this.#differs(stored.first.seq + events.length, "event", "nothing", extra?.type);
     }
+    if (this.#state?.kind === "run") this.#options.before?.(this.#state.state, stored);
     computed.apply();
     this.#head = sealed.head;
     return undefined;
@@ -110,13 +126,15 @@ export class Replayer {
   #recompute(stored: StoredCommit): Computed {
     const { ns, kind, name } = this.#aggregate;
     this.#machine ||= stored.first.machine;
+    const machine = this.#options.machine ?? version(this.#machine);
     if (kind === "run") {
-      const run = (this.#state ??= { kind, state: version(this.#machine).emptyRun(ns, name as RunId, this.#machine) });
-      return recompute(run.state as RunState, stored);
+      // it keeps the recorded version's name whoever drives it: the name is part of the bytes that are compared
+      const run = (this.#state ??= { kind, state: machine.emptyRun(ns, name as RunId, this.#machine) });
+      return recompute(run.state as RunState, stored, machine);
     }
     const documentKind = kind as DocumentKind;
-    this.#state ??= { kind: documentKind, state: version(this.#machine).emptyDocument(ns, documentKind, name, this.#machine) };
-    return recomputeDocument(this.#state.state as DocumentState, stored);
+    this.#state ??= { kind: documentKind, state: machine.emptyDocument(ns, documentKind, name, this.#machine) };
+    return recomputeDocument(this.#state.state as DocumentState, stored, machine);
   }
 
   #differsIn(event: JournalEvent, computed: Uint8Array): Difference {
@@ -174,6 +192,10 @@ export class ChainVerifier {
     const { seq } = event.body;
     if (why !== undefined) this.#fault = { seq, streamSeq: event.streamSeq, why };
     else this.#head = { seq, prev: chainLink(event.subject, event.data) };
+  }
+
+  get fault(): VerifyReport["fault"] {
+    return this.#fault;
   }
 
   get report(): VerifyReport {

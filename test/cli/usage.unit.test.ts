@@ -13,7 +13,7 @@ import { signalbox } from "./terminal.ts";
 
 const COMMANDS = [
   "status", "runs", "show", "why", "tail", "propose", "approvals", "approve", "refuse", "pause", "resume", "cancel",
-  "resolve", "apply", "replay", "verify", "whoami", "creds issue", "nats-config", "doctor",
+  "resolve", "apply", "replay", "verify", "export", "whoami", "creds issue", "nats-config", "doctor",
 ];
 
 describe("the command line", () => {

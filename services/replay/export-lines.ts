@@ -1,0 +1,85 @@
+/**
+ * The form of an export (AUD-2): JSON lines, a header first, then every event as stored with the documents it rests on
+ * before it, a footer last. Each line ends with its link, SHA-256 over the link before it and its own text, so that
+ * what was changed has a line number; the footer's digest is over all bytes before it.
+ *
+ * What no file can prove by itself: whoever writes all links anew can also leave out the latest events of a run. Events
+ * in between are held by the runs' own chains, and the latest by whoever keeps a head from elsewhere.
+ */
+import { hash } from "node:crypto";
+import { z } from "zod";
+import { digestSchema, namespaceSchema, runIdSchema } from "../../schemas/ids.ts";
+
+export const EXPORT_VERSION = 1;
+export const EXPORT_START = "0".repeat(64);
+
+const n = z.int().min(1);
+const count = z.int().min(0);
+const hex = z.string().regex(/^[0-9a-f]{64}$/, "expected 64 hex digits");
+const base64 = z.base64();
+const time = z.iso.datetime({ precision: 3 });
+
+export const headerLineSchema = z.strictObject({
+  n: z.literal(1),
+  kind: z.literal("header"),
+  signalbox_export: z.literal(EXPORT_VERSION),
+  namespace: namespaceSchema,
+  /** Where it was taken, by whom, and when by that reader's clock. */
+  plane: z.string(),
+  exported_by: z.string(),
+  exported_at: time,
+  /** Everything that the journal held, or all events of these runs. */
+  what: z.union([z.strictObject({ all: z.literal(true) }), z.strictObject({ runs: z.array(runIdSchema).min(1) })]),
+  /** First and last event: sequence in the journal, and when the server stored it. */
+  range: z.strictObject({ first_seq: n, last_seq: n, from: time, to: time }),
+  link: hex,
+});
+export const eventLineSchema = z.strictObject({
+  n,
+  kind: z.literal("event"),
+  seq: n,
+  time,
+  subject: z.string(),
+  headers: z.record(z.string(), z.string()),
+  /** The stored body. */
+  data: base64,
+  link: hex,
+});
+export const documentLineSchema = z.strictObject({ n, kind: z.literal("document"), digest: digestSchema, data: base64, link: hex });
+/** A document that an event names and that the plane did not have when this was exported. */
+export const missingLineSchema = z.strictObject({ n, kind: z.literal("missing"), digest: digestSchema, link: hex });
+export const footerLineSchema = z.strictObject({
+  n,
+  kind: z.literal("footer"),
+  aggregates: count,
+  events: count,
+  documents: count,
+  missing: count,
+  sha256: hex,
+  link: hex,
+});
+export const exportLineSchema = z.discriminatedUnion("kind", [headerLineSchema, eventLineSchema, documentLineSchema, missingLineSchema, footerLineSchema]);
+export type ExportLine = z.infer<typeof exportLineSchema>;
+export type ExportHeader = z.infer<typeof headerLineSchema>;
+export type ExportFooter = z.infer<typeof footerLineSchema>;
+export type EventLine = z.infer<typeof eventLineSchema>;
+
+/** A line without its link, as it is linked. */
+export type Unlinked = { [K in ExportLine["kind"]]: Omit<Extract<ExportLine, { kind: K }>, "link"> }[ExportLine["kind"]];
+
+/** Closes a line: its text with its link, and no line feed. */
+export function linked(previous: string, line: Unlinked): { readonly text: string; readonly link: string } {
+  const open = JSON.stringify(line).slice(0, -1);
+  const link = linkOf(previous, open);
+  return { text: `${open},"link":"${link}"}`, link };
+}
+
+/** A line's text up to its link, and the link that it states; undefined for text that does not end with one. */
+export function split(text: string): { readonly open: string; readonly link: string } | undefined {
+  const found = /,"link":"([0-9a-f]{64})"\}$/.exec(text.slice(-76));
+  return found === null ? undefined : { open: text.slice(0, -found[0].length), link: found[1] as string };
+}
+
+export function linkOf(previous: string, open: string): string {
+  return hash("sha256", `${previous}\n${open}`, "hex");
+}

@@ -1,0 +1,66 @@
+/** Writes one self-contained file out of a journal: see `export-lines.ts` for its form. */
+import { createHash } from "node:crypto";
+import { sha256Digest } from "../../schemas/canonical.ts";
+import type { Digest } from "../../schemas/ids.ts";
+import { timestamp } from "../../schemas/time.ts";
+import { EventMalformed, decodeEvent } from "../bus/commit.ts";
+import { DocumentCorrupt } from "../bus/documents.ts";
+import type { StoredMessage } from "../bus/journal.ts";
+import { type DocumentSource, documentsOf } from "./documents.ts";
+import { EXPORT_START, type ExportFooter, type ExportHeader, linked, type Unlinked } from "./export-lines.ts";
+import type { Messages } from "./journal.ts";
+
+export type ExportOpening = Omit<ExportHeader, "n" | "kind" | "link">;
+
+/**
+ * The lines of an export, each with its line feed; what is returned at the end is its footer.
+ * @param messages all of what the opening promises, in the journal's order
+ * @throws DocumentCorrupt when the plane's copy of a document is not what its address says; ReadError
+ */
+export async function* exportLines(opening: ExportOpening, messages: Messages, documents: DocumentSource): AsyncGenerator<string, Omit<ExportFooter, "link">> {
+  const all = createHash("sha256");
+  let link = EXPORT_START;
+  let n = 0;
+  const close = (line: (n: number) => Unlinked): string => {
+    const closed = linked(link, line((n += 1)));
+    link = closed.link;
+    const text = `${closed.text}\n`;
+    all.update(text);
+    return text;
+  };
+  const counts = { events: 0, documents: 0, missing: 0 };
+  const subjects = new Set<string>();
+  const told = new Set<Digest>();
+  yield close(() => ({ n: 1, kind: "header", ...opening }));
+  for await (const message of messages) {
+    for (const digest of restsOn(message)) {
+      if (told.has(digest)) continue;
+      told.add(digest);
+      const bytes = await documents.bytes(digest);
+      if (bytes !== undefined && sha256Digest(bytes) !== digest) throw new DocumentCorrupt(digest, sha256Digest(bytes));
+      counts[bytes === undefined ? "missing" : "documents"] += 1;
+      yield close((n) => (bytes === undefined ? { n, kind: "missing", digest } : { n, kind: "document", digest, data: base64(bytes) }));
+    }
+    counts.events += 1;
+    subjects.add(message.subject);
+    const { seq, time, subject, headers, data } = message;
+    yield close((n) => ({ n, kind: "event", seq, time: timestamp(time), subject, headers: Object.fromEntries(headers), data: base64(data) }));
+  }
+  const footer = { n: n + 1, kind: "footer" as const, aggregates: subjects.size, ...counts, sha256: all.digest("hex") };
+  yield `${linked(link, footer).text}\n`;
+  return footer;
+}
+
+/** A message that is no event is evidence too; it rests on nothing that could be known. */
+function restsOn(message: StoredMessage): Iterable<Digest> {
+  try {
+    return documentsOf(decodeEvent(message));
+  } catch (error) {
+    if (error instanceof EventMalformed) return [];
+    throw error;
+  }
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
+}

@@ -1,0 +1,158 @@
+/**
+ * Judging again (law 2): a comparison of its own beside exact replay, which feeds recorded verdicts to the machine and
+ * believes them. Contract, tool and policy set are fetched by their recorded hashes and asked what the record says
+ * they were asked. What is compared is what has consequences; the words in which an engine explains itself may change.
+ */
+import type { RunState } from "../../machines/state.ts";
+import { canonicalText } from "../../schemas/canonical.ts";
+import type { ToolFacts } from "../../schemas/facts.ts";
+import type { Ask, Decision } from "../../schemas/judgement.ts";
+import { RULING_POLICY_SET } from "../../schemas/policy.ts";
+import type { ToolProposal } from "../../schemas/proposal.ts";
+import type { Digest } from "../../schemas/ids.ts";
+import { PolicyJudge } from "../policy/judgement.ts";
+import { type Governing, type Judging, toolFacts } from "../policy/tool-facts.ts";
+import { Validators } from "../registry/validate.ts";
+import type { InForce } from "../registry/view.ts";
+import type { Library } from "./documents.ts";
+import type { StoredCommit } from "./fold.ts";
+import type { Difference } from "./replay.ts";
+
+export interface JudgeDifference extends Difference {
+  readonly action: string;
+  readonly tool: string;
+}
+
+export interface JudgeReport {
+  /** Proposals that the same documents judge in the same way. */
+  readonly same: number;
+  readonly differences: readonly JudgeDifference[];
+  /** Proposals whose documents cannot be had, and which document of each. */
+  readonly unknown: readonly { readonly seq: number; readonly action: string; readonly why: string }[];
+}
+
+/** A document that the record names and that cannot be used. */
+export class Misfit extends Error {
+  override readonly name = "Misfit";
+  readonly field: string;
+  readonly digest: Digest;
+  /** It is there and is not what the record takes it for: no coordinator writes that. */
+  readonly forged: boolean;
+  constructor(field: string, digest: Digest, why: string, forged: boolean) {
+    super(why);
+    this.field = `facts.documents.${field}`;
+    this.digest = digest;
+    this.forged = forged;
+  }
+}
+
+/** Compiled policies and schemas, for as many runs as one likes. */
+export class Bench {
+  readonly library: Library;
+  readonly #judging: Judging = { validators: new Validators(), judge: new PolicyJudge() };
+
+  constructor(library: Library) {
+    this.library = library;
+  }
+
+  /** The documents that the record says the proposal was judged by. @throws Misfit */
+  governing({ documents }: ToolFacts, state: RunState, body: ToolProposal): Governing {
+    const { library } = this;
+    return {
+      contract: found("contract", documents.contract, (digest) => library.agent(digest), ({ agent }) => agent.name, state.holder),
+      tool: found("tool", documents.tool, (digest) => library.tool(digest), ({ name }) => name, body.tool),
+      policy: found("policy", documents.policy, (digest) => library.policy(digest), ({ name }) => name, RULING_POLICY_SET),
+    };
+  }
+
+  judge(governing: Governing, state: RunState, { first, premise }: StoredCommit): ToolFacts {
+    return toolFacts(this.#judging, governing, state, premise.input as ToolProposal, first.cause.time);
+  }
+}
+
+function found<T extends object>(field: string, digest: Digest | undefined, read: (digest: Digest) => T | string, nameOf: (value: T) => string, name: string): InForce<T> | undefined {
+  if (digest === undefined) return undefined;
+  const value = read(digest);
+  if (typeof value === "string") throw new Misfit(field, digest, value, false);
+  if (nameOf(value) !== name) throw new Misfit(field, digest, `the ${field} of that hash is \`${nameOf(value)}\`, not \`${name}\``, true);
+  return { digest, value };
+}
+
+/** Judges the proposals of one run again. Give {@link before} to its replayer. */
+export class Rejudge {
+  readonly #bench: Bench;
+  #same = 0;
+  readonly #differences: JudgeDifference[] = [];
+  readonly #unknown: JudgeReport["unknown"][number][] = [];
+
+  constructor(bench: Bench) {
+    this.#bench = bench;
+  }
+
+  readonly before = (state: RunState, stored: StoredCommit): void => {
+    const facts = proposedFacts(stored);
+    if (facts === undefined) return;
+    const { seq } = stored.first;
+    const body = stored.premise.input as ToolProposal;
+    const at = { seq, action: `a${seq}`, tool: body.tool };
+    try {
+      const computed = this.#bench.judge(this.#bench.governing(facts, state, body), state, stored);
+      const difference = differenceOf(facts, computed);
+      if (difference === undefined) this.#same += 1;
+      else this.#differences.push({ ...at, ...difference });
+    } catch (error) {
+      if (!(error instanceof Misfit)) throw error;
+      const { field, digest, message, forged } = error;
+      if (forged) this.#differences.push({ ...at, field, recorded: digest, computed: message });
+      else this.#unknown.push({ seq, action: at.action, why: `document \`${digest}\`: ${message}` });
+    }
+  };
+
+  get report(): JudgeReport {
+    return { same: this.#same, differences: this.#differences, unknown: this.#unknown };
+  }
+}
+
+/** The facts of a tool proposal; undefined for every other commit. */
+export function proposedFacts({ premise }: StoredCommit): ToolFacts | undefined {
+  return premise.facts.kind === "tool" ? premise.facts : undefined;
+}
+
+/** What a verdict means for the action; `invalid` where validation came first. */
+export interface Verdict {
+  readonly decision: Decision | "invalid";
+  readonly ask?: Ask;
+}
+
+export function verdictOf({ judgement }: ToolFacts): Verdict {
+  if (judgement === undefined) return { decision: "invalid" };
+  const { decision, ask } = judgement;
+  return ask === undefined ? { decision } : { decision, ask };
+}
+
+export function policiesOf({ judgement }: ToolFacts): string[] {
+  return (judgement?.policies ?? []).map(({ id, effect }) => `${effect} ${id}`).sort();
+}
+
+/** The first of the things that have consequences in which the two are not the same. */
+function differenceOf(recorded: ToolFacts, computed: ToolFacts): Omit<Difference, "seq"> | undefined {
+  const things: readonly [string, unknown, unknown][] = [
+    ["facts.faults", validity(recorded), validity(computed)],
+    ["facts.judgement.decision", verdictOf(recorded).decision, verdictOf(computed).decision],
+    ["facts.judgement.policies", policiesOf(recorded), policiesOf(computed)],
+    ["facts.judgement.ask", verdictOf(recorded).ask, verdictOf(computed).ask],
+    ...(["effect", "timeout_ms", "retries", "idempotent", "cost_micro_usd"] as const).map(
+      (name): [string, unknown, unknown] => [`facts.tool.${name}`, recorded.tool?.[name], computed.tool?.[name]],
+    ),
+    ["facts.approval_ttl_ms", recorded.approval_ttl_ms, computed.approval_ttl_ms],
+  ];
+  for (const [field, one, other] of things) if (!same(one, other)) return { field, recorded: one, computed: other };
+  return undefined;
+}
+
+const validity = ({ faults }: ToolFacts) => (faults.length === 0 ? "valid" : "invalid");
+
+/** Equal whatever the order of keys: what was stored has them sorted. */
+export function same(one: unknown, other: unknown): boolean {
+  return canonicalText({ value: one }) === canonicalText({ value: other });
+}
