@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { StoredMessage } from "../../services/bus/journal.ts";
-import { checkMessages } from "../../services/replay/journal.ts";
+import { checkMessages, Checks } from "../../services/replay/journal.ts";
 import { NS, OTHER_RUN, office, recorded, RUN } from "./recorded.ts";
 
 const recorder = recorded();
@@ -79,6 +79,25 @@ test("AUD-1 a header that does not say what the body says is found", async () =>
       const { broken, differs } = await check(copy.with(index, { ...message, headers: new Map([...message.headers, [name, "x"]]) }));
       assert.deepEqual([broken, differs], [index + 1, index + 1], name);
     }
+  }
+});
+
+test("CORE-6 checked as it comes, a commit that is not whole yet is no difference, and a run that differs is told once", async () => {
+  const changed = recorder.messages.map((message) => {
+    const data = Buffer.from(message.data);
+    const at = message.subject.endsWith(RUN) ? data.indexOf("t.write") : -1;
+    if (at >= 0) data.write("t.wrote", at);
+    return { ...message, data };
+  });
+  for (const [messages, expected] of [[recorder.messages, []], [changed, [RUN]]] as const) {
+    const checks = new Checks(NS);
+    const told: string[] = [];
+    for (const message of messages) {
+      await checks.take(message);
+      const found = checks.fresh(message);
+      if (found !== undefined) told.push(found.name);
+    }
+    assert.deepEqual(told, expected);
   }
 });
 
