@@ -50,15 +50,16 @@ export class Died extends Error {
 
 export interface SupervisorOptions {
   readonly order: () => StartChild;
-  /** How often in a row it may die while it starts, armed to. */
   readonly onServerKilled?: () => Promise<void>;
+  /** Whether the next process waits, loaded, before it is needed; default true. */
+  readonly standby?: boolean;
 }
 
 /** Keeps one process of services alive: one that dies is followed by the next, which waits already. */
 export class Supervisor {
   readonly #options: SupervisorOptions;
   #life: Life | undefined;
-  #next: Life;
+  #next: Life | undefined;
   #up: Promise<void> = Promise.resolve();
   #stopping = false;
   #nextBoundary: Boundary | undefined;
@@ -70,7 +71,11 @@ export class Supervisor {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.#next = new Life();
+  }
+
+  /** Of the present life; empty before it is up. */
+  get gateway(): string {
+    return this.#life?.gateway ?? "";
   }
 
   /** Resolves when the services are up. */
@@ -107,8 +112,8 @@ export class Supervisor {
     return (await heard).trace;
   }
 
-  kill(): void {
-    this.#life?.process.kill("SIGKILL");
+  signal(signal: "SIGKILL" | "SIGSTOP" | "SIGCONT"): void {
+    this.#life?.process.kill(signal);
   }
 
   async stop(): Promise<void> {
@@ -125,7 +130,8 @@ export class Supervisor {
   }
 
   #follow(): void {
-    const life = this.#next;
+    const life = this.#next ?? new Life();
+    this.#next = undefined;
     this.#life = life;
     const boundary = this.#nextBoundary;
     this.#nextBoundary = undefined;
@@ -137,7 +143,7 @@ export class Supervisor {
     this.#up = isUp.then(
       ({ gateway }) => {
         life.gateway = gateway;
-        this.#next = new Life();
+        if (this.#options.standby !== false) this.#next = new Life();
       },
       () => undefined, // the next life is awaited then
     );
@@ -149,7 +155,6 @@ export class Supervisor {
         this.failure = new Error(`the services' process ended by itself (${code ?? signal}): ${life.errors}`);
         return;
       }
-      if (this.#next === life) this.#next = new Life();
       this.#follow();
     });
     life.send({ ...this.#options.order(), ...(boundary !== undefined && { boundary }) });

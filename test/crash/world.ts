@@ -38,10 +38,10 @@ const SECRET = {
 export interface World {
   readonly plane: TestPlane;
   readonly ledger: Ledger;
+  /** The first of the processes. */
   readonly services: Supervisor;
-  /** Of the present server. */
+  readonly processes: readonly Supervisor[];
   serverDeaths: number;
-  /** What a sender without the plane's knowledge repeats until it is told. */
   readonly people: { readonly agents: ReadonlyMap<string, TestActor>; readonly approver: TestActor; readonly second: TestActor; readonly operator: TestActor };
   events(run: string): Promise<JournalEvent[]>;
   rejections(actor: string): Promise<Rejection[]>;
@@ -57,7 +57,10 @@ export interface WorldOptions {
   /** Of one attempt of a tool. */
   readonly timeoutMs?: number;
   readonly retries?: number;
-  readonly roles?: readonly Service[];
+  /** What runs in which process; default: everything in one. */
+  readonly processes?: readonly (readonly Service[])[];
+  /** Whether the next process waits, loaded, before it is needed; default true. */
+  readonly standby?: boolean;
   readonly ackWaitMs?: number;
 }
 
@@ -66,12 +69,12 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const { server, ns } = plane;
   const ledger = new Ledger();
   await serveTools(server, ns, ledger);
-  const order = (): StartChild => ({
+  const order = (roles: readonly Service[]): StartChild => ({
     do: "start",
     url: server.url,
     dataDir: server.dataDir,
     ns,
-    roles: options.roles ?? ["coordinator", "gateway"],
+    roles,
     serverPid: server.pid,
     ackWaitMs: options.ackWaitMs ?? 2_000,
     repeatMs: 500,
@@ -81,8 +84,10 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     world.serverDeaths += 1;
     await server.restart();
   };
-  const services = new Supervisor({ order, onServerKilled: restarted });
-  await services.start();
+  const processes = (options.processes ?? [["coordinator", "gateway"]]).map(
+    (roles) => new Supervisor({ order: () => order(roles), onServerKilled: restarted, ...(options.standby !== undefined && { standby: options.standby }) }),
+  );
+  await Promise.all(processes.map((one) => one.start()));
   await apply(plane, [...toolDocuments(options.timeoutMs ?? 2_500, options.retries ?? 4), SECRET, ...CONTRACTS]);
   const agents = new Map<string, TestActor>();
   for (const { agent } of CONTRACTS) agents.set(agent.name, await plane.agent(agent.name));
@@ -95,7 +100,8 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   return Object.assign(world, {
     plane,
     ledger,
-    services,
+    services: processes[0] as Supervisor,
+    processes,
     people,
     events: (run: string) => stubborn(() => plane.events(run)),
     rejections: (actor: string) =>
@@ -119,7 +125,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       await restarted();
     },
     stop: async () => {
-      await services.stop();
+      await Promise.all(processes.map((one) => one.stop()));
       await plane.stop();
     },
   });
