@@ -55,7 +55,7 @@ export async function startPlane(settings: Settings, say: (line: string) => void
   try {
     await provisionAll(url, keys, namespaces);
     const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
-    services = await startServices({ url, keys, namespaces, roles: settings.roles, dataDir, version, log: logger() });
+    services = await startServices({ url, keys, namespaces, roles: settings.roles, dataDir, version, log: logger(), tracesUrl: settings.tracesUrl });
     await writeContexts(dataDir, url, keys, namespaces[0] as Namespace);
     const plane = { url, pid: process.pid, namespaces, started_at: new Date().toISOString(), version };
     await writeSecret(planeFile, `${JSON.stringify(plane, undefined, 2)}\n`);

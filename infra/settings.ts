@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { type Namespace, namespaceSchema } from "../schemas/ids.ts";
 import { SERVICES, type Service } from "../services/main.ts";
+import { tracesUrl } from "../services/telemetry/traces.ts";
 
 export class SettingsError extends Error {
   override readonly name = "SettingsError";
@@ -22,6 +23,8 @@ export interface Settings {
   readonly sync: "always" | "default";
   readonly namespaces: readonly Namespace[];
   readonly roles: readonly Service[];
+  /** The collector that is sent traces; without it none are made. */
+  readonly tracesUrl: string | undefined;
   readonly demo: boolean;
   readonly help: boolean;
 }
@@ -39,6 +42,9 @@ export const USAGE = `npm start -- [options]
   SIGNALBOX_NATS_PORT    port of the embedded server (default: that of the last start, at first a free one)
   SIGNALBOX_NATS_SERVER  path of the nats-server to embed
   SIGNALBOX_LOG          level of the services' log: silent, error, warn (default), info, debug
+
+  OTEL_EXPORTER_OTLP_ENDPOINT         collector for traces, by OTLP over HTTP (default: none are made)
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT  the same with the path, where it is not \`v1/traces\`
 `;
 
 /** @throws SettingsError */
@@ -77,6 +83,7 @@ export function readSettings(argv: readonly string[], env: NodeJS.ProcessEnv): S
     sync,
     namespaces,
     roles: roles as readonly Service[],
+    tracesUrl: collectorOf(env),
     demo: values["no-demo"] !== true,
     help: values.help === true,
   };
@@ -84,6 +91,14 @@ export function readSettings(argv: readonly string[], env: NodeJS.ProcessEnv): S
 
 function list(text: string | undefined): string[] | undefined {
   return text === undefined || text === "" ? undefined : text.split(",").map((part) => part.trim());
+}
+
+function collectorOf(env: NodeJS.ProcessEnv): string | undefined {
+  try {
+    return tracesUrl(env);
+  } catch (error) {
+    throw new SettingsError(`the collector of traces is no address: ${(error as Error).message}`, "OTEL_EXPORTER_OTLP_ENDPOINT is a URL as `http://127.0.0.1:4318`");
+  }
 }
 
 function portOf(text: string | undefined): number {

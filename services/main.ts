@@ -17,6 +17,7 @@ import { Gateway, type GatewayOptions } from "./gateway/gateway.ts";
 import { issueCreds } from "./identity/creds.ts";
 import type { PlaneKeys } from "./identity/keys.ts";
 import { type Reader, startReader } from "./projection/reader.ts";
+import { type Traces, startTraces } from "./telemetry/traces.ts";
 
 /** What `--roles` takes. */
 export const SERVICES = ["coordinator", "gateway", "ask", "reader"] as const;
@@ -32,6 +33,8 @@ export interface ServicesOptions {
   readonly version: string;
   readonly log: Logger;
   readonly quota?: Quota;
+  /** The collector that the role `reader` posts traces to; none are made without it. */
+  readonly tracesUrl?: string | undefined;
   /** How a role logs in; a harness looks over the services' shoulders here. Default: {@link connectBus}. */
   readonly connect?: typeof connectBus;
   /** How patient gateways are. */
@@ -63,10 +66,12 @@ export async function startServices(options: ServicesOptions): Promise<RunningSe
     // a name of its own for each life: reports of an earlier life are somebody else's
     const instance = randomBytes(4).toString("hex");
     if (roles.includes("reader")) {
+      const traces = tracesOf(options, stops);
       const nc = await login("reader", `reader-${instance}`);
       for (const ns of namespaces) {
         const alarm = (message: string) => log.error({ alarm: "journal", ns }, message);
-        const reader = await startReader({ nc, ns, dataDir: options.dataDir, version: options.version, onAlarm: alarm });
+        const onward = traces === undefined ? [] : [(from: number) => traces.follow(nc, ns, from)];
+        const reader = await startReader({ nc, ns, dataDir: options.dataDir, version: options.version, onAlarm: alarm, onward });
         readers.set(ns, reader);
         stops.push(() => reader.stop());
       }
@@ -90,6 +95,14 @@ export async function startServices(options: ServicesOptions): Promise<RunningSe
     throw error;
   }
   return { readers, stop };
+}
+
+/** Stopped after the readers, so that what they saw last is sent too. */
+function tracesOf({ tracesUrl: url, version, log }: ServicesOptions, stops: (() => Promise<unknown>)[]): Traces | undefined {
+  if (url === undefined) return undefined;
+  const traces = startTraces({ url, version, onAlarm: (message) => log.warn({ alarm: "traces" }, message) });
+  stops.push(() => traces.stop());
+  return traces;
 }
 
 async function startGateways(

@@ -22,6 +22,8 @@ export interface ReaderOptions {
   readonly version?: string;
   /** Others that follow the journal in this process. */
   readonly listeners?: readonly JournalListener[];
+  /** Others that, like the fan-out, are not told the past again: made with the first stream sequence that is new. */
+  readonly onward?: readonly ((from: number) => JournalListener)[];
   readonly onAlarm?: (message: string, cause?: unknown) => void;
   readonly idleMs?: number;
 }
@@ -41,8 +43,10 @@ export async function startReader(options: ReaderOptions): Promise<Reader> {
     const { lastSeq } = await new StreamReader(nc, streamName("JOURNAL", ns)).info();
     const indexing: JournalListener = { name: "index", from: index.checkpoint + 1, take: (batch) => index.apply(batch) };
     // a new index reads the past again; subscribers are not told of it twice
-    const fanOut = new FanOut(nc, ns, known ? index.checkpoint + 1 : lastSeq + 1);
-    const follower = new JournalFollower(nc, ns, [indexing, fanOut, ...(options.listeners ?? [])], {
+    const unheard = known ? index.checkpoint + 1 : lastSeq + 1;
+    const fanOut = new FanOut(nc, ns, unheard);
+    const onward = (options.onward ?? []).map((listener) => listener(unheard));
+    const follower = new JournalFollower(nc, ns, [indexing, fanOut, ...onward, ...(options.listeners ?? [])], {
       ...(options.onAlarm && { onAlarm: options.onAlarm }),
       ...(options.idleMs !== undefined && { idleMs: options.idleMs }),
     });

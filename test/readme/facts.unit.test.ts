@@ -12,7 +12,7 @@ import { Readable } from "node:stream";
 import { quoted, table, text } from "./readme.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
-const NAMES = /--[a-z-]+|\b(?:NATS|SIGNALBOX|NO)_[A-Z_]+\b/g;
+const NAMES = /--[a-z-]+|\b(?:NATS|SIGNALBOX|OTEL|NO)_[A-Z_]+\b/g;
 
 describe("the README's facts (OPS-1)", () => {
   it("lists the settings that `npm start` and the CLI take, all of them", async () => {
