@@ -24,12 +24,12 @@ const quick = values.quick === true;
 const say = (line: string) => console.error(line);
 
 const plan: Plan = {
-  inFlight: quick ? [256] : [256, 512, 1024],
-  seconds: quick ? 7 : 12,
+  inFlight: quick ? [256] : [256, 512],
+  seconds: quick ? 6 : 12,
   runs: quick ? 0 : 1200,
-  quarterSeconds: quick ? 4 : 12,
+  quarterSeconds: quick ? 3 : 8,
   ceilingSeconds: quick ? 1 : 3,
-  replayEvents: quick ? 40_000 : 200_000,
+  replayEvents: quick ? 20_000 : 200_000,
   policies: 20,
   processes: values.split === true ? [["coordinator"], ["gateway", "ask", "reader"]] : [SERVICES],
   profile: values.profile,
@@ -38,7 +38,7 @@ const syncs: Sync[] = values.sync === "default" || values.sync === "always" ? [v
 
 const { path, version } = await obtainNatsServer({ log: say });
 const policies = 50;
-const judging = { policies, us_per_decision: tenth(microsecondsPerDecision(policies, quick ? 2000 : 8000)) };
+const judging = { policies, us_per_decision: tenth(microsecondsPerDecision(policies, quick ? 1000 : 8000)) };
 const settings: Measured[] = [];
 for (const sync of syncs) settings.push(await measure(sync, plan, path, say));
 
