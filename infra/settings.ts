@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { type Namespace, namespaceSchema } from "../schemas/ids.ts";
 import { SERVICES, type Service } from "../services/main.ts";
-import { tracesUrl } from "../services/telemetry/traces.ts";
+import { tracesUrl } from "../services/telemetry/url.ts";
 
 export class SettingsError extends Error {
   override readonly name = "SettingsError";

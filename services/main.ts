@@ -17,7 +17,7 @@ import { Gateway, type GatewayOptions } from "./gateway/gateway.ts";
 import { issueCreds } from "./identity/creds.ts";
 import type { PlaneKeys } from "./identity/keys.ts";
 import { type Reader, startReader } from "./projection/reader.ts";
-import { type Traces, startTraces } from "./telemetry/traces.ts";
+import type { Traces } from "./telemetry/traces.ts";
 
 /** What `--roles` takes. */
 export const SERVICES = ["coordinator", "gateway", "ask", "reader"] as const;
@@ -66,7 +66,7 @@ export async function startServices(options: ServicesOptions): Promise<RunningSe
     // a name of its own for each life: reports of an earlier life are somebody else's
     const instance = randomBytes(4).toString("hex");
     if (roles.includes("reader")) {
-      const traces = tracesOf(options, stops);
+      const traces = await tracesOf(options, stops);
       const nc = await login("reader", `reader-${instance}`);
       for (const ns of namespaces) {
         const alarm = (message: string) => log.error({ alarm: "journal", ns }, message);
@@ -98,8 +98,10 @@ export async function startServices(options: ServicesOptions): Promise<RunningSe
 }
 
 /** Stopped after the readers, so that what they saw last is sent too. */
-function tracesOf({ tracesUrl: url, version, log }: ServicesOptions, stops: (() => Promise<unknown>)[]): Traces | undefined {
+async function tracesOf({ tracesUrl: url, version, log }: ServicesOptions, stops: (() => Promise<unknown>)[]): Promise<Traces | undefined> {
   if (url === undefined) return undefined;
+  // a tenth of a second to load, which only those pay who want it
+  const { startTraces } = await import("./telemetry/traces.ts");
   const traces = startTraces({ url, version, onAlarm: (message) => log.warn({ alarm: "traces" }, message) });
   stops.push(() => traces.stop());
   return traces;

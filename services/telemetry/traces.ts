@@ -12,7 +12,7 @@ import { Outbox } from "./outbox.ts";
 import { RunSpans } from "./spans.ts";
 
 export interface TracesOptions {
-  /** Where traces are posted, path and all; see {@link tracesUrl}. */
+  /** Where traces are posted, path and all; see `tracesUrl`. */
   readonly url: string;
   /** Of this release. */
   readonly version: string;
@@ -31,19 +31,6 @@ export interface Traces {
 }
 
 const FLUSH_MS = 3_000;
-
-/**
- * Where the environment wants traces: `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` as it is, or `v1/traces` below
- * `OTEL_EXPORTER_OTLP_ENDPOINT`. Undefined when it names neither. @throws TypeError when it is no http(s) URL
- */
-export function tracesUrl(env: NodeJS.ProcessEnv): string | undefined {
-  const own = env["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
-  const base = env["OTEL_EXPORTER_OTLP_ENDPOINT"];
-  const text = own || (base && `${base.replace(/\/$/, "")}/v1/traces`);
-  if (!text) return undefined;
-  if (!/^https?:$/.test(new URL(text).protocol)) throw new TypeError(`\`${text}\` is neither http nor https`);
-  return text;
-}
 
 export function startTraces({ url, version, onAlarm, exporter, flushMs }: TracesOptions): Traces {
   const alarm = onAlarm && { onAlarm };

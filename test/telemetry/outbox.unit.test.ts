@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { BasicTracerProvider, type SpanExporter } from "@opentelemetry/sdk-trace-node";
 import { Outbox } from "../../services/telemetry/outbox.ts";
-import { startTraces, tracesUrl } from "../../services/telemetry/traces.ts";
+import { startTraces } from "../../services/telemetry/traces.ts";
+import { tracesUrl } from "../../services/telemetry/url.ts";
 
 type Done = Parameters<SpanExporter["export"]>[1];
 
