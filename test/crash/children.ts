@@ -98,11 +98,21 @@ export class Supervisor {
     this.#nextBoundary = boundary;
   }
 
+  /** Arms the present life; where that is dying already, the one after it. */
   async arm(boundary: Boundary | undefined, victim: Victim): Promise<void> {
-    const life = this.#life as Life;
-    const armed = life.hears("armed");
-    life.send({ do: "arm", boundary, victim, serverPid: this.#options.order().serverPid });
-    await armed;
+    for (;;) {
+      await this.up();
+      const life = this.#life as Life;
+      const armed = life.hears("armed");
+      life.send({ do: "arm", boundary, victim, serverPid: this.#options.order().serverPid });
+      try {
+        await armed;
+        return;
+      } catch (error) {
+        if (!(error instanceof Died)) throw error;
+        await this.#gone(life);
+      }
+    }
   }
 
   async trace(): Promise<readonly string[]> {
@@ -127,6 +137,11 @@ export class Supervisor {
         await gone;
       }),
     );
+  }
+
+  /** Until the next life has taken its place. */
+  async #gone(life: Life): Promise<void> {
+    while (this.#life === life && this.failure === undefined) await new Promise((resolve) => setImmediate(resolve));
   }
 
   #follow(): void {

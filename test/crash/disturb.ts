@@ -65,10 +65,9 @@ export async function disturb(world: World, expected: Undisturbed, { victim, at,
     await play(world, name);
     // what has not been reached by now must not go off in the next scenario
     world.services.armNext(undefined);
-    await world.services.up();
+    await world.services.arm(undefined, "child");
     const deaths = world.services.deaths - before.child;
-    if (deaths + world.serverDeaths - before.server === 0) await world.services.arm(undefined, "child");
-    const reached = deaths + world.serverDeaths > before.server;
+    const reached = deaths + world.serverDeaths - before.server > 0;
     let detours = 0;
     const wrong = await faults(world, name, expected, (count) => (detours += count));
     const allowed = victim === "server" ? 4 : deaths;

@@ -36,6 +36,7 @@ export type FromChild =
 const FLUSH_MS = 500;
 let victim: Victim = "child";
 let serverPid = 0;
+let dying = false;
 
 const say = (message: FromChild) => process.send?.(message);
 const crossings: Crossings = new Crossings(() => {
@@ -44,6 +45,7 @@ const crossings: Crossings = new Crossings(() => {
     say({ said: "server killed" });
     return "go on";
   }
+  dying = true;
   const die = () => process.kill(process.pid, "SIGKILL");
   // what crossed before reaches the server, and nothing else does
   void Promise.allSettled(crossings.connections.map((nc) => nc.flush())).then(die);
@@ -80,6 +82,8 @@ async function start(order: StartChild): Promise<void> {
 process.on("message", (order: ToChild) => {
   if (order.do === "trace") say({ said: "trace", trace: crossings.trace });
   else if (order.do === "arm") {
+    // whoever asks hears of the death instead
+    if (dying) return;
     ({ victim, serverPid } = order);
     crossings.arm(order.boundary);
     say({ said: "armed" });

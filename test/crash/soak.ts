@@ -21,6 +21,8 @@ import { type World, openWorld, stubborn, until } from "./world.ts";
 const AT_ONCE = 32;
 const KILL_EVERY_MS = 4_000;
 const ACTIONS = 4;
+/** Tools take up to so long, so that a death finds calls under way. */
+const SLOW_MS = 300;
 const VICTIMS = ["coordinator", "gateway 1", "gateway 2", "nats-server"] as const;
 type Named = (typeof VICTIMS)[number];
 
@@ -99,7 +101,7 @@ async function agent(index: number): Promise<void> {
     await say(who, run, { kind: "start", id: "start", agent: { name: who.name }, goal: "to last" });
     for (let n = 0; n < ACTIONS; n++) {
       const id = `step-${n}`;
-      const body = { kind: "tool", id, tool: n % 2 === 0 ? "c.write" : "c.same", input: { step: id } };
+      const body = { kind: "tool", id, tool: n % 2 === 0 ? "c.write" : "c.same", input: { step: id, slow: Math.floor(next() * SLOW_MS) } };
       tools.set(id, body);
       await say(who, run, body, async (status, action) => {
         if (status !== "in_doubt") return;

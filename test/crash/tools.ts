@@ -108,9 +108,16 @@ export async function serveTools(server: TestServer, ns: string, ledger: Ledger)
   }
 }
 
+interface Input {
+  readonly step: string;
+  readonly does?: readonly Behaviour[];
+  /** From the effect to the answer, ms. */
+  readonly slow?: number;
+}
+
 function answer(tool: string, message: Msg, ledger: Ledger): void {
   const header = (name: string) => message.headers?.get(name) ?? "";
-  const input = JSON.parse(Buffer.from(message.data).toString()) as { step: string; does?: readonly Behaviour[] };
+  const input = JSON.parse(Buffer.from(message.data).toString()) as Input;
   const key = header(TOOL_HEADERS.idempotencyKey);
   const before = ledger.callsUnder(key);
   // the last word of the list holds for all later calls
@@ -135,7 +142,11 @@ function answer(tool: string, message: Msg, ledger: Ledger): void {
     set.set(TOOL_HEADERS.effect, behaviour === "fail" ? "none" : "done");
   }
   const output = Buffer.from(JSON.stringify(outputOf(input.step)));
-  for (let times = behaviour === "twice" ? 2 : 1; times > 0; times--) message.respond(output, { headers: set });
+  const say = () => {
+    for (let times = behaviour === "twice" ? 2 : 1; times > 0; times--) message.respond(output, { headers: set });
+  };
+  if (input.slow === undefined) say();
+  else setTimeout(say, input.slow);
 }
 
 export const outputOf = (step: string) => ({ step, done: true });
