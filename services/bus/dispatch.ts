@@ -123,6 +123,8 @@ export class DispatchQueue {
       },
     });
     this.#ticker = setInterval(() => this.#tick(), Math.min(5_000, this.#ackWaitMs / 4));
+    // a queue whose connection is gone for good keeps no process alive
+    void this.#nc.closed().then(() => clearInterval(this.#ticker));
     this.#fill();
   }
 

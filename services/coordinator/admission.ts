@@ -1,5 +1,5 @@
 /**
- * How many inputs one actor may have judged (law 6). Beyond it nothing is journalled and nothing is listed one by
+ * How many inputs of one kind an actor may have judged (law 6). Beyond it nothing is journalled and nothing is listed one by
  * one: one counted record a second. Time is the server's, on the stored inputs; this process has no clock of its own.
  */
 export interface Quota {
@@ -32,14 +32,17 @@ export class Admissions {
     this.#quota = quota;
   }
 
-  /** @param time server time on the input, in ms */
-  admit(actor: string, time: number): Admission {
+  /**
+   * @param sender kind and actor
+   * @param time server time on the input, in ms
+   */
+  admit(sender: string, time: number): Admission {
     const { perSecond, burst } = this.#quota;
-    let bucket = this.#buckets.get(actor);
+    let bucket = this.#buckets.get(sender);
     if (bucket === undefined) {
       bucket = { tokens: burst, at: time, refused: 0, recordedAt: 0 };
       if (this.#buckets.size >= MAX_ACTORS) this.#buckets.clear();
-      this.#buckets.set(actor, bucket);
+      this.#buckets.set(sender, bucket);
     }
     const elapsed = Math.max(0, time - bucket.at);
     bucket.tokens = Math.min(burst, bucket.tokens + (elapsed * perSecond) / 1000);
@@ -56,12 +59,12 @@ export class Admissions {
     return { admitted: false, record };
   }
 
-  /** What was refused and is in no record yet, by actor; the caller makes the records. */
-  takeRest(): [actor: string, count: number][] {
+  /** What was refused and is in no record yet, by sender; the caller makes the records. */
+  takeRest(): [sender: string, count: number][] {
     const rest: [string, number][] = [];
-    for (const [actor, bucket] of this.#buckets) {
+    for (const [sender, bucket] of this.#buckets) {
       if (bucket.refused === 0) continue;
-      rest.push([actor, bucket.refused]);
+      rest.push([sender, bucket.refused]);
       bucket.refused = 0;
       bucket.recordedAt = bucket.at;
     }

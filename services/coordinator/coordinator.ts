@@ -116,11 +116,11 @@ export class Coordinator {
     await this.#applied.load();
     void this.#watch();
     await this.#control.start((messages) => {
-      this.#desk.control(messages);
+      this.#desk.take(messages);
       this.#handedOut();
     });
     await this.#inbox.start((messages) => {
-      this.#desk.proposals(messages);
+      this.#desk.take(messages);
       this.#handedOut();
     });
     await this.#due.start((messages) => void this.#fence.take(messages).then(() => this.#turns.wake()));

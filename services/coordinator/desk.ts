@@ -1,18 +1,21 @@
 /** Where inputs come in: counted, read, put into the lane of their aggregate; or refused, with a record (law 6). */
 import type { Logger } from "pino";
 import { type Reason, reason } from "../../schemas/reason.ts";
+import type { InputKind } from "../../schemas/subjects.ts";
 import type { IntakeMessage } from "../bus/intake.ts";
-import type { Admissions } from "./admission.ts";
+import type { Admission, Admissions } from "./admission.ts";
 import { type Arrival, type Origin, readInput } from "./arrival.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Outbox } from "./outbox.ts";
+
+const ADMITTED: Admission = { admitted: true };
 
 export class Desk {
   readonly #admissions: Admissions;
   readonly #lanes: Lanes;
   readonly #outbox: Outbox;
   readonly #log: Logger;
-  /** The last origin of each actor over its quota, for the record of the rest. */
+  /** The last origin of each sender over its quota, for the record of the rest. */
   readonly #overQuota = new Map<string, Origin>();
 
   constructor(admissions: Admissions, lanes: Lanes, outbox: Outbox, log: Logger) {
@@ -22,23 +25,22 @@ export class Desk {
     this.#log = log;
   }
 
-  proposals(messages: readonly IntakeMessage[]): void {
+  /**
+   * Takes what came in from INBOX or CONTROL, as far as its sender's quota goes. Reports have none: a gateway sends
+   * as many as the plane gave it dispatches, and a report that is counted instead of recorded would be repeated.
+   */
+  take(messages: readonly IntakeMessage[]): void {
     for (const message of messages) {
-      const actor = message.subject.split(".")[5] ?? "";
-      const admission = this.#admissions.admit(actor, message.time);
-      if (admission.admitted) this.#take(message);
+      const [, , , , kind, actor = "", token = ""] = message.subject.split(".");
+      const admission = kind === "report" ? ADMITTED : this.#admissions.admit(`${kind}/${actor}`, message.time);
+      if (admission.admitted) this.#admit(message);
       else {
-        const token = message.subject.split(".")[6] ?? "";
-        const origin: Origin = { message, kind: "propose", actor, token };
-        this.#overQuota.set(actor, origin);
+        const origin: Origin = { message, kind: kind as InputKind, actor, token };
+        this.#overQuota.set(`${kind}/${actor}`, origin);
         if (admission.record > 0) void this.#overdrawn(origin, admission.record);
         message.ack();
       }
     }
-  }
-
-  control(messages: readonly IntakeMessage[]): void {
-    for (const message of messages) this.#take(message);
   }
 
   /** Leaves a record of a refused input, then takes it out of the stream. */
@@ -59,15 +61,15 @@ export class Desk {
 
   /** Records what was counted and is in no record yet. */
   async recordRest(): Promise<void> {
-    const rest = this.#admissions.takeRest().map(([actor, count]) => {
-      const origin = this.#overQuota.get(actor);
+    const rest = this.#admissions.takeRest().map(([sender, count]) => {
+      const origin = this.#overQuota.get(sender);
       return origin && this.#overdrawn(origin, count);
     });
     this.#overQuota.clear();
     await Promise.all(rest);
   }
 
-  #take(message: IntakeMessage): void {
+  #admit(message: IntakeMessage): void {
     const read = readInput(message);
     if (read.ok) this.#lanes.push(read.arrival);
     else void this.refuse(read, read.reasons, read.id);

@@ -4,6 +4,7 @@
  */
 import type { RunInput } from "../../machines/decide.ts";
 import type { DocumentKind } from "../../machines/registry.ts";
+import { RUN_ENDED } from "../../machines/run.ts";
 import type { RunState } from "../../machines/state.ts";
 import type { AppliedFacts, CurrentFacts, DocumentFacts, Facts, OutputFacts, StartFacts, ToolFacts } from "../../schemas/facts.ts";
 import { NO_FACTS } from "../../schemas/facts.ts";
@@ -45,6 +46,7 @@ export interface Lookups extends FactSources {
 }
 
 export function gatherFacts(sources: Lookups, state: RunState, input: RunInput, principal: string | undefined): Facts {
+  if (isForeseen(state, input)) return NO_FACTS;
   switch (input.kind) {
     case "propose":
       if (input.body.kind === "start") return startFacts(sources, input.actor, input.body, principal);
@@ -64,6 +66,13 @@ export function gatherFacts(sources: Lookups, state: RunState, input: RunInput, 
     case "due":
       return NO_FACTS;
   }
+}
+
+/** What the machine answers without looking at facts: a flood of it must not cost a judgement each. */
+function isForeseen(state: RunState, input: RunInput): boolean {
+  if (state.inputs.has(`${input.kind}/${input.actor}/${input.id}`)) return true;
+  if (input.kind !== "propose" || input.body.kind === "start") return false;
+  return input.actor !== state.holder || RUN_ENDED.has(state.life.value);
 }
 
 function startFacts({ registry }: FactSources, actor: Actor, body: StartProposal, principal: string | undefined): StartFacts {
