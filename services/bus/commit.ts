@@ -40,30 +40,36 @@ export interface SealedEvent {
 /** All events of one input, ready to be stored together, and the head that the chain will then have. */
 export function seal(aggregate: Aggregate, head: ChainHead, content: CommitContent): { events: SealedEvent[]; head: ChainHead } {
   const subject = subjects.log(aggregate.ns, aggregate.kind, aggregate.name);
-  const { drafts, at, machine, cause, premise } = content;
   let { seq, prev } = head;
-  const events = drafts.map((draft, index) => {
-    seq += 1;
-    const body: EventBody = {
-      v: 1,
-      ns: aggregate.ns,
-      run: aggregate.name,
-      seq,
-      part: [index + 1, drafts.length],
-      at,
-      type: draft.type,
-      from: draft.from,
-      to: draft.to,
-      cause,
-      machine,
-      data: index === 0 ? { ...draft.data, ...premise } : draft.data,
-      prev,
-    };
+  const events = content.drafts.map((_, index) => {
+    const body = bodyOf(aggregate, { seq, prev }, content, index);
     const data = encode(body);
+    seq += 1;
     prev = chainLink(subject, data);
     return { subject, headers: headersOf(body), data };
   });
   return { events, head: { seq, prev } };
+}
+
+/** The body of one event of a commit. @param head where the chain stands before this event */
+export function bodyOf(aggregate: Aggregate, head: ChainHead, { drafts, at, machine, cause, premise }: CommitContent, index: number): EventBody {
+  const draft = drafts[index] as EventDraft;
+  // keys in the order in which they are stored: what is sorted already need not be sorted again
+  return {
+    at,
+    cause,
+    data: index === 0 ? { ...draft.data, ...premise } : draft.data,
+    from: draft.from,
+    machine,
+    ns: aggregate.ns,
+    part: [index + 1, drafts.length],
+    prev: head.prev,
+    run: aggregate.name,
+    seq: head.seq + 1,
+    to: draft.to,
+    type: draft.type,
+    v: 1,
+  };
 }
 
 /** What the next event's `prev` must be. */
