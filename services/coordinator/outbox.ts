@@ -28,6 +28,8 @@ export class Outbox {
   readonly #publisher: Publisher;
   readonly #timers: Timers;
   readonly #log: Logger;
+  /** The newest debt under each timer's name that is being paid. */
+  readonly #arming = new Map<string, Owed>();
   #stopped = false;
 
   constructor(nc: NatsConnection, ns: Namespace, publisher: Publisher, timers: Timers, log: Logger) {
@@ -43,11 +45,23 @@ export class Outbox {
   }
 
   pay(run: RunId, debt: Owed): Promise<void> {
-    if (debt.kind === "timer") {
-      return this.#until(() => this.#timers.arm(run, debt.name, millis(debt.at), { timer: debt.name, armed: debt.armed }));
-    }
+    if (debt.kind === "timer") return this.#arm(run, debt);
     const headers = { ...JSON_BODY, "Nats-Msg-Id": `${run}/${debt.key}` };
     return this.#until(() => this.#publisher.publish(subjects.dispatch(this.#ns, debt.tool), json(debt.message), headers));
+  }
+
+  /** A timer replaces the one of its name, so an older debt that has to be tried again must not come behind a newer one. */
+  async #arm(run: RunId, debt: Owed & { readonly kind: "timer" }): Promise<void> {
+    const key = `${run}/${debt.name}`;
+    this.#arming.set(key, debt);
+    const isNewest = () => this.#arming.get(key) === debt;
+    try {
+      await this.#until(async () => {
+        if (isNewest()) await this.#timers.arm(run, debt.name, millis(debt.at), { timer: debt.name, armed: debt.armed });
+      });
+    } finally {
+      if (isNewest()) this.#arming.delete(key);
+    }
   }
 
   answer(agent: Actor, answer: Answer): Promise<void> {
