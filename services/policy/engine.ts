@@ -9,6 +9,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type * as Cedar from "@cedar-policy/cedar-wasm/nodejs";
 import { type Reads, readsOf, reducedRequest, reducedSchema } from "./reads.ts";
+import { mayApply } from "./scope.ts";
 
 const require = createRequire(import.meta.url);
 const MODULE = "@cedar-policy/cedar-wasm/nodejs";
@@ -22,6 +23,8 @@ export type PolicyTexts = Readonly<Record<string, string>>;
 interface Slot {
   readonly name: string;
   readonly reads: Reads;
+  /** Answers by what was sent, least recently given first; undefined where the policies read a time that never comes again. */
+  readonly answers: Map<string, CedarAnswer> | undefined;
 }
 
 let cedar = start();
@@ -29,6 +32,9 @@ const SCHEMA_JSON = schemaJson();
 /** By the set's key, in the order of their last use. */
 let slots = new Map<string, Slot>();
 const SLOTS = 32;
+/** A judgement is a function of set and request: what was answered before is answered so again, at a hundredth of the cost. */
+const MAX_ANSWERS = 4096;
+const NEVER_AGAIN = ["iso", "epoch_seconds", "id"];
 
 export const CEDAR_ENGINE = `cedar ${cedar.getCedarVersion()}`;
 
@@ -78,25 +84,44 @@ export type CedarRequest = Pick<Cedar.StatefulAuthorizationCall, "principal" | "
 export function authorize(key: string, policies: PolicyTexts, request: CedarRequest): CedarAnswer {
   try {
     return withCedar((engine) => {
-      const slot = slotOf(engine, key, policies);
-      const answer = engine.statefulIsAuthorized({
-        ...reducedRequest(request, slot.reads),
-        preparsedPolicySetId: slot.name,
-        preparsedSchemaName: slot.name,
-        validateRequest: true,
-      });
-      if (answer.type === "failure") return denied(answer.errors.map((error) => error.message));
-      const { decision, diagnostics } = answer.response;
-      const errors = diagnostics.errors.map((error) => error.error.message).sort();
-      // Cedar skips a policy that errors; a forbid that is skipped would allow
-      return errors.length > 0 ? denied(errors) : { decision, reason: [...diagnostics.reason].sort(), errors };
+      const slot = slotOf(engine, key, policies, "__entity" in request.action ? request.action.__entity.id : request.action.id);
+      const sent = reducedRequest(request, slot.reads);
+      return slot.answers === undefined ? ask(engine, slot, sent) : remembered(slot.answers, JSON.stringify(sent), () => ask(engine, slot, sent));
     });
   } catch (error) {
     return denied([error instanceof Error ? error.message : String(error)]);
   }
 }
 
-function slotOf(engine: typeof Cedar, key: string, policies: PolicyTexts): Slot {
+function ask(engine: typeof Cedar, slot: Slot, request: CedarRequest): CedarAnswer {
+  const answer = engine.statefulIsAuthorized({
+    ...request,
+    preparsedPolicySetId: slot.name,
+    preparsedSchemaName: slot.name,
+    validateRequest: true,
+  });
+  if (answer.type === "failure") return denied(answer.errors.map((error) => error.message));
+  const { decision, diagnostics } = answer.response;
+  const errors = diagnostics.errors.map((error) => error.error.message).sort();
+  // Cedar skips a policy that errors; a forbid that is skipped would allow
+  return errors.length > 0 ? denied(errors) : { decision, reason: [...diagnostics.reason].sort(), errors };
+}
+
+function remembered(answers: Map<string, CedarAnswer>, request: string, judge: () => CedarAnswer): CedarAnswer {
+  const known = answers.get(request);
+  if (known !== undefined) answers.delete(request);
+  const answer = known ?? judge();
+  answers.set(request, answer);
+  if (answers.size > MAX_ANSWERS) {
+    const [oldest] = answers.keys();
+    if (oldest !== undefined) answers.delete(oldest);
+  }
+  return answer;
+}
+
+/** One for each action: most policies of a set speak of one, and what they read need not be sent for the others. */
+function slotOf(engine: typeof Cedar, set: string, policies: PolicyTexts, action: string): Slot {
+  const key = `${set} ${action}`;
   const known = slots.get(key);
   if (known !== undefined) {
     slots.delete(key);
@@ -111,12 +136,15 @@ function slotOf(engine: typeof Cedar, key: string, policies: PolicyTexts): Slot 
       name = oldest[1].name;
     }
   }
-  const set = engine.preparsePolicySet(name, { staticPolicies: { ...policies } });
-  if (set.type === "failure") throw new Error(`the policy set cannot be read: ${messages(set.errors)}`);
-  const reads = readsOf(Object.values(policies).map((text) => policyJson(engine, text)), SCHEMA_JSON);
+  const parsed = Object.entries(policies).map(([id, text]) => ({ id, text, json: policyJson(engine, text) }));
+  const relevant = parsed.filter(({ json }) => mayApply(json, action));
+  const answer = engine.preparsePolicySet(name, { staticPolicies: Object.fromEntries(relevant.map(({ id, text }) => [id, text])) });
+  if (answer.type === "failure") throw new Error(`the policy set cannot be read: ${messages(answer.errors)}`);
+  const reads = readsOf(relevant.map(({ json }) => json), SCHEMA_JSON);
   const schema = engine.preparseSchema(name, reducedSchema(SCHEMA_JSON, reads));
   if (schema.type === "failure") throw new Error(`the schema of what the set reads is wrong: ${messages(schema.errors)}`);
-  const slot = { name, reads };
+  const repeats = reads !== undefined && !NEVER_AGAIN.some((attribute) => reads.has(attribute));
+  const slot = { name, reads, answers: repeats ? new Map<string, CedarAnswer>() : undefined };
   slots.set(key, slot);
   return slot;
 }
