@@ -1,7 +1,6 @@
 /** Brings a plane up: server, accounts, streams, services, and the files by which the CLI finds it. */
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type Logger, pino } from "pino";
 import type { Namespace } from "../schemas/ids.ts";
 import { connectBus } from "../services/bus/connection.ts";
 import { provision } from "../services/bus/streams.ts";
@@ -10,19 +9,18 @@ import { writeContext } from "../services/identity/contexts.ts";
 import { issueCreds, writeCreds, writeSecret } from "../services/identity/creds.ts";
 import { type PlaneKeys, openKeys } from "../services/identity/keys.ts";
 import type { Role } from "../services/identity/roles.ts";
-import { type RunningServices, startServices } from "../services/main.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "./nats/embedded.ts";
 import { obtainNatsServer } from "./nats/obtain.ts";
 import { keepPort, lastPort } from "./nats/port.ts";
 import { type Settings, SettingsError } from "./settings.ts";
+import { type RunningThreads, startThreads } from "./threads.ts";
 
 export interface RunningPlane {
   readonly url: string;
   readonly keys: PlaneKeys;
   readonly settings: Settings;
-  readonly services: RunningServices;
-  /** Settles when the embedded server ended by itself. */
-  readonly lost: Promise<void>;
+  /** Settles, with what it was, when something ended that nobody asked to end. */
+  readonly lost: Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -34,11 +32,6 @@ export const CONTEXTS: readonly { readonly context: string; readonly role: Role;
   { context: "auditor", role: "auditor", name: "auditor", does: "reads everything of its namespace, changes nothing" },
 ];
 
-export function logger(): Logger {
-  // standard error: standard output belongs to what people read
-  return pino({ level: process.env["SIGNALBOX_LOG"] ?? "warn" }, pino.destination(2));
-}
-
 export async function startPlane(settings: Settings, say: (line: string) => void): Promise<RunningPlane> {
   const { dataDir, namespaces } = settings;
   await writable(dataDir);
@@ -46,7 +39,7 @@ export async function startPlane(settings: Settings, say: (line: string) => void
   const embedded = settings.url === undefined ? await embed(settings, keys, say) : undefined;
   const url = embedded?.url ?? (settings.url as string);
   const planeFile = join(dataDir, "plane.json");
-  let services: RunningServices | undefined;
+  let services: RunningThreads | undefined;
   const stop = async () => {
     await services?.stop();
     await rm(planeFile, { force: true });
@@ -55,7 +48,8 @@ export async function startPlane(settings: Settings, say: (line: string) => void
   try {
     await provisionAll(url, keys, namespaces);
     const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
-    services = await startServices({ url, keys, namespaces, roles: settings.roles, dataDir, version, log: logger(), tracesUrl: settings.tracesUrl });
+    const { roles, tracesUrl } = settings;
+    services = await startThreads({ url, dataDir, keyNamespaces: namespaces, namespaces, roles, version, tracesUrl });
     await writeContexts(dataDir, url, keys, namespaces[0] as Namespace);
     const plane = { url, pid: process.pid, namespaces, started_at: new Date().toISOString(), version };
     await writeSecret(planeFile, `${JSON.stringify(plane, undefined, 2)}\n`);
@@ -63,8 +57,8 @@ export async function startPlane(settings: Settings, say: (line: string) => void
     await stop();
     throw error;
   }
-  const lost = embedded === undefined ? new Promise<void>(() => undefined) : embedded.exited.then(() => undefined);
-  return { url, keys, settings, services, lost, stop };
+  const ends = [services.lost.then(() => "a thread of the plane"), ...(embedded ? [embedded.exited.then(() => "nats-server")] : [])];
+  return { url, keys, settings, lost: Promise.race(ends), stop };
 }
 
 async function writable(dataDir: string): Promise<void> {

@@ -23,9 +23,9 @@ async function run(settings: Settings): Promise<void> {
   const stopPrinting = settings.demo ? await demo(plane) : undefined;
   say("contexts for the CLI and for `nats`: " + CONTEXTS.map(({ context }) => context).join(", "));
   say("look around with `npx signalbox status`, `runs`, `tail`; stop with Ctrl-C");
-  const why = await Promise.race([interrupted, plane.lost.then(() => "lost")]);
-  if (why === "lost") process.exitCode = 1;
-  say(why === "lost" ? `nats-server ended by itself; its log is in ${settings.dataDir}/nats/server.log` : "stopping");
+  const lost = await Promise.race([interrupted.then(() => undefined), plane.lost]);
+  if (lost !== undefined) process.exitCode = 1;
+  say(lost === undefined ? "stopping" : `${lost} ended by itself; the server's log is in ${settings.dataDir}/nats/server.log`);
   await stopPrinting?.();
   await plane.stop();
   say("stopped");

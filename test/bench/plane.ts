@@ -1,8 +1,7 @@
 /** The plane in a process of its own, its services started as `npm start` starts them. */
-import { logger } from "../../infra/plane.ts";
+import { type RunningThreads, startThreads } from "../../infra/threads.ts";
 import type { Namespace } from "../../schemas/ids.ts";
-import { openKeys } from "../../services/identity/keys.ts";
-import { type RunningServices, type Service, startServices } from "../../services/main.ts";
+import type { Service } from "../../services/main.ts";
 import { serveParent } from "./processes.ts";
 
 interface Start {
@@ -13,12 +12,11 @@ interface Start {
   readonly roles: readonly Service[];
 }
 
-let services: RunningServices | undefined;
+let services: RunningThreads | undefined;
 
 serveParent({
   start: async ({ url, dataDir, keyNamespaces, namespaces, roles }: Start) => {
-    const keys = await openKeys(dataDir, keyNamespaces);
-    services = await startServices({ url, keys, namespaces, roles, dataDir, version: "0.0.0", log: logger() });
+    services = await startThreads({ url, dataDir, keyNamespaces, namespaces, roles, version: "0.0.0" });
   },
   stop: async () => services?.stop(),
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { TestActor } from "../harness/plane.ts";
-import { CONTRACTS, type Office, TOOLS, startOffice, types } from "./office.ts";
+import { CONTRACTS, type Office, type TOOLS, startOffice, types } from "./office.ts";
 
 let office: Office;
 let agent: TestActor;
