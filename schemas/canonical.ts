@@ -1,6 +1,8 @@
 /**
  * The one way in which a value becomes bytes that are hashed: RFC 8785 (JSON Canonicalization Scheme).
  * Documents, action documents and approval views are stored in this form, and their digest is their address.
+ * Ours, because what has no canonical form must be refused with its path, where the library leaves it out or throws
+ * without a word; a property test holds the text against the library's.
  */
 import { hash } from "node:crypto";
 import { type Digest } from "./ids.ts";

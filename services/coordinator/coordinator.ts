@@ -22,7 +22,7 @@ import type { Arrival } from "./arrival.ts";
 import { GroupCommitter } from "./committer.ts";
 import { Desk } from "./desk.ts";
 import { DueFence } from "./fence.ts";
-import { type Judge, PolicyJudge } from "./judgement.ts";
+import { type Judge, PolicyJudge } from "../policy/judgement.ts";
 import { Lanes } from "./lanes.ts";
 import { liveRunsOf } from "./live-runs.ts";
 import { Loader } from "./loader.ts";

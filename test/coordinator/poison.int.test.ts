@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { MAX_OPEN_ACTIONS } from "../../machines/decide.ts";
-import { PolicyJudge } from "../../services/coordinator/judgement.ts";
+import { PolicyJudge } from "../../services/policy/judgement.ts";
 import { type Office, startOffice, types } from "./office.ts";
 
 let office: Office;

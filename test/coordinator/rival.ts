@@ -11,7 +11,7 @@ import { type LoadResult, loadAggregate } from "../../services/coordinator/aggre
 import { type Arrival, readInput } from "../../services/coordinator/arrival.ts";
 import { GroupCommitter, type Part } from "../../services/coordinator/committer.ts";
 import type { FactSources } from "../../services/coordinator/facts.ts";
-import { PolicyJudge } from "../../services/coordinator/judgement.ts";
+import { PolicyJudge } from "../../services/policy/judgement.ts";
 import { Lane } from "../../services/coordinator/lanes.ts";
 import { type Turn, takeTurn } from "../../services/coordinator/turn.ts";
 import { Validators } from "../../services/registry/validate.ts";
