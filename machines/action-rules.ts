@@ -33,6 +33,8 @@ export interface ActionContext {
   readonly timer: { readonly at: string; readonly armed: number } | undefined;
   readonly output: JsonValue | undefined;
   readonly error: ToolError | undefined;
+  /** An earlier attempt may have taken effect: whatever later ones say of themselves, nobody can say that nothing happened. */
+  readonly doubt: boolean;
   readonly reasons: readonly Reason[] | undefined;
 }
 
@@ -124,6 +126,15 @@ export function errorOf(event: ActionEvent): ToolError {
   return outcome.status === "failed" ? outcome.error : NOT_REPORTED;
 }
 
+/** What the action's end says of the world: the attempt's own word, and the doubt that earlier attempts left. */
+export function endOfAction({ context, event }: Args): ToolError {
+  const error = errorOf(event);
+  return context.doubt && error.effect === "none" && event.type !== "RESOLVE" ? { ...error, effect: "unknown" } : error;
+}
+
+/** Whether doubt remains after this attempt. A read changes nothing, whatever became of it. */
+export const leavesDoubt = (args: Args) => args.context.effect !== "read" && endOfAction(args).effect === "unknown";
+
 /** May be tried again: it certainly did nothing, or doing it twice is the same as doing it once. */
 export function repeatable({ context, event }: Args): boolean {
   const { effect } = errorOf(event);
@@ -137,8 +148,7 @@ export const retriesLeft = (args: Args) =>
  * Nobody knows what it did, and it is not tried again (EXEC-7). A read did nothing, whatever became of it; any write may
  * have done what it was to do, also an idempotent one that has no retries left, and must not be called a failure.
  */
-export const unknowable = ({ context, event }: Args) =>
-  outcomeOf(event).status === "failed" && errorOf(event).effect === "unknown" && context.effect !== "read";
+export const unknowable = (args: Args) => outcomeOf(args.event).status === "failed" && leavesDoubt(args);
 
 /** The output does not fit the tool's output schema: junk is no success. */
 export const junk = ({ event }: Args) => {

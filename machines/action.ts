@@ -14,9 +14,10 @@ import {
   currentTimer,
   denialReasons,
   documentsChanged,
-  errorOf,
+  endOfAction,
   judgementOf,
   junk,
+  leavesDoubt,
   outcomeOf,
   recorded,
   retriesLeft,
@@ -56,7 +57,11 @@ const endOf = (from: string, admitted: Guard) => ({
     guard: (args: Args) => admitted(args) && retriesLeft(args),
     target: "retrying",
     actions: [
-      setContext((args) => ({ error: errorOf(args.event), timer: { at: retryAt(args), armed: args.event.seq } })),
+      setContext((args) => ({
+        error: endOfAction(args),
+        doubt: leavesDoubt(args),
+        timer: { at: retryAt(args), armed: args.event.seq },
+      })),
       took(from, "retrying", "action.retrying", recorded.retrying),
     ],
   },
@@ -64,7 +69,7 @@ const endOf = (from: string, admitted: Guard) => ({
     guard: (args: Args) => admitted(args) && unknowable(args),
     target: "in_doubt",
     actions: [
-      setContext(({ event }) => ({ error: errorOf(event), timer: undefined })),
+      setContext((args) => ({ error: endOfAction(args), timer: undefined })),
       took(from, "in_doubt", "action.in_doubt", recorded.inDoubt),
     ],
   },
@@ -72,7 +77,7 @@ const endOf = (from: string, admitted: Guard) => ({
     guard: admitted,
     target: "failed",
     actions: [
-      setContext(({ event }) => ({ ...CLOSED, error: errorOf(event) })),
+      setContext((args) => ({ ...CLOSED, error: endOfAction(args) })),
       took(from, "failed", "action.failed", recorded.failed),
     ],
   },
@@ -103,13 +108,16 @@ const grantClaim = (from: string, guard: Guard, timed: boolean) => ({
   ],
 });
 
-/** The run ended before anything was started. */
+/** What an attempt that never began leaves behind: nothing, but for what earlier ones may have done. */
+const unbegun = (context: ActionContext) => (context.doubt ? ("unknown" as const) : ("none" as const));
+
+/** The run ended before this attempt was started. */
 const cancelled = (from: string) => ({
   target: "failed",
   actions: [
-    setContext(({ event }) => ({
+    setContext(({ context, event }) => ({
       ...CLOSED,
-      error: { code: "run.ended", message: event.type === "CANCEL" ? event.reason : "the run ended", effect: "none" as const },
+      error: { code: "run.ended", message: event.type === "CANCEL" ? event.reason : "the run ended", effect: unbegun(context) },
     })),
     took(from, "failed", "action.failed", recorded.failed),
   ],
@@ -136,6 +144,7 @@ export const actionMachine = setup({
     timer: undefined,
     output: undefined,
     error: undefined,
+    doubt: false,
     reasons: undefined,
   }),
   initial: "proposed",
@@ -241,12 +250,12 @@ export const actionMachine = setup({
             guard: documentsChanged,
             target: "failed",
             actions: [
-              setContext(() => ({
+              setContext(({ context }) => ({
                 ...CLOSED,
                 error: {
                   code: "documents.changed",
                   message: "contract, tool or policy changed after the approval",
-                  effect: "none" as const,
+                  effect: unbegun(context),
                 },
                 reasons: [reason("documents.changed", "what was approved is no longer in force", { help: "propose it again" })],
               })),
