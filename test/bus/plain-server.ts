@@ -86,6 +86,8 @@ jetstream { store_dir: "${this.#folder}/js" }
   async connect(): Promise<NatsConnection> {
     const nc = await connect({
       servers: this.url,
+      // a dial that the dying server took and never answered is given up soon
+      timeout: 1000,
       maxReconnectAttempts: -1,
       reconnectTimeWait: 50,
       noAsyncTraces: true,
