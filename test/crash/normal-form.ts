@@ -12,7 +12,8 @@
  *
  * - `in doubt`, then resolved by a person: the doubt is taken out, and of the resolution what the report would have said;
  * - `retrying`, dispatched, claimed anew: the lost attempt is taken out, or, where an undisturbed attempt would have
- *   been retried as well, counts as that one.
+ *   been retried as well, counts as that one. The doubt outlives it: a later attempt that says it did nothing does not
+ *   speak for the lost one, so the effect that its retry records may be `unknown` where it was `none`.
  *
  * Everything else must be equal, character for character.
  */
@@ -46,6 +47,7 @@ export function normalForms(events: readonly JournalEvent[], run: string): { for
     commits.at(-1)?.push(event);
   }
   const detours: Detour[] = [];
+  const doubted = new Set<string>();
   const holders = new Map<string, { gateway: string; commit: number }>();
   // reading 1 takes the lost attempt out; reading 2 lets it stand for one that would have been retried anyhow
   const out: [Set<number>, Set<number>] = [new Set(), new Set()];
@@ -56,7 +58,11 @@ export function normalForms(events: readonly JournalEvent[], run: string): { for
       if (body.type === "action.started") holders.set(action, { gateway: (body.data["claim"] as { gateway: string }).gateway, commit: index });
       if (body.type !== "action.in_doubt" && body.type !== "action.retrying") continue;
       const { code } = body.data["error"] as { code: string };
-      if (!WHY_LOST.has(code)) continue;
+      if (!WHY_LOST.has(code)) {
+        if (doubted.has(action)) for (const reading of loose) reading.add(index);
+        continue;
+      }
+      doubted.add(action);
       const holder = holders.get(action);
       detours.push({ gateway: holder?.gateway, error: code });
       const next = commits.findIndex((later, at) => at > index && later.some(({ body: { data } }) => data["action"] === action));
