@@ -158,7 +158,7 @@ export class Supervisor {
     this.#up = isUp.then(
       ({ gateway }) => {
         life.gateway = gateway;
-        if (this.#options.standby !== false) this.#next = new Life();
+        if (this.#options.standby !== false && !this.#stopping) this.#next = new Life();
       },
       () => undefined, // the next life is awaited then
     );
