@@ -158,7 +158,8 @@ export class Supervisor {
     this.#up = isUp.then(
       ({ gateway }) => {
         life.gateway = gateway;
-        if (this.#options.standby !== false && !this.#stopping) this.#next = new Life();
+        // said by a life that died since: its successor has one of its own, or will have
+        if (this.#options.standby !== false && !this.#stopping && this.#life === life) this.#next = new Life();
       },
       () => undefined, // the next life is awaited then
     );
