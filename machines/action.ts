@@ -128,7 +128,7 @@ export const actionMachine = setup({
   actions: { took: (_, _event: unknown) => {}, requestApproval: (_, _request: { role: string; count: number; ttlMs: number }) => {} },
 }).createMachine({
   id: "action",
-  version: "1",
+  version: "2",
   options: { maxIterations: 16 },
   context: ({ input }) => ({
     ...input,

@@ -50,7 +50,7 @@ export const approvalMachine = setup({
   actions: { took: (_, _event: unknown) => {} },
 }).createMachine({
   id: "approval",
-  version: "1",
+  version: "2",
   options: { maxIterations: 16 },
   context: ({ input }) => input,
   initial: "requested",

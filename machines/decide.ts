@@ -330,6 +330,8 @@ function control(work: Work, actor: Actor, body: ControlInput, facts: Facts): Re
       if (work.over) return notNow;
       endWith(work, () => work.run({ type: "CANCEL", ...said }), `the run was cancelled by ${actor}`);
       return DONE;
+    case "cleanse":
+      return notNow;
     case "resolve": {
       const error = { code: "resolved.failed", message: body.reason ?? `\`${actor}\` found that it failed`, effect: "none" as const };
       const faults = facts.kind === "output" ? facts.faults : [];
@@ -342,7 +344,7 @@ function control(work: Work, actor: Actor, body: ControlInput, facts: Facts): Re
     }
   }
 }
-const PAST = { pause: "paused", resume: "resumed", cancel: "cancelled", resolve: "resolved" } as const;
+const PAST = { pause: "paused", resume: "resumed", cancel: "cancelled", resolve: "resolved", cleanse: "cleansed" } as const;
 
 /** Ends the run first, then everything in it that was not begun. */
 function endWith(work: Work, end: () => void, why: string): void {

@@ -4,7 +4,7 @@ import type { EventType } from "../schemas/event.ts";
 import type { Digest } from "../schemas/ids.ts";
 
 export interface DocumentContext {
-  readonly applied: Extract<EventType, "agent.applied" | "tool.applied" | "policy.applied">;
+  readonly applied: Extract<EventType, `${string}.applied`>;
   readonly document: Digest | undefined;
   readonly previous: Digest | undefined;
   readonly version: number;

@@ -7,8 +7,8 @@ import { later } from "../schemas/time.ts";
 import { type DocumentContext, documentMachine } from "./document.ts";
 import { type Snapshot, begin, step } from "./step.ts";
 
-export type DocumentKind = Extract<AggregateKind, "agent" | "tool" | "policy">;
-export const DOCUMENT_KINDS: readonly DocumentKind[] = ["agent", "tool", "policy"];
+export type DocumentKind = Extract<AggregateKind, "agent" | "tool" | "policy" | "person" | "issuer" | "budget">;
+export const DOCUMENT_KINDS: readonly DocumentKind[] = ["agent", "tool", "policy", "person", "issuer", "budget"];
 
 export interface DocumentState {
   readonly ns: Namespace;

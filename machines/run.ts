@@ -50,7 +50,7 @@ export const runMachine = setup({
   actions: { took: (_, _event: unknown) => {} },
 }).createMachine({
   id: "run",
-  version: "1",
+  version: "2",
   options: { maxIterations: 16 },
   initial: "admitting",
   states: {

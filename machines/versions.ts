@@ -2,10 +2,14 @@
  * Every version of the machines that ever wrote a journal, for ever (law 5): a run is driven by the version of its
  * `run.started` until it ends, and replayed by it afterwards. A changed machine is a new entry, never an edit:
  * a test holds the recorded histories of each version against it.
+ *
+ * An older version lives in a folder of its own and reads what it knows of a state that has more in it by now.
  */
 import { decide } from "./decide.ts";
 import { decideDocument, emptyDocument, evolveDocument } from "./registry.ts";
 import { emptyRun, evolve } from "./state.ts";
+import { decide as decideOne } from "./v1/decide.ts";
+import { evolve as evolveOne } from "./v1/state.ts";
 
 export interface MachineVersion {
   readonly emptyRun: typeof emptyRun;
@@ -16,12 +20,20 @@ export interface MachineVersion {
   readonly evolveDocument: typeof evolveDocument;
 }
 
+const documents = { emptyDocument, decideDocument, evolveDocument };
+
 const versions: Readonly<Record<string, MachineVersion>> = {
-  "1": { emptyRun, decide, evolve, emptyDocument, decideDocument, evolveDocument },
+  "1": {
+    emptyRun,
+    decide: decideOne as unknown as typeof decide,
+    evolve: evolveOne as unknown as typeof evolve,
+    ...documents,
+  },
+  "2": { emptyRun, decide, evolve, ...documents },
 };
 
 /** The version that new runs begin with. */
-export const CURRENT_VERSION = "1";
+export const CURRENT_VERSION = "2";
 
 /** Undefined when this program lacks the version: it must then leave the input to a program that has it. */
 export function machineVersion(version: string): MachineVersion | undefined {

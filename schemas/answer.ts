@@ -1,6 +1,7 @@
 /** What an agent is told: answers on `out`, records on `rejected`. JSON, so that any client can read them. */
 import { z } from "zod";
 import { actionIdSchema, digestSchema, requestIdSchema } from "./ids.ts";
+import { differenceSchema } from "./event.ts";
 import { jsonValueSchema } from "./json.ts";
 import { reasonSchema } from "./reason.ts";
 
@@ -39,6 +40,8 @@ export const answerSchema = z.strictObject({
   /** The approval that is waited for, and until when. */
   request: requestIdSchema.optional(),
   expires_at: z.string().optional(),
+  /** An approver changed the input: this is the action that stands in the place of what was proposed, and how it differs. */
+  edited: z.strictObject({ from: actionIdSchema, by: z.string(), diff: z.array(differenceSchema) }).optional(),
   reasons: z.array(reasonSchema).optional(),
   output: jsonValueSchema.optional(),
   error: jsonValueSchema.optional(),

@@ -4,7 +4,9 @@
  */
 import { z } from "zod";
 import { fieldPathSchema } from "./field.ts";
-import { actorSchema, toolNameSchema } from "./ids.ts";
+import { actorSchema, namespaceSchema, toolNameSchema } from "./ids.ts";
+import { jsonObjectSchema } from "./json.ts";
+import { labelSchema } from "./label.ts";
 
 const line = z.string().trim().min(1).max(512);
 
@@ -16,6 +18,11 @@ export const budgetsSchema = z.strictObject({
   max_cost_usd_per_run: z.number().min(0).max(1_000_000_000).optional(),
   max_wall_seconds: z.int().min(1).max(31_622_400).optional(),
   max_depth: z.int().min(0).max(64).optional(),
+  /** A run that has used half of one of its budgets is paused until an operator resumes it (GUARD-6). */
+  pause_at_half: z.boolean().optional(),
+  /** Over all runs of the agent together; a day is a day in UTC (GUARD-7). */
+  max_cost_usd_per_day: z.number().min(0).max(1_000_000_000).optional(),
+  max_requests_per_minute: z.int().min(0).optional(),
 });
 export type Budgets = z.infer<typeof budgetsSchema>;
 
@@ -29,7 +36,30 @@ export const contractToolSchema = z.strictObject({
   name: toolNameSchema,
   requires_approval: z.boolean().optional(),
   /** Ask when the field of the input is above the value, is missing, or is no number. */
-  requires_approval_above: z.strictObject({ field: fieldPathSchema, value: limitSchema }).optional(),
+  requires_approval_above: z
+    .strictObject({
+      field: fieldPathSchema,
+      value: limitSchema,
+      /** The same limit for what adds up (splitting does not pass): in the run, and per day for one target, one principal, the agent. */
+      per_run: limitSchema.optional(),
+      per_target_day: limitSchema.optional(),
+      per_principal_day: limitSchema.optional(),
+      per_agent_day: limitSchema.optional(),
+    })
+    .optional(),
+  /** How far an approval may stand for later actions of the same shape in the run. Absent: not at all. */
+  standing_approval: z
+    .strictObject({
+      max_uses: z.int().min(1).max(10_000),
+      max_seconds: z.int().min(1).max(31_622_400),
+      /** JSON pointers into the input that may vary. */
+      vary: z.array(z.string().max(512)).max(64).default([]),
+      max_amount: limitSchema.optional(),
+      max_total: limitSchema.optional(),
+    })
+    .optional(),
+  /** Tools of which each must have succeeded in the run before this one (EXEC-5). Validated; not enforced yet. */
+  after: z.array(toolNameSchema).max(64).optional(),
   approval_expires_seconds: z.int().min(1).max(31_622_400).optional(),
 });
 export type ContractTool = z.infer<typeof contractToolSchema>;
@@ -61,6 +91,7 @@ export const contractSchema = z.strictObject({
     version: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/, "expected a version as `1.4.0`").optional(),
     owner: line,
     team: line,
+    project: line.optional(),
     purpose: z.string().trim().min(1).max(4096),
     capabilities: z.array(line).max(256).default([]),
   }),
@@ -78,6 +109,26 @@ export const contractSchema = z.strictObject({
       token_ttl_seconds: z.int().min(1).max(86_400).optional(),
     })
     .optional(),
+  /** Models that the agent may use, and the most tokens that one call may hold. Validated; used once there are model calls. */
+  models: z.strictObject({ allow: z.array(line).max(256).default([]), context_window: z.int().min(1).optional() }).optional(),
+  /** Prompt templates by name: versioned with the contract (LIFE-3). */
+  prompts: z.array(z.strictObject({ name: z.string().regex(/^[a-z0-9][a-z0-9_.-]{0,62}$/, "a prompt is named [a-z0-9][a-z0-9_.-]{0,62}"), text: z.string().max(65_536) })).max(256).optional(),
+  /** Where runs of this agent may be started; absent: wherever the contract is applied. */
+  namespaces: z.array(namespaceSchema).max(256).optional(),
+  /** Who a run may be handed to, and how. Validated; used once there are handoffs. */
+  handoffs: z
+    .array(
+      z.strictObject({
+        to: z.union([z.strictObject({ agent: actorSchema }), z.strictObject({ capability: line })]),
+        modes: z.array(z.enum(["transfer", "delegate"])).min(1),
+        /** JSON Schema of the payload. */
+        payload: jsonObjectSchema.optional(),
+      }),
+    )
+    .max(256)
+    .optional(),
+  /** Where the data of its runs may go (POL-4): each `region:<where>` allows tools in that region or below it. */
+  data: z.strictObject({ labels: z.array(labelSchema).max(64).default([]) }).optional(),
   logging: z
     .strictObject({
       /** How much of prompts and payloads telemetry may carry. */
@@ -89,7 +140,7 @@ export const contractSchema = z.strictObject({
 export type Contract = z.infer<typeof contractSchema>;
 
 /** The sections that published examples also write under `agent`. */
-export const CONTRACT_SECTIONS = ["model_routing", "budgets", "tools", "identity", "logging"] as const;
+export const CONTRACT_SECTIONS = ["model_routing", "budgets", "tools", "identity", "logging", "models", "prompts", "namespaces", "handoffs", "data"] as const;
 
 /** The contract's entry for a tool; undefined when the agent may not propose it. */
 export function contractTool(contract: Contract, name: string): ContractTool | undefined {

@@ -57,6 +57,8 @@ export const TOOL_HEADERS = {
   digest: "signalbox-digest",
   deadline: "signalbox-deadline",
   idempotencyKey: "signalbox-idempotency-key",
+  /** A token for exactly this attempt (ID-4), signed by the gateway; see `schemas/tool-token.ts`. */
+  token: "signalbox-token",
   traceparent: "traceparent",
   effect: "signalbox-effect",
   error: "Nats-Service-Error",

@@ -4,10 +4,11 @@
  * the input that caused it and the facts it rests on (law 2).
  */
 import { z } from "zod";
-import { factsSchema, principalSchema } from "./facts.ts";
-import { actionIdSchema, digestSchema, requestIdSchema } from "./ids.ts";
-import { claimSchema, removedSchema, toolErrorSchema, usageSchema } from "./inputs.ts";
+import { factsSchema, needSchema, principalSchema } from "./facts.ts";
+import { actionIdSchema, digestSchema, ledgerNameSchema, requestIdSchema, stopIdSchema } from "./ids.ts";
+import { claimSchema, removedSchema, scanSchema, scopeSchema, standingSchema, toolErrorSchema, unitSchema, usageSchema, windowSchema } from "./inputs.ts";
 import { jsonValueSchema } from "./json.ts";
+import { labelSchema } from "./label.ts";
 import { reasonSchema } from "./reason.ts";
 
 /** Travels with the run through every hop (CORE-7). */
@@ -15,7 +16,13 @@ export const envelopeSchema = z.strictObject({
   agent: z.strictObject({ name: z.string(), version: z.string().optional() }),
   owner: z.string(),
   team: z.string(),
+  project: z.string().optional(),
   principal: principalSchema.nullable(),
+  /**
+   * The chain of delegation, from the principal to the agent that acts (ID-3): `principal:<issuer>|<subject>`,
+   * `agent:<name>`. Also in the cause of every event of the run.
+   */
+  chain: z.array(z.string()).optional(),
   documents: z.strictObject({
     contract: digestSchema.optional(),
     tool: digestSchema.optional(),
@@ -26,6 +33,10 @@ export const envelopeSchema = z.strictObject({
     max_steps: z.int().min(0).optional(),
     max_cost_micro_usd: z.int().min(0).optional(),
     max_wall_ms: z.int().positive().optional(),
+    max_input_tokens: z.int().min(0).optional(),
+    max_output_tokens: z.int().min(0).optional(),
+    max_depth: z.int().min(0).optional(),
+    pause_at_half: z.boolean().optional(),
   }),
   deadline: z.string().optional(),
   traceparent: z.string().optional(),
@@ -36,6 +47,11 @@ const action = { action: actionIdSchema };
 const attempt = { ...action, attempt: z.int().min(1) };
 const request = { ...action, request: requestIdSchema };
 const by = { by: z.string(), reason: z.string().optional() };
+const account = { ledger: ledgerNameSchema, unit: unitSchema, window: windowSchema };
+const applied = { document: digestSchema, version: z.int().min(1), previous: digestSchema.optional() };
+/** One difference between two inputs; a side is absent where the member is. */
+export const differenceSchema = z.strictObject({ path: z.string(), before: jsonValueSchema.optional(), after: jsonValueSchema.optional() });
+export type Difference = z.infer<typeof differenceSchema>;
 
 /** Own fields of each event type. */
 export const eventData = {
@@ -46,7 +62,14 @@ export const eventData = {
   "run.completed": z.strictObject({ output: jsonValueSchema.optional() }),
   "run.failed": z.strictObject({ error: jsonValueSchema }),
   "run.cancelled": z.strictObject(by),
-  "action.proposed": z.strictObject({ ...action, proposal: z.string(), tool: z.string(), agent: z.string() }),
+  "action.proposed": z.strictObject({
+    ...action,
+    proposal: z.string(),
+    tool: z.string(),
+    agent: z.string(),
+    /** The action that an approver edited, and who did: this one stands in its place. */
+    edited: z.strictObject({ from: actionIdSchema, by: z.string() }).optional(),
+  }),
   "action.rejected": z.strictObject({ ...action, reasons: z.array(reasonSchema) }),
   "action.validated": z.strictObject({
     ...action,
@@ -56,14 +79,16 @@ export const eventData = {
   }),
   "action.denied": z.strictObject({
     ...action,
-    by: z.enum(["policy", "person", "expiry", "budget", "change"]),
+    by: z.enum(["policy", "person", "expiry", "budget", "change", "edit", "stop"]),
     reasons: z.array(reasonSchema),
   }),
   "action.approved": z.strictObject({
     ...action,
-    by: z.enum(["policy", "person"]),
+    by: z.enum(["policy", "person", "standing"]),
     policies: z.array(z.string()),
     approvers: z.array(z.string()),
+    /** The request whose approval stands, when `by` is `standing`. */
+    standing: requestIdSchema.optional(),
   }),
   "action.dispatched": z.strictObject({ ...attempt, tool: z.string(), digest: digestSchema }),
   "action.started": z.strictObject({ ...attempt, claim: claimSchema, deadline: z.string() }),
@@ -72,6 +97,7 @@ export const eventData = {
     output: jsonValueSchema,
     removed: z.array(removedSchema),
     usage: usageSchema.optional(),
+    scan: scanSchema.optional(),
   }),
   "action.verified": z.strictObject(attempt),
   "action.failed": z.strictObject({ ...attempt, error: toolErrorSchema, reasons: z.array(reasonSchema).optional() }),
@@ -86,7 +112,24 @@ export const eventData = {
     count: z.int().min(1),
     expires_at: z.string(),
   }),
-  "approval.granted": z.strictObject({ ...request, ...by, digest: digestSchema, grants: z.int(), count: z.int() }),
+  "approval.granted": z.strictObject({
+    ...request,
+    ...by,
+    /** The person behind the NATS name: persons are counted, not names. */
+    person: z.strictObject({ issuer: z.string(), subject: z.string() }).optional(),
+    digest: digestSchema,
+    grants: z.int(),
+    count: z.int(),
+    standing: standingSchema.optional(),
+  }),
+  "approval.edited": z.strictObject({
+    ...request,
+    ...by,
+    digest: digestSchema,
+    /** The action with the new input, proposed in the same commit. */
+    replacement: actionIdSchema,
+    diff: z.array(differenceSchema),
+  }),
   "approval.refused": z.strictObject({ ...request, ...by, digest: digestSchema }),
   "approval.expired": z.strictObject(request),
   "approval.stale": z.strictObject({ ...request, reason: z.string() }),
@@ -94,14 +137,35 @@ export const eventData = {
   "budget.settled": z.strictObject({ ...action, cost_micro_usd: z.int(), reserved_micro_usd: z.int() }),
   "budget.exhausted": z.strictObject({
     action: actionIdSchema.optional(),
-    budget: z.enum(["steps", "cost", "wall", "deadline"]),
+    budget: z.enum(["steps", "cost", "wall", "deadline", "input_tokens", "output_tokens", "ledger"]),
     limit: z.number(),
     used: z.number(),
+    /** The account that refused, when `budget` is `ledger`. */
+    ledger: ledgerNameSchema.optional(),
+  }),
+  "budget.warned": z.strictObject({ budget: z.enum(["steps", "cost", "wall", "input_tokens", "output_tokens"]), limit: z.number(), used: z.number() }),
+  "budget.requested": z.strictObject({ ...action, needs: z.array(needSchema) }),
+  "budget.leased": z.strictObject({ ...account, granted: z.int().min(0), total: z.int().min(0), cap: z.int().min(0).optional() }),
+  "budget.returned": z.strictObject({ ...account, unused: z.int().min(0), last: z.boolean() }),
+  "taint.raised": z.strictObject({ ...action, tool: z.string(), tainted: z.boolean(), labels: z.array(labelSchema) }),
+  "taint.lowered": z.strictObject({
+    /** The person, or `signalbox` for a cleansing tool. */
+    ...by,
+    action: actionIdSchema.optional(),
+    labels: z.array(labelSchema),
   }),
   "note.recorded": z.strictObject({ text: z.string() }),
-  "agent.applied": z.strictObject({ document: digestSchema, version: z.int().min(1), previous: digestSchema.optional() }),
-  "tool.applied": z.strictObject({ document: digestSchema, version: z.int().min(1), previous: digestSchema.optional() }),
-  "policy.applied": z.strictObject({ document: digestSchema, version: z.int().min(1), previous: digestSchema.optional() }),
+  "agent.applied": z.strictObject(applied),
+  "tool.applied": z.strictObject(applied),
+  "policy.applied": z.strictObject(applied),
+  "person.applied": z.strictObject(applied),
+  "issuer.applied": z.strictObject(applied),
+  "budget.applied": z.strictObject(applied),
+  "ledger.leased": z.strictObject({ ...account, run: z.string(), granted: z.int().min(0), total: z.int().min(0), cap: z.int().min(0).optional() }),
+  "ledger.refused": z.strictObject({ ...account, run: z.string(), need: z.int().min(0), total: z.int().min(0), cap: z.int().min(0).optional() }),
+  "ledger.returned": z.strictObject({ ...account, run: z.string(), unused: z.int().min(0), total: z.int().min(0), last: z.boolean() }),
+  "guard.stopped": z.strictObject({ stop: stopIdSchema, kind: z.enum(["stop", "revocation"]), scope: scopeSchema, by: z.string(), reason: z.string() }),
+  "guard.lifted": z.strictObject({ stop: stopIdSchema, kind: z.enum(["stop", "revocation"]), scope: scopeSchema, by: z.string(), reason: z.string() }),
 } as const;
 
 export type EventType = keyof typeof eventData;
@@ -124,11 +188,13 @@ export const RESERVED_EVENT_TYPES: readonly string[] = [
 /** Which input this commit answers. `id` is the sender's, or the timer's name for `due`. */
 export const causeSchema = z.strictObject({
   id: z.string(),
-  kind: z.enum(["propose", "decide", "report", "control", "apply", "due"]),
+  kind: z.enum(["propose", "decide", "report", "control", "apply", "signal", "due"]),
   actor: z.string(),
   /** The server's time on the stored input. */
   time: z.string(),
   traceparent: z.string().optional(),
+  /** The run's chain of delegation; see the envelope. From machine version 2 on. */
+  chain: z.array(z.string()).optional(),
 });
 export type Cause = z.infer<typeof causeSchema>;
 

@@ -77,8 +77,35 @@ export function startingAgent(run: RunId): Actor {
   return run.slice(0, run.indexOf("_")) as Actor;
 }
 
+/** The plane's own actors and agents begin with this; nobody else is given such a name. */
+export const RESERVED_PREFIX = "signalbox-";
+
+/** Whose spending is limited together: `agent.<name>`, `team.<name>` or `project.<name>`, the name escaped as a subject token. */
+export const accountNameSchema = z
+  .string()
+  .regex(/^(agent|team|project)\.[A-Za-z0-9_%-]{1,400}$/, "an account is agent.<name>, team.<name> or project.<name>")
+  .brand<"AccountName">();
+export type AccountName = z.infer<typeof accountNameSchema>;
+
+/**
+ * A ledger: one account on one day (UTC), so that each is small and yesterday's is closed: `team.support.2026-11-21`,
+ * or `amount.<32 hex>.2026-11-21` for what adds up per principal, target or agent.
+ */
+export const ledgerNameSchema = z
+  .string()
+  .regex(/^((agent|team|project)\.[A-Za-z0-9_%-]{1,400}|amount\.[0-9a-f]{32})\.\d{4}-\d{2}-\d{2}$/, "a ledger is <account>.<day>, the account agent.<name>, team.<name>, project.<name> or amount.<32 hex digits>")
+  .brand<"LedgerName">();
+export type LedgerName = z.infer<typeof ledgerNameSchema>;
+
+/** An entry of the guard (a stop or a revocation): `s<seq>`, the sequence of its `guard.stopped`. */
+export const stopIdSchema = z
+  .string()
+  .regex(/^s[1-9][0-9]{0,9}$/, "a stop is s<sequence>")
+  .brand<"StopId">();
+export type StopId = z.infer<typeof stopIdSchema>;
+
 /** Kinds of aggregate that own a subject in the journal. Only `run` is driven by agents. */
-export const AGGREGATE_KINDS = ["run", "ledger", "tool", "agent", "policy"] as const;
+export const AGGREGATE_KINDS = ["run", "ledger", "guard", "tool", "agent", "policy", "person", "issuer", "budget"] as const;
 export type AggregateKind = (typeof AGGREGATE_KINDS)[number];
 
 /** Number of partitions: a constant of the wire, never a setting. */

@@ -7,7 +7,7 @@ import { type Actor, type AggregateKind, type Namespace, type RunId, partitionOf
 const ROOT = "signalbox";
 
 /** Kinds of input, by the token that the broker's permissions speak of. */
-export const INPUT_KINDS = ["propose", "decide", "report", "control", "apply"] as const;
+export const INPUT_KINDS = ["propose", "decide", "report", "control", "apply", "signal"] as const;
 export type InputKind = (typeof INPUT_KINDS)[number];
 
 /** One of each for every namespace. */
@@ -47,6 +47,8 @@ export const subjects = {
   /** Where inputs are published: `signalbox.<ns>.in.<kind>.<actor>.<aggregate>`. */
   input: (ns: Namespace, kind: InputKind, actor: Actor | "*", aggregate: string) =>
     `${ROOT}.${ns}.in.${kind}.${actor}.${aggregate}`,
+  /** A message between two aggregates, both as tokens: `signalbox.<ns>.in.signal.<from>.<to>.<name>`. */
+  signal: (ns: Namespace, from: string, to: string, name: string) => `${ROOT}.${ns}.in.signal.${from}.${to}.${name}`,
   /** Where a journal event of an aggregate is stored. */
   log: (ns: Namespace, kind: AggregateKind, name: string) =>
     `${ROOT}.${ns}.log.${kind}.${partitionOf(aggregateToken(kind, name))}.${name}`,
@@ -83,7 +85,8 @@ export const patterns = {
   inboxSource: (ns: Namespace) => `${ROOT}.${ns}.in.propose.*.*`,
   /** The kinds whose inputs live in CONTROL, one filter each. */
   controlSources: (ns: Namespace) =>
-    INPUT_KINDS.filter((kind) => kind !== "propose").map((kind) => `${ROOT}.${ns}.in.${kind}.*.*`),
+    INPUT_KINDS.filter((kind) => kind !== "propose").map((kind) => `${ROOT}.${ns}.in.${kind}.*.*${kind === "signal" ? ".*" : ""}`),
+  signals: (ns: Namespace) => `${ROOT}.${ns}.in.signal.*.*.*`,
   inputs: (ns: Namespace) => `${ROOT}.${ns}.in.>`,
   log: (ns: Namespace) => `${ROOT}.${ns}.log.>`,
   logOfKind: (ns: Namespace, kind: AggregateKind) => `${ROOT}.${ns}.log.${kind}.>`,
@@ -121,11 +124,20 @@ export interface StoredInputAddress {
   readonly kind: InputKind;
   readonly actor: string;
   readonly aggregate: string;
+  /** Name of a signal. */
+  readonly signal?: string;
 }
 
-/** Takes apart the stored subject of an input; undefined when it is none of ours. Names are not yet checked. */
+/**
+ * Takes apart the stored subject of an input; undefined when it is none of ours. Names are not yet checked.
+ * A signal has a token more than the transform takes, and is stored as it was published; its actor is an aggregate.
+ */
 export function parseStoredInput(subject: string): StoredInputAddress | undefined {
   const [root, , part, p, kind, actor, aggregate, ...rest] = subject.split(".");
+  if (root === ROOT && part === "in" && p === "signal" && rest.length === 0 && aggregate !== undefined) {
+    const [, , , , from = "", to = "", name] = subject.split(".");
+    return { partition: partitionOf(to), kind: "signal", actor: from, aggregate: to, ...(name !== undefined && { signal: name }) };
+  }
   if (root !== ROOT || part !== "part" || aggregate === undefined || rest.length > 0) return undefined;
   if (!(INPUT_KINDS as readonly string[]).includes(kind ?? "")) return undefined;
   return { partition: Number(p), kind: kind as InputKind, actor: actor ?? "", aggregate };

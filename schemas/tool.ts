@@ -1,9 +1,10 @@
 /** A tool definition: what it takes and gives, what it does to the world, and how the gateway reaches it. */
 import { z } from "zod";
-import { fieldPatternSchema } from "./field.ts";
+import { fieldPathSchema, fieldPatternSchema } from "./field.ts";
 import { toolNameSchema } from "./ids.ts";
 import { jsonObjectSchema } from "./json.ts";
 import { effectSchema } from "./judgement.ts";
+import { labelSchema } from "./label.ts";
 
 const tag = z.string().regex(/^[a-z0-9][a-z0-9_:.-]{0,62}$/, "a tag is [a-z0-9][a-z0-9_:.-]{0,62}");
 const word = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, "expected one word as `eu-west-1`");
@@ -36,5 +37,31 @@ export const toolSchema = z.strictObject({
   personal: z.array(personalSchema).max(256).default([]),
   /** The tool's name where it comes from, when that is no name of ours. */
   alias: z.string().min(1).max(256).optional(),
+  /** Whether what it gives may be believed. Absent: no, and whoever was given its output is marked (GUARD-3). */
+  trusted: z.boolean().optional(),
+  /** Its output says so little (closed schema, no free text) that a run given it is no longer marked as tainted. */
+  cleanses: z.boolean().optional(),
+  /** Labels of what it gives; without a path, of all of it (GUARD-10). */
+  labels: z.array(z.strictObject({ label: labelSchema, path: fieldPatternSchema.optional() })).max(64).optional(),
+  /** Labels that its input may carry. */
+  clearance: z.array(labelSchema).max(64).optional(),
+  /** What a call is about in money: a field of the input, and the currency or the field that says it. */
+  amount: z
+    .strictObject({
+      field: fieldPathSchema,
+      currency: z.union([z.string().regex(/^[A-Z]{3}$/, "expected a currency as `USD`"), z.strictObject({ field: fieldPathSchema })]),
+      /** The field that says to whom or what: amounts add up per target. */
+      target: fieldPathSchema.optional(),
+      /** Tools of one group add up together; absent: the tool alone. */
+      group: word.optional(),
+    })
+    .optional(),
+  /** The most tokens of one call, as a number or as the field of the input that says it. */
+  tokens: z
+    .strictObject({
+      max_input: z.union([z.int().min(0), z.strictObject({ field: fieldPathSchema })]).optional(),
+      max_output: z.union([z.int().min(0), z.strictObject({ field: fieldPathSchema })]).optional(),
+    })
+    .optional(),
 });
 export type Tool = z.infer<typeof toolSchema>;

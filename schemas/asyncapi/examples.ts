@@ -13,6 +13,8 @@ const REASON = { code: "tool.not_allowed", message: "the contract of `refund-ass
 const ERROR = { code: "tool.card_expired", message: "the card has expired", effect: "none" };
 const UNKNOWN = { code: "tool.unanswered", message: "the call was not answered", effect: "unknown" };
 const APPLIED = { document: DIGEST, version: 1 };
+const ACCOUNT = { ledger: "team.support.2026-01-31", unit: "cost", window: "2026-01-31" };
+const STOP = { stop: "s1", kind: "stop", scope: "agent:refund-assistant", by: "operator", reason: "refunds twice" };
 const DUE = { timer: "action:a2", armed: 6 };
 
 /** By name of the message. */
@@ -91,11 +93,26 @@ const DATA: Readonly<Record<EventType, Schema>> = {
   "approval.stale": { ...REQUEST, reason: "contract, tool or policy changed since it was asked" },
   "budget.reserved": { ...ACTION, cost_micro_usd: 10_000 },
   "budget.settled": { ...ACTION, cost_micro_usd: 8_000, reserved_micro_usd: 10_000 },
+  "approval.edited": { ...REQUEST, by: "ada", digest: DIGEST, replacement: "a7", diff: [{ path: "/amount_usd", before: 480, after: 400 }] },
   "budget.exhausted": { ...ACTION, budget: "steps", limit: 10, used: 10 },
+  "budget.warned": { budget: "cost", limit: 2_500_000, used: 1_260_000 },
+  "budget.requested": { ...ACTION, needs: [{ ...ACCOUNT, need: 10_000, want: 250_000 }] },
+  "budget.leased": { ...ACCOUNT, granted: 250_000, total: 1_250_000, cap: 5_000_000 },
+  "budget.returned": { ...ACCOUNT, unused: 240_000, last: true },
+  "taint.raised": { ...ACTION, tool: "zendesk.read_ticket", tainted: true, labels: ["pii"] },
+  "taint.lowered": { by: "ada", reason: "read the ticket: nothing in it speaks to the agent", labels: [] },
   "note.recorded": { text: "the customer was charged twice" },
   "agent.applied": APPLIED,
   "tool.applied": APPLIED,
   "policy.applied": { ...APPLIED, version: 2, previous: DIGEST },
+  "person.applied": APPLIED,
+  "issuer.applied": APPLIED,
+  "budget.applied": APPLIED,
+  "ledger.leased": { ...ACCOUNT, run: RUN, granted: 250_000, total: 1_250_000, cap: 5_000_000 },
+  "ledger.refused": { ...ACCOUNT, run: RUN, need: 10_000, total: 5_000_000, cap: 5_000_000 },
+  "ledger.returned": { ...ACCOUNT, run: RUN, unused: 240_000, total: 1_010_000, last: true },
+  "guard.stopped": STOP,
+  "guard.lifted": { ...STOP, by: "grace", reason: "mended" },
 };
 
 /** An event in the middle of a commit, where `data` holds only the type's own fields. */

@@ -4,8 +4,10 @@ import type { DocumentInput, DocumentKind } from "../../machines/registry.ts";
 import { DOCUMENT_KINDS } from "../../machines/registry.ts";
 import { canonicalDigest } from "../../schemas/canonical.ts";
 import { INPUT_HEADERS } from "../../schemas/dispatch.ts";
-import { type Actor, actorSchema, namespaceSchema, runIdSchema, toolNameSchema } from "../../schemas/ids.ts";
-import { applySchema, controlSchema, decisionSchema, dueSchema, reportSchema } from "../../schemas/inputs.ts";
+import { z } from "zod";
+import { type Actor, accountNameSchema, actorSchema, ledgerNameSchema, runIdSchema, toolNameSchema } from "../../schemas/ids.ts";
+import { issuerNameSchema } from "../../schemas/issuer.ts";
+import { applySchema, controlSchema, decisionSchema, dueSchema, reportSchema, signalSchema } from "../../schemas/inputs.ts";
 import type { JsonValue } from "../../schemas/json.ts";
 import { policySetNameSchema } from "../../schemas/policy.ts";
 import { PLANNED_KINDS, proposalSchema } from "../../schemas/proposal.ts";
@@ -31,8 +33,18 @@ export type Arrival = Origin & { tries: number } & (
 
 export type Read = { readonly ok: true; readonly arrival: Arrival } | ({ readonly ok: false; readonly id?: string; readonly reasons: Reason[] } & Origin);
 
-const BODIES = { propose: proposalSchema, decide: decisionSchema, report: reportSchema, control: controlSchema, apply: applySchema } as const;
-const NAMES = { agent: actorSchema, tool: toolNameSchema, policy: policySetNameSchema, run: runIdSchema, ledger: namespaceSchema } as const;
+const BODIES = { propose: proposalSchema, decide: decisionSchema, report: reportSchema, control: controlSchema, apply: applySchema, signal: signalSchema } as const;
+const NAMES = {
+  agent: actorSchema,
+  tool: toolNameSchema,
+  policy: policySetNameSchema,
+  run: runIdSchema,
+  ledger: ledgerNameSchema,
+  person: actorSchema,
+  issuer: issuerNameSchema,
+  budget: accountNameSchema,
+  guard: z.literal("stops"),
+} as const;
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 /** Reads a message of INBOX or CONTROL. */

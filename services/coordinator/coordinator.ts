@@ -210,4 +210,4 @@ export class Coordinator {
   }
 }
 
-const STREAM_OF = { propose: "INBOX", decide: "CONTROL", report: "CONTROL", control: "CONTROL", apply: "CONTROL", due: "TIMERS" } as const;
+const STREAM_OF = { propose: "INBOX", decide: "CONTROL", report: "CONTROL", control: "CONTROL", apply: "CONTROL", signal: "CONTROL", due: "TIMERS" } as const;

@@ -79,6 +79,7 @@ describe("the AsyncAPI document (OPS-3)", () => {
     const run = "x_1" as RunId;
     const built: Readonly<Record<keyof typeof subjects, string>> = {
       input: subjects.input(NS, "propose", agent, run),
+      signal: subjects.signal(NS, run, "ledger:team%2Ex", "lease"),
       log: subjects.log(NS, "tool", "a.b"),
       live: subjects.live(NS, "run", run),
       event: subjects.event(NS, "action.denied", run),

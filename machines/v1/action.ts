@@ -1,0 +1,322 @@
+/**
+ * One action: a proposed tool call on its way from proposal to verified output. Read the chart top down:
+ * `took(from, to, event, data)` names the event that a transition leaves in the journal.
+ */
+import { assign, setup } from "xstate";
+import { reason } from "../../schemas/reason.ts";
+import {
+  type ActionContext,
+  type ActionEvent,
+  type ActionInput,
+  type Args,
+  byHolder,
+  claimDeadline,
+  currentTimer,
+  denialReasons,
+  documentsChanged,
+  endOfAction,
+  judgementOf,
+  junk,
+  leavesDoubt,
+  outcomeOf,
+  recorded,
+  retriesLeft,
+  retryAt,
+  sameAttempt,
+  succeeded,
+  unclaimedRead,
+  unknowable,
+} from "./action-rules.ts";
+import { took } from "../record.ts";
+
+type Guard = (args: Args) => boolean;
+
+/** An ended action keeps its result and lets go of everything that only an open one needs. */
+const CLOSED = { document: undefined, timer: undefined } as const;
+
+const setContext = (change: (args: Args) => Partial<ActionContext>) =>
+  assign<ActionContext, ActionEvent, undefined, ActionEvent, never>(change);
+
+/** How an attempt can end, tried in this order. */
+const ENDS = ["succeeded", "retrying", "in_doubt", "failed"] as const;
+type End = (typeof ENDS)[number];
+
+const endOf = (from: string, admitted: Guard) => ({
+  succeeded: {
+    guard: (args: Args) => admitted(args) && succeeded(args),
+    target: "succeeded",
+    actions: [
+      setContext(({ event }) => {
+        const outcome = outcomeOf(event);
+        return { ...CLOSED, error: undefined, output: outcome.status === "succeeded" ? outcome.output : undefined };
+      }),
+      took(from, "succeeded", "action.succeeded", recorded.succeeded),
+    ],
+  },
+  retrying: {
+    guard: (args: Args) => admitted(args) && retriesLeft(args),
+    target: "retrying",
+    actions: [
+      setContext((args) => ({
+        error: endOfAction(args),
+        doubt: leavesDoubt(args),
+        timer: { at: retryAt(args), armed: args.event.seq },
+      })),
+      took(from, "retrying", "action.retrying", recorded.retrying),
+    ],
+  },
+  in_doubt: {
+    guard: (args: Args) => admitted(args) && unknowable(args),
+    target: "in_doubt",
+    actions: [
+      setContext((args) => ({ error: endOfAction(args), timer: undefined })),
+      took(from, "in_doubt", "action.in_doubt", recorded.inDoubt),
+    ],
+  },
+  failed: {
+    guard: admitted,
+    target: "failed",
+    actions: [
+      setContext((args) => ({ ...CLOSED, error: endOfAction(args) })),
+      took(from, "failed", "action.failed", recorded.failed),
+    ],
+  },
+});
+
+const attemptEnds = (from: string, admitted: Guard, ends: readonly End[] = ENDS) => {
+  const all = endOf(from, admitted);
+  return ends.map((end) => all[end]);
+};
+
+const dispatch = (from: string) => ({
+  target: "dispatched",
+  actions: [
+    setContext(({ context }) => ({ attempt: context.attempt + 1, claim: undefined, timer: undefined })),
+    took(from, "dispatched", "action.dispatched", recorded.dispatched),
+  ],
+});
+
+const grantClaim = (from: string, guard: Guard, timed: boolean) => ({
+  guard,
+  target: "started",
+  actions: [
+    setContext((args) => ({
+      claim: args.event.type === "CLAIM" || args.event.type === "REPORT" ? args.event.claim : undefined,
+      timer: timed ? { at: claimDeadline(args), armed: args.event.seq } : undefined,
+    })),
+    took(from, "started", "action.started", recorded.started),
+  ],
+});
+
+/** What an attempt that never began leaves behind: nothing, but for what earlier ones may have done. */
+const unbegun = (context: ActionContext) => (context.doubt ? ("unknown" as const) : ("none" as const));
+
+/** The run ended before this attempt was started. */
+const cancelled = (from: string) => ({
+  target: "failed",
+  actions: [
+    setContext(({ context, event }) => ({
+      ...CLOSED,
+      error: { code: "run.ended", message: event.type === "CANCEL" ? event.reason : "the run ended", effect: unbegun(context) },
+    })),
+    took(from, "failed", "action.failed", recorded.failed),
+  ],
+});
+
+export const actionMachine = setup({
+  types: { context: {} as ActionContext, events: {} as ActionEvent, input: {} as ActionInput },
+  actions: { took: (_, _event: unknown) => {}, requestApproval: (_, _request: { role: string; count: number; ttlMs: number }) => {} },
+}).createMachine({
+  id: "action",
+  version: "1",
+  options: { maxIterations: 16 },
+  context: ({ input }) => ({
+    ...input,
+    documents: {},
+    effect: "irreversible",
+    timeoutMs: 1,
+    retries: 0,
+    idempotent: false,
+    digest: undefined,
+    document: undefined,
+    attempt: 0,
+    claim: undefined,
+    timer: undefined,
+    output: undefined,
+    error: undefined,
+    doubt: false,
+    reasons: undefined,
+  }),
+  initial: "proposed",
+  states: {
+    proposed: {
+      on: {
+        JUDGE: [
+          {
+            guard: ({ event }) => event.facts.faults.length > 0,
+            target: "rejected",
+            actions: [
+              setContext(({ event }) => ({ reasons: event.type === "JUDGE" ? event.facts.faults : [] })),
+              took("proposed", "rejected", "action.rejected", recorded.rejected),
+            ],
+          },
+          {
+            target: "validated",
+            actions: [
+              setContext(({ context, event }) => {
+                if (event.type !== "JUDGE" || event.facts.tool === undefined) return context;
+                const { effect, timeout_ms, retries, idempotent } = event.facts.tool;
+                return {
+                  documents: event.facts.documents,
+                  effect,
+                  timeoutMs: timeout_ms,
+                  retries,
+                  idempotent,
+                  digest: event.document?.digest,
+                  document: event.document?.text,
+                };
+              }),
+              took("proposed", "validated", "action.validated", recorded.validated),
+            ],
+          },
+        ],
+      },
+    },
+    validated: {
+      always: [
+        {
+          guard: ({ event }) => event.type === "JUDGE" && event.exhausted !== undefined,
+          target: "denied",
+          actions: [
+            setContext(({ event }) => ({
+              ...CLOSED,
+              reasons: event.type === "JUDGE" && event.exhausted ? [event.exhausted] : [],
+            })),
+            took("validated", "denied", "action.denied", recorded.denied("budget")),
+          ],
+        },
+        {
+          guard: ({ event }) => judgementOf(event).decision === "allow",
+          target: "approved",
+          actions: [took("validated", "approved", "action.approved", recorded.approved)],
+        },
+        {
+          guard: ({ event }) => judgementOf(event).decision === "ask",
+          target: "awaiting_approval",
+          actions: [
+            {
+              type: "requestApproval",
+              params: ({ event }: Args) => ({
+                role: judgementOf(event).ask?.role ?? "approver",
+                count: judgementOf(event).ask?.count ?? 1,
+                ttlMs: event.type === "JUDGE" ? event.facts.approval_ttl_ms : 1,
+              }),
+            },
+          ],
+        },
+        {
+          target: "denied",
+          actions: [
+            setContext(({ event }) => ({ ...CLOSED, reasons: denialReasons(judgementOf(event)) })),
+            took("validated", "denied", "action.denied", recorded.denied("policy")),
+          ],
+        },
+      ],
+    },
+    awaiting_approval: {
+      on: {
+        GRANT: {
+          target: "approved",
+          actions: [took("awaiting_approval", "approved", "action.approved", recorded.approved)],
+        },
+        REFUSE: {
+          target: "denied",
+          actions: [
+            setContext(({ event }) => ({ ...CLOSED, reasons: event.type === "REFUSE" ? event.reasons : [] })),
+            took("awaiting_approval", "denied", "action.denied", recorded.denied("answer")),
+          ],
+        },
+        CANCEL: cancelled("awaiting_approval"),
+      },
+    },
+    approved: {
+      always: { guard: ({ event }) => !event.held, ...dispatch("approved") },
+      on: { RELEASE: dispatch("approved"), CANCEL: cancelled("approved") },
+    },
+    dispatched: {
+      on: {
+        CLAIM: [
+          {
+            guard: documentsChanged,
+            target: "failed",
+            actions: [
+              setContext(({ context }) => ({
+                ...CLOSED,
+                error: {
+                  code: "documents.changed",
+                  message: "contract, tool or policy changed after the approval",
+                  effect: unbegun(context),
+                },
+                reasons: [reason("documents.changed", "what was approved is no longer in force", { help: "propose it again" })],
+              })),
+              took("dispatched", "failed", "action.failed", recorded.failed),
+            ],
+          },
+          grantClaim("dispatched", sameAttempt, true),
+        ],
+        REPORT: grantClaim("dispatched", unclaimedRead, false),
+        CANCEL: cancelled("dispatched"),
+      },
+    },
+    started: {
+      // a read's report comes as claim and result in one, and no read is ever in doubt
+      always: attemptEnds("started", byHolder, ["succeeded", "retrying", "failed"]),
+      on: { REPORT: attemptEnds("started", byHolder), DUE: attemptEnds("started", currentTimer, ["retrying", "in_doubt", "failed"]) },
+    },
+    retrying: {
+      on: {
+        DUE: { guard: (args: Args) => currentTimer(args) && !args.event.held, ...dispatch("retrying") },
+        RELEASE: {
+          guard: ({ context, event }: Args) => context.timer !== undefined && context.timer.at <= event.at,
+          ...dispatch("retrying"),
+        },
+        CANCEL: cancelled("retrying"),
+      },
+    },
+    in_doubt: {
+      on: {
+        // whoever held the claim may find out later
+        REPORT: attemptEnds("in_doubt", (args) => byHolder(args) && !unknowable(args), ["succeeded", "retrying", "failed"]),
+        // a person's word is final: it brings no retry and no new doubt
+        RESOLVE: attemptEnds("in_doubt", () => true, ["succeeded", "failed"]),
+      },
+    },
+    succeeded: {
+      always: [
+        {
+          guard: junk,
+          target: "failed",
+          actions: [
+            setContext(({ event }) => {
+              const outcome = outcomeOf(event);
+              return {
+                output: undefined,
+                error: { code: "output.junk", message: "the output does not fit the tool's schema", effect: "done" as const },
+                reasons: outcome.status === "succeeded" ? outcome.faults : [],
+              };
+            }),
+            took("succeeded", "failed", "action.failed", recorded.failed),
+          ],
+        },
+        { target: "verified", actions: [took("succeeded", "verified", "action.verified", recorded.verified)] },
+      ],
+    },
+    verified: { type: "final" },
+    failed: { type: "final" },
+    rejected: { type: "final" },
+    denied: { type: "final" },
+  },
+});
+
+/** States in which nothing more can happen to an action. */
+export const ENDED: ReadonlySet<string> = new Set(["verified", "failed", "rejected", "denied"]);

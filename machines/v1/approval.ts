@@ -1,0 +1,103 @@
+/** One request for approval: M of N people, each once, before it expires. */
+import { assign, setup } from "xstate";
+import type { ActionId, Digest, RequestId } from "../../schemas/ids.ts";
+import { took } from "../record.ts";
+
+export interface ApprovalContext {
+  readonly request: RequestId;
+  readonly action: ActionId;
+  /** Of what the approver is shown. A decision that names another digest decides nothing. */
+  readonly digest: Digest;
+  readonly role: string;
+  readonly count: number;
+  readonly grants: readonly string[];
+  readonly timer: { readonly at: string; readonly armed: number };
+}
+
+interface Common {
+  readonly at: string;
+}
+export type ApprovalEvent =
+  | (Common & { readonly type: "APPROVE"; readonly by: string; readonly reason: string | undefined })
+  | (Common & { readonly type: "REFUSE"; readonly by: string; readonly reason: string | undefined })
+  | (Common & { readonly type: "DUE"; readonly armed: number })
+  | (Common & { readonly type: "STALE"; readonly reason: string });
+
+interface Args {
+  readonly context: ApprovalContext;
+  readonly event: ApprovalEvent;
+}
+
+const names = (context: ApprovalContext) => ({ action: context.action, request: context.request });
+const said = (event: ApprovalEvent) =>
+  event.type === "APPROVE" || event.type === "REFUSE"
+    ? { by: event.by, ...(event.reason !== undefined && { reason: event.reason }) }
+    : { by: "" };
+const granted = ({ context, event }: Args) => ({
+  ...names(context),
+  ...said(event),
+  digest: context.digest,
+  grants: context.grants.length,
+  count: context.count,
+});
+const isNew = ({ context, event }: Args) => event.type === "APPROVE" && !context.grants.includes(event.by);
+const addGrant = assign<ApprovalContext, ApprovalEvent, undefined, ApprovalEvent, never>(({ context, event }) => ({
+  grants: event.type === "APPROVE" ? [...context.grants, event.by] : context.grants,
+}));
+
+export const approvalMachine = setup({
+  types: { context: {} as ApprovalContext, events: {} as ApprovalEvent, input: {} as ApprovalContext },
+  actions: { took: (_, _event: unknown) => {} },
+}).createMachine({
+  id: "approval",
+  version: "1",
+  options: { maxIterations: 16 },
+  context: ({ input }) => input,
+  initial: "requested",
+  states: {
+    requested: {
+      on: {
+        APPROVE: [
+          {
+            guard: (args: Args) => isNew(args) && args.context.grants.length + 1 >= args.context.count,
+            target: "granted",
+            actions: [addGrant, took("requested", "granted", "approval.granted", granted)],
+          },
+          {
+            guard: isNew,
+            target: "requested",
+            actions: [addGrant, took("requested", "requested", "approval.granted", granted)],
+          },
+        ],
+        REFUSE: {
+          target: "refused",
+          actions: [
+            took("requested", "refused", "approval.refused", ({ context, event }: Args) => ({
+              ...names(context),
+              ...said(event),
+              digest: context.digest,
+            })),
+          ],
+        },
+        DUE: {
+          guard: ({ context, event }) => event.armed === context.timer.armed,
+          target: "expired",
+          actions: [took("requested", "expired", "approval.expired", ({ context }: Args) => names(context))],
+        },
+        STALE: {
+          target: "stale",
+          actions: [
+            took("requested", "stale", "approval.stale", ({ context, event }: Args) => ({
+              ...names(context),
+              reason: event.type === "STALE" ? event.reason : "",
+            })),
+          ],
+        },
+      },
+    },
+    granted: { type: "final" },
+    refused: { type: "final" },
+    expired: { type: "final" },
+    stale: { type: "final" },
+  },
+});

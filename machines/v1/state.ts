@@ -1,0 +1,148 @@
+/**
+ * The folded state of a run: what its events amount to. `decide` reads it and returns a change; `evolve` is the
+ * only thing that writes it. It can be thrown away at any time and folded again (law 4).
+ */
+import type { Envelope } from "../../schemas/event.ts";
+import type { ActionId, Actor, Digest, Namespace, RequestId, RunId } from "../../schemas/ids.ts";
+import type { JsonValue } from "../../schemas/json.ts";
+import type { Reason } from "../../schemas/reason.ts";
+import { ENDED } from "./action.ts";
+import type { ActionContext } from "./action-rules.ts";
+import type { ApprovalContext } from "./approval.ts";
+import type { Snapshot } from "../step.ts";
+
+export interface Approval extends Snapshot<ApprovalContext> {
+  /** Text of what the approver is shown. */
+  readonly view: string;
+}
+
+/** What the agent is to be told of one of its proposals; tool proposals are told from their action. */
+export interface ProposalRecord {
+  readonly kind: "start" | "tool" | "note" | "finish" | "fail";
+  readonly action?: ActionId;
+  readonly seq: number;
+  readonly at: string;
+}
+
+/** Money of one action in micro-USD. */
+export interface Reservation {
+  readonly reserved: number;
+  /** What its attempts said they cost; undefined while none said anything. */
+  readonly used: number | undefined;
+}
+
+/** Wall time: it runs while the run is active and no person is being waited for. */
+export interface WallClock {
+  readonly usedMs: number;
+  /** Since when it runs; undefined while it stands. */
+  readonly since: string | undefined;
+  /** First sequence of the commit that set it going. */
+  readonly armed: number;
+}
+
+export interface Spent {
+  readonly steps: number;
+  /** Settled, in micro-USD. */
+  readonly settled: number;
+  /** Held back for actions that have not ended, in micro-USD. */
+  readonly reserved: number;
+}
+
+export interface RunState {
+  readonly ns: Namespace;
+  readonly run: RunId;
+  /** Version of the machines that drive this run, from its first event to its last (law 5). */
+  readonly machine: string;
+  seq: number;
+  at: string;
+  life: Snapshot<unknown>;
+  /** The agent that holds the run: the only one whose proposals count. */
+  holder: Actor;
+  envelope: Envelope | undefined;
+  goal: string;
+  output: JsonValue | undefined;
+  error: JsonValue | undefined;
+  /** Why the run was turned away at its start. */
+  reasons: readonly Reason[] | undefined;
+  readonly actions: Map<ActionId, Snapshot<ActionContext>>;
+  readonly approvals: Map<RequestId, Approval>;
+  /** Actions that have not ended, oldest first: what a decision walks through, however long the run has been. */
+  readonly open: Set<ActionId>;
+  /** Requests that nobody has answered yet, oldest first. */
+  readonly asked: Set<RequestId>;
+  /** By `<actor>/<id>`. */
+  readonly proposals: Map<string, ProposalRecord>;
+  /** Hash of every input that was ever applied, by `<kind>/<actor>/<id>`. */
+  readonly inputs: Map<string, Digest>;
+  readonly reservations: Map<ActionId, Reservation>;
+  spent: Spent;
+  wall: WallClock;
+  /** A budget ran out and was recorded: what exceeds it further is refused without an event. */
+  exhausted: boolean;
+  resumes: number;
+}
+
+/** What one commit does to the state. Keys are set, entries are put. */
+export interface Change {
+  readonly seq: number;
+  readonly at: string;
+  readonly set: Partial<
+    Pick<
+      RunState,
+      "life" | "holder" | "envelope" | "goal" | "output" | "error" | "reasons" | "spent" | "wall" | "exhausted" | "resumes"
+    >
+  >;
+  readonly actions: ReadonlyMap<ActionId, Snapshot<ActionContext>>;
+  readonly approvals: ReadonlyMap<RequestId, Approval>;
+  readonly proposals: ReadonlyMap<string, ProposalRecord>;
+  readonly inputs: ReadonlyMap<string, Digest>;
+  readonly reservations: ReadonlyMap<ActionId, Reservation>;
+}
+
+export function emptyRun(ns: Namespace, run: RunId, machine: string): RunState {
+  return {
+    ns,
+    run,
+    machine,
+    seq: 0,
+    at: "",
+    life: { value: "admitting", context: {} },
+    holder: "" as Actor,
+    envelope: undefined,
+    goal: "",
+    output: undefined,
+    error: undefined,
+    reasons: undefined,
+    actions: new Map(),
+    approvals: new Map(),
+    open: new Set(),
+    asked: new Set(),
+    proposals: new Map(),
+    inputs: new Map(),
+    reservations: new Map(),
+    spent: { steps: 0, settled: 0, reserved: 0 },
+    wall: { usedMs: 0, since: undefined, armed: 0 },
+    exhausted: false,
+    resumes: 0,
+  };
+}
+
+/** Applies a change in place. Whoever fails after this throws the state away and folds it again. */
+export function evolve(state: RunState, change: Change): void {
+  Object.assign(state, change.set);
+  state.seq = change.seq;
+  state.at = change.at;
+  for (const [id, action] of change.actions) {
+    state.actions.set(id, action);
+    if (ENDED.has(action.value)) state.open.delete(id);
+    else state.open.add(id);
+  }
+  for (const [id, approval] of change.approvals) {
+    state.approvals.set(id, approval);
+    if (approval.value === "requested") state.asked.add(id);
+    else state.asked.delete(id);
+  }
+  for (const [id, proposal] of change.proposals) state.proposals.set(id, proposal);
+  for (const [key, hash] of change.inputs) state.inputs.set(key, hash);
+  for (const [id, reservation] of change.reservations) state.reservations.set(id, reservation);
+}
