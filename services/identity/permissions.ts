@@ -5,9 +5,9 @@
  * Inside PLANE these are a second fence, not the first: JetStream answers to any reply subject with the
  * server's own rights, so what keeps agents out of the journal is that they are in another account.
  */
-import { actor, toolName, type Actor, type Namespace } from "../../schemas/ids.ts";
+import { actor, toolName, type Actor, type AggregateKind, type Namespace, RESERVED_PREFIX } from "../../schemas/ids.ts";
 import { patterns, STREAMS, type StreamKind, streamName, subjects } from "../../schemas/subjects.ts";
-import { inboxPrefixOf, isPlaneRole, type Role } from "./roles.ts";
+import { inboxPrefixOf, isPlaneRole, NAMESPACE_ROLES, type Role } from "./roles.ts";
 
 export interface Permissions {
   readonly publish: { readonly allow: readonly string[] };
@@ -32,13 +32,19 @@ export const TOOL_QUEUE = "q";
 /** An answer may take as long as a tool's deadline or an ask's wait. */
 export const LONGEST_ANSWER_MS = 60 * 60 * 1000;
 
+/** As whom gateways put a change of several documents in force, each on its own (POL-6). */
+export const CHANGE_ACTOR = actor(`${RESERVED_PREFIX}gateway`);
+
+/** Aggregates that are documents with versions. */
+const DOCUMENT_KINDS = ["tool", "agent", "policy", "person", "issuer", "budget"] as const satisfies readonly AggregateKind[];
+
 const ANSWERS = { max: 1, ttlMs: LONGEST_ANSWER_MS } as const;
 const API = "$JS.API";
 
 /**
  * The permissions of one principal.
  * @param namespaces built-in services may serve several, everybody else exactly one
- * @throws when the name is no actor's, or the role lacks its tool, team or single namespace
+ * @throws when the name is no actor's or is the plane's own, or the role lacks its tool, team or single namespace
  */
 export function permissionsFor(
   role: Role,
@@ -47,6 +53,9 @@ export function permissionsFor(
   options: PermissionOptions = {},
 ): Permissions {
   const self = actor(name);
+  if (NAMED_BY_PEOPLE.has(role) && name.startsWith(RESERVED_PREFIX)) {
+    throw new Error(`the name \`${name}\` is the plane's own: \`${RESERVED_PREFIX}\` begins no other`);
+  }
   const inbox = `${inboxPrefixOf(role, name)}.>`;
   const perNamespace = isPlaneRole(role) ? namespaces : role === "system" ? [] : [only(role, namespaces)];
   const rights = perNamespace.map((ns) => rightsIn(role, self, ns, options));
@@ -62,6 +71,8 @@ interface Rights {
   readonly publish?: readonly string[];
   readonly subscribe?: readonly string[];
 }
+
+const NAMED_BY_PEOPLE: ReadonlySet<Role> = new Set<Role>(NAMESPACE_ROLES);
 
 /** Roles that serve requests. */
 const ANSWERING: ReadonlySet<Role> = new Set<Role>(["ask", "reader", "tool"]);
@@ -98,6 +109,8 @@ function rightsIn(role: Role, self: Actor, ns: Namespace, options: PermissionOpt
           patterns.dispatches(ns),
           patterns.grants(ns),
           patterns.documents(ns),
+          // Messages between aggregates: nobody else may say that a ledger granted something.
+          patterns.signals(ns),
           ...(["INBOX", "CONTROL", "TIMERS", "DISPATCH"] as const).flatMap((kind) => consuming(stream(kind))),
           ...(["INBOX", "CONTROL", "TIMERS", "DISPATCH"] as const).flatMap((kind) => managing(stream(kind))),
           ...STREAMS.map((kind) => `${API}.STREAM.INFO.${stream(kind)}`),
@@ -113,6 +126,7 @@ function rightsIn(role: Role, self: Actor, ns: Namespace, options: PermissionOpt
       return {
         publish: [
           subjects.input(ns, "report", self, "*"),
+          subjects.input(ns, "apply", CHANGE_ACTOR, "*"),
           patterns.calls(ns),
           patterns.documents(ns),
           ...consuming(stream("DISPATCH")),
@@ -123,8 +137,14 @@ function rightsIn(role: Role, self: Actor, ns: Namespace, options: PermissionOpt
           `${API}.STREAM.MSG.GET.${stream("DOCUMENTS")}`,
           // Which tools there are: names of subjects, no event.
           `${API}.STREAM.INFO.${stream("JOURNAL")}`,
+          // Whether a change of documents is in force: their journals, and no run's.
+          ...DOCUMENT_KINDS.map((kind) => `${API}.DIRECT.GET.${stream("JOURNAL")}.${patterns.logOfKind(ns, kind)}`),
         ],
-        subscribe: [subjects.grant(ns, self), patterns.liveOfKind(ns, "tool")],
+        subscribe: [
+          subjects.grant(ns, self),
+          ...DOCUMENT_KINDS.map((kind) => patterns.liveOfKind(ns, kind)),
+          patterns.rejectedStored(ns).replace("*", CHANGE_ACTOR),
+        ],
       };
     case "ask":
       return {
