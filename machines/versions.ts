@@ -6,6 +6,8 @@
  * An older version lives in a folder of its own and reads what it knows of a state that has more in it by now.
  */
 import { decide } from "./decide.ts";
+import { decideGuard, emptyGuard, evolveGuard } from "./guard.ts";
+import { decideLedger, emptyLedger, evolveLedger } from "./ledger.ts";
 import { decideDocument, emptyDocument, evolveDocument } from "./registry.ts";
 import { emptyRun, evolve } from "./state.ts";
 import { decide as decideOne } from "./v1/decide.ts";
@@ -18,9 +20,17 @@ export interface MachineVersion {
   readonly emptyDocument: typeof emptyDocument;
   readonly decideDocument: typeof decideDocument;
   readonly evolveDocument: typeof evolveDocument;
+  readonly emptyLedger: typeof emptyLedger;
+  readonly decideLedger: typeof decideLedger;
+  readonly evolveLedger: typeof evolveLedger;
+  readonly emptyGuard: typeof emptyGuard;
+  readonly decideGuard: typeof decideGuard;
+  readonly evolveGuard: typeof evolveGuard;
 }
 
 const documents = { emptyDocument, decideDocument, evolveDocument };
+/** What there was none of under version 1; nothing of it is recorded under that name. */
+const accounts = { emptyLedger, decideLedger, evolveLedger, emptyGuard, decideGuard, evolveGuard };
 
 const versions: Readonly<Record<string, MachineVersion>> = {
   "1": {
@@ -28,8 +38,9 @@ const versions: Readonly<Record<string, MachineVersion>> = {
     decide: decideOne as unknown as typeof decide,
     evolve: evolveOne as unknown as typeof evolve,
     ...documents,
+    ...accounts,
   },
-  "2": { emptyRun, decide, evolve, ...documents },
+  "2": { emptyRun, decide, evolve, ...documents, ...accounts },
 };
 
 /** The version that new runs begin with. */
