@@ -1,8 +1,8 @@
 /** Every subject of the wire, built by the functions that the plane itself uses. */
 import type { Actor, AggregateKind, Namespace, RunId } from "../ids.ts";
 import { AGGREGATE_KINDS, PARTITIONS } from "../ids.ts";
-import { INPUT_KINDS, patterns, type StreamKind, streamName, subjects } from "../subjects.ts";
-import { DOCUMENTS, EVENTS, PROPOSALS } from "./messages.ts";
+import { aggregateToken, INPUT_KINDS, patterns, type StreamKind, streamName, subjects } from "../subjects.ts";
+import { DOCUMENTS, EVENTS, OF_DOCUMENTS, OF_RUNS, PROPOSALS, SIGNALS } from "./messages.ts";
 
 export interface Channel {
   /** Null for the inbox of whoever asks. */
@@ -47,7 +47,8 @@ export const channels: Readonly<Record<string, Channel>> = {
   decide: {
     address: subjects.input(NS, "decide", "{approver}" as Actor, RUN),
     title: "Decisions",
-    description: "Approvers answer requests for approval. What came of it is heard on `event` (`approval.granted` and its kind) or `rejected`.",
+    description:
+      "Approvers answer requests for approval: approve (for this action, or as a standing approval), refuse, or edit the input. Whoever decides needs a document of kind `person` with the role that is asked. What came of it is heard on `event` (`approval.granted` and its kind) or `rejected`.",
     messages: ["decision", "stored"],
     stream: "CONTROL",
   },
@@ -61,22 +62,38 @@ export const channels: Readonly<Record<string, Channel>> = {
   control: {
     address: subjects.input(NS, "control", "{operator}" as Actor, RUN),
     title: "Controls",
-    description: "Operators pause, resume and cancel runs, and resolve actions in doubt.",
+    description: "Operators pause, resume and cancel runs, resolve actions in doubt, and lower a run's marks.",
     messages: ["control", "stored"],
+    stream: "CONTROL",
+  },
+  controlGuard: {
+    address: subjects.input(NS, "control", "{operator}" as Actor, aggregateToken("guard", "stops")),
+    title: "Emergency stops",
+    description:
+      "Operators stop a scope, revoke whoever is in it, and lift what another person stopped. From the event `guard.stopped` on nothing in the scope starts: no run, no proposal, no claim.",
+    messages: ["guardControl", "stored"],
+    stream: "CONTROL",
+  },
+  signal: {
+    address: subjects.signal(NS, "{from}", "{to}", "{signal}"),
+    title: "Signals between aggregates",
+    description: "What a run asks of an account of the ledger, and what the account answers. The coordinator alone sends them; stored in CONTROL as they are published. Each is owed until it is answered.",
+    messages: [...SIGNALS, "stored"],
     stream: "CONTROL",
   },
   apply: {
     address: subjects.input(NS, "apply", "{operator}" as Actor, "{aggregate}"),
     title: "Documents into force",
-    description: "Operators bring a contract, tool or policy set into force that was stored on `document` before.",
-    messages: ["apply", "stored"],
+    description:
+      "Operators bring documents into force that were stored on `document` before: several together as `change`, to the aggregate `signalbox-registry_<id>`, which becomes a run that policy judges and people may have to approve; or one as `apply`, to the document's own aggregate.",
+    messages: ["apply", "change", "stored"],
     stream: "CONTROL",
   },
   storedInput: {
     address: `${patterns.inputs(NS).replace(".in.>", ".part")}.{partition}.{input}.{actor}.{aggregate}`,
     title: "Inputs as stored",
     description: "What `propose`, `decide`, `report`, `control` and `apply` become in INBOX and CONTROL: the partition in front, so that coordinators can own ranges.",
-    messages: [...PROPOSALS, "decision", "report", "control", "apply"],
+    messages: [...PROPOSALS, "decision", "report", "control", "guardControl", "apply", "change"],
   },
   log: {
     address: pattern(subjects.log(NS, "{kind}" as AggregateKind, "{name}"), 4),
@@ -101,7 +118,7 @@ export const channels: Readonly<Record<string, Channel>> = {
     address: pattern(subjects.team(NS, "{team}", "{type}", "{name}")),
     title: "Events by team",
     description: "Events of a team's runs, for its developers. At most once.",
-    messages: EVENTS.filter((name) => !name.endsWith("Applied")),
+    messages: OF_RUNS,
   },
   out: {
     address: subjects.out(NS, AGENT, RUN),
@@ -166,7 +183,7 @@ export const channels: Readonly<Record<string, Channel>> = {
   document: {
     address: subjects.document(NS, "{hash}"),
     title: "Documents",
-    description: "Contracts, tools, policy sets and large values by the SHA-256 of their bytes. The first with a hash stays.",
+    description: "Contracts, tools, policy sets, persons, issuers, budgets and large values by the SHA-256 of their bytes. The first with a hash stays.",
     messages: [...DOCUMENTS, "stored"],
     stream: "DOCUMENTS",
   },
@@ -174,13 +191,19 @@ export const channels: Readonly<Record<string, Channel>> = {
     address: subjects.query(NS, "{question}"),
     title: "Questions to the read model",
     description:
-      "A NATS micro service. `status`, `documents`, `approvals` take nothing; `runs` takes `agent`, `state`, `limit`, `after`; `run` takes `run`; `why` takes `run` and `action`.",
+      "A NATS micro service. `status`, `documents`, `approvals`, `stops`, `ledgers` take nothing; `runs` takes `agent`, `state`, `limit`, `after`; `run` takes `run`; `why` takes `run` and `action`; `in-flight` takes `scope`; `owing` takes nothing.",
     messages: ["question", "queryAnswer"],
   },
   queryApproval: {
     address: subjects.query(NS, `approval.${RUN}`),
     title: "One request for approval",
     description: "Takes `request` or `action`. The answer holds the exact text to show, and no digest: whoever decides hashes what was shown.",
+    messages: ["question", "queryAnswer"],
+  },
+  queryLedger: {
+    address: subjects.query(NS, "ledger.{ledger}"),
+    title: "One account of the ledger",
+    description: "Takes nothing. The answer holds, for each window, total and cap, and which runs hold how much.",
     messages: ["question", "queryAnswer"],
   },
   readJournal: {
@@ -194,6 +217,12 @@ export const channels: Readonly<Record<string, Channel>> = {
     title: "One document",
     description: "JetStream's direct get. Check that what comes has the hash that was asked for.",
     messages: ["lookup", ...DOCUMENTS],
+  },
+  readInForce: {
+    address: pattern(directGet("JOURNAL", subjects.log(NS, "{kind}" as AggregateKind, "{name}")), 9),
+    title: "The last event of a document",
+    description: "JetStream's direct get: which version is in force.",
+    messages: ["lookup", ...OF_DOCUMENTS],
   },
   readOut: {
     address: directGet("OUT", subjects.out(NS, AGENT, RUN)),
@@ -230,15 +259,19 @@ export const parameters: Readonly<Record<string, Parameter>> = {
   gateway: { description: "The gateway, as its credential names it.", examples: ["gateway-1"] },
   actor: { description: "Whoever sent the input, as the credential names them.", examples: ["refund-assistant"] },
   run: { description: "`<starting agent>_<id>`, the id `[A-Za-z0-9][A-Za-z0-9-]{0,80}`.", examples: ["refund-assistant_hello"] },
-  aggregate: { description: "A run, or `agent:<name>`, `tool:<name>`, `policy:<name>` with everything but letters, digits, `_` and `-` in the name percent-escaped.", examples: ["refund-assistant_hello", "tool:stripe%2Ecreate_refund"] },
+  aggregate: { description: "A run, or `agent:<name>`, `tool:<name>`, `policy:<name>`, `person:<name>`, `issuer:<name>`, `budget:<name>` with everything but letters, digits, `_` and `-` in the name percent-escaped.", examples: ["refund-assistant_hello", "tool:stripe%2Ecreate_refund"] },
   input: { description: "Kind of the input.", enum: INPUT_KINDS },
   kind: { description: "Kind of aggregate.", enum: AGGREGATE_KINDS },
   partition: { description: `FNV-1a (32 bit) of the run, or of the aggregate's token, modulo ${PARTITIONS}.`, examples: ["17"] },
-  name: { description: "Name of the aggregate: a run, agent, tool or policy set. A tool's dots make several tokens.", examples: ["refund-assistant_hello", "stripe.create_refund"] },
+  name: { description: "Name of the aggregate: a run, a document, an account of the ledger, `stops` of the guard. Dots make several tokens.", examples: ["refund-assistant_hello", "stripe.create_refund", "team.support.2026-01-31"] },
   type: { description: "Event type without `signalbox.`: two tokens.", examples: ["action.denied"] },
   team: { description: "The team of the run's contract, percent-escaped.", examples: ["support"] },
   tool: { description: "The tool: one to six tokens.", examples: ["stripe.create_refund"] },
   timer: { description: "Name of the timer in its run, percent-escaped.", examples: ["action%3Aa2"] },
   hash: { description: "SHA-256 in 64 hex digits.", examples: ["3f".repeat(32)] },
-  question: { description: "What is asked.", enum: ["status", "runs", "run", "why", "documents", "approvals"] },
+  question: { description: "What is asked.", enum: ["status", "runs", "run", "why", "documents", "approvals", "in-flight", "stops", "ledgers", "owing"] },
+  from: { description: "The aggregate that speaks, as a token: a run, or `ledger:<name>` with everything but letters, digits, `_` and `-` in the name percent-escaped.", examples: ["refund-assistant_hello"] },
+  to: { description: "The aggregate that is spoken to, as a token.", examples: ["ledger:team%2Esupport%2E2026-01-31"] },
+  signal: { description: "Name of the signal.", enum: ["lease", "leased", "return", "returned"] },
+  ledger: { description: "The account and its day: several tokens.", examples: ["team.support.2026-01-31"] },
 };

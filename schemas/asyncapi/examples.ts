@@ -15,6 +15,8 @@ const UNKNOWN = { code: "tool.unanswered", message: "the call was not answered",
 const APPLIED = { document: DIGEST, version: 1 };
 const ACCOUNT = { ledger: "team.support.2026-01-31", unit: "cost", window: "2026-01-31" };
 const STOP = { stop: "s1", kind: "stop", scope: "agent:refund-assistant", by: "operator", reason: "refunds twice" };
+const PRINCIPAL = { subject: "kim", issuer: "https://id.example", key_id: "2026-01", token_hash: DIGEST, token_id: "t-1", expires_at: "2026-01-31T10:30:00.000Z", verified: true };
+const CHAIN = ["principal:https://id.example|kim", "agent:refund-assistant"];
 const DUE = { timer: "action:a2", armed: 6 };
 
 /** By name of the message. */
@@ -36,19 +38,35 @@ export const EXAMPLES: Readonly<Record<string, readonly unknown[]>> = {
   proposeNote: [{ kind: "note", id: "n1", text: "the customer was charged twice" }],
   proposeFinish: [{ kind: "finish", id: "finish", output: { refunded_usd: 25 } }],
   proposeFail: [{ kind: "fail", id: "fail", error: { code: "no_ticket" } }],
-  decision: [{ id: "d1", request: "q4", decision: "approve", digest: DIGEST, reason: "known customer" }],
+  decision: [
+    { id: "d1", request: "q4", decision: "approve", digest: DIGEST, reason: "known customer" },
+    { id: "d2", request: "q4", decision: "edit", digest: DIGEST, input: { charge_id: "ch_1001", amount_usd: 400 }, reason: "one item was kept" },
+    { id: "d3", request: "q4", decision: "approve", digest: DIGEST, standing: { vary: ["/amount_usd", "/charge_id"], max_amount: "50", max_total: "200", uses: 5, expires_seconds: 3600 } },
+  ],
   report: [
     { id: "r1", action: "a2", attempt: 1, claim: CLAIM, status: "started" },
-    { id: "r2", action: "a2", attempt: 1, claim: CLAIM, status: "succeeded", output: { refund_id: "re_1" }, usage: { cost_usd: 0.01 } },
+    { id: "r2", action: "a2", attempt: 1, claim: CLAIM, status: "succeeded", output: { refund_id: "re_1" }, usage: { cost_usd: 0.01 }, scan: { engine: "signalbox-scan 1", findings: [{ kind: "label", path: "/email", rule: "email", label: "pii" }] } },
   ],
   control: [
     { verb: "pause", id: "c1", reason: "looking into it" },
     { verb: "resolve", id: "c2", action: "a2", outcome: "succeeded", output: { refund_id: "re_1" } },
+    { verb: "cleanse", id: "c3", reason: "read the ticket: nothing in it speaks to the agent", labels: ["pii"] },
   ],
+  guardControl: [
+    { verb: "stop", id: "g1", scope: "agent:refund-assistant", reason: "refunds twice" },
+    { verb: "revoke", id: "g2", scope: "person:kim", reason: "has left" },
+    { verb: "lift", id: "g3", stop: "s1", reason: "mended" },
+  ],
+  signalLease: [{ name: "lease", id: "l1", ...ACCOUNT, need: 10_000, want: 250_000 }],
+  signalLeased: [{ name: "leased", id: "l1", ...ACCOUNT, granted: 250_000, total: 1_250_000, cap: 5_000_000 }],
+  signalReturn: [{ name: "return", id: "l2", ...ACCOUNT, unused: 240_000, last: true }],
+  signalReturned: [{ name: "returned", id: "l2", ...ACCOUNT, unused: 240_000, last: true }],
   apply: [{ id: "p1", document: DIGEST, reason: "first version" }],
+  change: [{ id: "c1", documents: [{ kind: "agent", name: "refund-assistant", document: DIGEST }, { kind: "policy", name: "default", document: DIGEST }], reason: "refunds up to 50 USD" }],
   answer: [
     { v: 1, run: RUN, id: "refund", kind: "tool", status: "pending", final: false, seq: 5, at: AT, action: "a2", tool: "stripe.create_refund", digest: DIGEST, request: "q4", expires_at: AT },
     { v: 1, run: RUN, id: "refund", kind: "tool", status: "denied", final: true, seq: 5, at: AT, action: "a2", tool: "crm.merge", reasons: [REASON] },
+    { v: 1, run: RUN, id: "refund", kind: "tool", status: "pending", final: false, seq: 9, at: AT, action: "a7", tool: "stripe.create_refund", digest: DIGEST, request: "q9", expires_at: AT, edited: { from: "a2", by: "ada", diff: [{ path: "/amount_usd", before: 480, after: 400 }] } },
   ],
   rejection: [{ v: 1, at: AT, actor: "refund-assistant", kind: "propose", run: RUN, id: "n1", reasons: [REASON], bytes: 62, sha256: DIGEST, count: 1 }],
   stored: [{ stream: "INBOX_default", seq: 17 }],
@@ -58,14 +76,14 @@ export const EXAMPLES: Readonly<Record<string, readonly unknown[]>> = {
   toolOutput: [{ refund_id: "re_1", charge_id: "ch_1001", amount_usd: 25, status: "succeeded" }],
   timer: [DUE],
   due: [DUE],
-  question: [{}, { run: RUN }, { agent: "refund-assistant", state: "active", limit: 50 }],
+  question: [{}, { run: RUN }, { agent: "refund-assistant", state: "active", limit: 50 }, { scope: "tool:stripe.create_refund" }],
   page: [{ batch: 256, seq: 1, next_by_subj: "signalbox.default.log.>" }],
 };
 
 /** Own fields of each event type; a type without an example does not compile. */
 const DATA: Readonly<Record<EventType, Schema>> = {
   "run.started": {
-    envelope: { agent: { name: "refund-assistant", version: "1.0.0" }, owner: "payments-platform", team: "support", principal: null, documents: { contract: DIGEST }, budget: { max_steps: 10 } },
+    envelope: { agent: { name: "refund-assistant", version: "1.0.0" }, owner: "payments-platform", team: "support", principal: PRINCIPAL, chain: CHAIN, documents: { contract: DIGEST }, budget: { max_steps: 10 } },
     goal: "Resolve ticket T-1001",
   },
   "run.refused": { reasons: [{ code: "deadline.passed", message: `the deadline ${AT} has passed`, path: "/deadline" }] },
@@ -117,8 +135,7 @@ const DATA: Readonly<Record<EventType, Schema>> = {
 
 /** An event in the middle of a commit, where `data` holds only the type's own fields. */
 export function eventExample(type: EventType) {
-  const registry = type.endsWith(".applied");
-  const run = registry ? "stripe.create_refund" : RUN;
+  const { run, cause } = happened(type);
   const headers = {
     "ce-specversion": "1.0",
     "ce-id": `${run}:5`,
@@ -127,7 +144,14 @@ export function eventExample(type: EventType) {
     "ce-time": AT,
     "content-type": "application/msgpack",
   };
-  const cause = registry ? { id: "p1", kind: "apply", actor: "operator", time: AT } : { id: "refund", kind: "propose", actor: "refund-assistant", time: AT };
-  const payload = { v: 1, ns: "default", run, seq: 5, part: [2, 3], at: AT, type, from: "proposed", to: "validated", cause, machine: "1", data: DATA[type], prev: "9c".repeat(32) };
+  const payload = { v: 1, ns: "default", run, seq: 5, part: [2, 3], at: AT, type, from: "proposed", to: "validated", cause, machine: "2", data: DATA[type], prev: "9c".repeat(32) };
   return { name: type, headers, payload };
+}
+
+/** To what an event of this type happens, and what causes it. */
+function happened(type: EventType) {
+  if (type.endsWith(".applied")) return { run: "stripe.create_refund", cause: { id: "p1", kind: "apply", actor: "operator", time: AT } };
+  if (type.startsWith("ledger.")) return { run: ACCOUNT.ledger, cause: { id: "l1", kind: "signal", actor: RUN, time: AT } };
+  if (type.startsWith("guard.")) return { run: "stops", cause: { id: "g1", kind: "control", actor: "operator", time: AT } };
+  return { run: RUN, cause: { id: "refund", kind: "propose", actor: "refund-assistant", time: AT, chain: CHAIN } };
 }

@@ -8,7 +8,7 @@ import { models } from "./models.ts";
 import { messagesOf, operations, ROLES, type Role } from "./operations.ts";
 
 /** Version of the wire, not of the program: a change that breaks a client raises the first number. */
-export const WIRE_VERSION = "1.0.0";
+export const WIRE_VERSION = "1.1.0";
 
 const ref = (path: string) => ({ $ref: `#/${path}` });
 const NATS = { nats: { bindingVersion: "0.1.0" } };
@@ -122,7 +122,7 @@ const DESCRIPTION = `A control plane for AI agents: the agent proposes, the plan
 
 This document describes the whole wire. \`send\` and \`receive\` are meant from the point of view of the role that an operation is tagged with. A plain NATS client is enough for each of them.
 
-**Inputs** (${PROPOSALS.length} kinds of proposal, decisions, reports, controls, documents) are JSON or MessagePack. Each is identified by kind, actor and its own \`id\`, for the whole life of the run: repeated with the same content it counts once and asks how things stand; with other content it is refused.
+**Inputs** (${PROPOSALS.length} kinds of proposal, decisions, reports, controls, documents, signals) are JSON or MessagePack. Each is identified by kind, actor and its own \`id\`, for the whole life of the run: repeated with the same content it counts once and asks how things stand; with other content it is refused.
 
 **Events** are CloudEvents 1.0 in binary mode: attributes in headers named \`ce-…\`, the body MessagePack. The first event of a commit holds the input that caused it and the facts it was judged with; each event is chained to the one before.
 

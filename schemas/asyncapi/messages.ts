@@ -38,7 +38,7 @@ const OF_PROPOSALS = headers({
   [INPUT_HEADERS.contentType]: ENCODING,
   [INPUT_HEADERS.traceparent]: TRACE,
   [INPUT_HEADERS.principal]: string(
-    "On whose behalf: a token or a plain name. Never in a body, never stored: what remains is subject, issuer, key id and hash, marked as not verified.",
+    "On whose behalf: a JWT of an issuer whose document is in force, for this plane (`aud`), this agent (claim `agent`) and this run (claim `run`, or a `jti` that the run is named by). Verified when the run starts; a proposal may bring a fresh one of the same subject. Never in a body, never stored: what remains is issuer, subject, key id, token id, expiry and hash. Without one, or with a plain name, which counts as claimed and not verified, only reads are possible.",
   ),
   [INPUT_HEADERS.wait]: {
     enum: ["verdict", "result"],
@@ -68,6 +68,7 @@ const OF_CALLS = headers(
     [TOOL_HEADERS.digest]: string("SHA-256 of the action document that was approved. For the tool's own records."),
     [TOOL_HEADERS.deadline]: string("RFC 3339: when nobody waits for the answer any more."),
     [TOOL_HEADERS.idempotencyKey]: string("The same for every attempt of one action: what was done under it once is not done again."),
+    [TOOL_HEADERS.token]: string("A JWT (EdDSA over Ed25519) for exactly this attempt: its claims are the model `ToolToken`. A tool checks it offline with the plane's published key, and refuses its second use."),
     [TOOL_HEADERS.traceparent]: TRACE,
     "content-type": { const: JSON_TYPE },
   },
@@ -137,6 +138,15 @@ const STORED: Schema = {
   properties: { stream: string("The stream that has it."), seq: { type: "integer" }, duplicate: { type: "boolean" } },
 };
 
+/** One message for each signal: a lease is answered by what is leased, a return by what is returned. */
+export const SIGNALS = ["signalLease", "signalLeased", "signalReturn", "signalReturned"] as const;
+const SIGNAL_TEXTS: Readonly<Record<(typeof SIGNALS)[number], { readonly title: string; readonly summary: string }>> = {
+  signalLease: { title: "lease", summary: "A run asks an account for an allowance: at least `need`, at best `want`." },
+  signalLeased: { title: "leased", summary: "The account's answer. `granted` is 0 when `need` would exceed the cap." },
+  signalReturn: { title: "return", summary: "A run gives back what it did not use. `last`: it is done with the account in this window." },
+  signalReturned: { title: "returned", summary: "The account has it back." },
+};
+
 const MESSAGES: readonly Message[] = [
   input("proposeStart", "start", "Begins a run: for what, under which version, with which narrower budget.", "StartProposal", OF_PROPOSALS),
   input("proposeTool", "tool", "Proposes one call of a tool.", "ToolProposal", OF_PROPOSALS),
@@ -145,8 +155,11 @@ const MESSAGES: readonly Message[] = [
   input("proposeFail", "fail", "Gives the run up.", "FailProposal", OF_PROPOSALS),
   input("decision", "decide", "A person's answer to a request for approval.", "Decision"),
   input("report", "report", "A gateway claims an attempt, or says what became of it.", "Report"),
-  input("control", "control", "An operator pauses, resumes, cancels or resolves.", "Control"),
+  input("control", "control", "An operator pauses, resumes, cancels, resolves or cleanses.", "Control"),
+  input("guardControl", "stop, revoke, lift", "An operator stops a scope, revokes whoever is in it, or lifts another's stop.", "GuardControl"),
   input("apply", "apply", "An operator brings a stored document into force.", "Apply"),
+  input("change", "change", "An operator brings several stored documents into force together.", "Change"),
+  ...SIGNALS.map((name) => plain(name, SIGNAL_TEXTS[name].title, SIGNAL_TEXTS[name].summary, model("Signal"), { headers: OF_ANSWERS })),
   plain("answer", "answer", "What became of a proposal. Several may follow one proposal; `final` says when no more will.", model("Answer"), { headers: OF_ANSWERS }),
   plain("rejection", "rejection", "What was refused without entering a journal.", model("Rejection"), { headers: OF_ANSWERS }),
   plain("stored", "stored", "JetStream's acknowledgement of an input. `duplicate: true` means that it was not stored.", STORED),
@@ -160,6 +173,9 @@ const MESSAGES: readonly Message[] = [
   plain("documentContract", "contract", "A contract in its canonical form (RFC 8785); its SHA-256 is its address.", model("Contract")),
   plain("documentTool", "tool definition", "A tool definition in its canonical form.", model("Tool")),
   plain("documentPolicySet", "policy set", "A policy set in its canonical form.", model("PolicySet")),
+  plain("documentPerson", "person", "Who is behind a NATS name, and what they may decide, in its canonical form.", model("Person")),
+  plain("documentIssuer", "issuer", "An issuer of principals' tokens, with its public keys, in its canonical form.", model("Issuer")),
+  plain("documentBudget", "budget", "Limits over all runs of a team, a project or an agent, in its canonical form.", model("Budget")),
   plain("documentValue", "large value", "An output too large for a body, as canonical JSON. A message refers to it as `{ \"$doc\": \"sha256:…\", \"bytes\": … }`.", ANY),
   plain("question", "question", "Filters or names; an empty object where nothing is asked for.", OBJECT),
   plain("queryAnswer", "query answer", "The read model's answer.", OBJECT, { headers: OF_SERVICE_ERRORS }),
@@ -170,5 +186,12 @@ const MESSAGES: readonly Message[] = [
 
 export const messages: Readonly<Record<string, Message>> = Object.fromEntries(MESSAGES.map((message) => [message.name, message]));
 export const PROPOSALS = ["proposeStart", "proposeTool", "proposeNote", "proposeFinish", "proposeFail"] as const;
-export const DOCUMENTS = ["documentContract", "documentTool", "documentPolicySet", "documentValue"] as const;
+/** Documents that are brought into force. */
+export const APPLICABLE = ["documentContract", "documentTool", "documentPolicySet", "documentPerson", "documentIssuer", "documentBudget"] as const;
+export const DOCUMENTS = [...APPLICABLE, "documentValue"] as const;
 export const EVENTS: readonly string[] = EVENT_TYPES.map(messageOfEvent);
+const kindOf = (type: EventType): "document" | "ledger" | "guard" | "run" =>
+  type.endsWith(".applied") ? "document" : type.startsWith("ledger.") ? "ledger" : type.startsWith("guard.") ? "guard" : "run";
+/** Events by the aggregates that they happen to. */
+export const OF_RUNS: readonly string[] = EVENT_TYPES.filter((type) => kindOf(type) === "run").map(messageOfEvent);
+export const OF_DOCUMENTS: readonly string[] = EVENT_TYPES.filter((type) => kindOf(type) === "document").map(messageOfEvent);

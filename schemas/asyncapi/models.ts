@@ -1,18 +1,23 @@
 /** `components.schemas`: everything that a message is made of, from the zod schemas that the plane itself checks with. */
 import { z } from "zod";
 import { answerSchema, rejectionSchema } from "../answer.ts";
+import { budgetSchema } from "../budget.ts";
 import { contractSchema } from "../contract.ts";
 import { actionDocumentSchema, dispatchSchema, grantSchema } from "../dispatch.ts";
-import { causeSchema, envelopeSchema, EVENT_TYPES, eventData, type EventType, premiseSchema } from "../event.ts";
-import { factsSchema, principalSchema } from "../facts.ts";
-import { actionIdSchema, actorSchema, digestSchema, inputIdSchema, requestIdSchema, runIdSchema, toolNameSchema } from "../ids.ts";
-import { applySchema, claimSchema, controlSchema, decisionSchema, dueSchema, removedSchema, reportSchema, toolErrorSchema, usageSchema } from "../inputs.ts";
+import { causeSchema, differenceSchema, envelopeSchema, EVENT_TYPES, eventData, type EventType, premiseSchema } from "../event.ts";
+import { factsSchema, guardHitSchema, needSchema, personFactsSchema, principalSchema, toolFactsSchema } from "../facts.ts";
+import { actionIdSchema, actorSchema, digestSchema, inputIdSchema, ledgerNameSchema, requestIdSchema, runIdSchema, stopIdSchema, toolNameSchema } from "../ids.ts";
+import { applyChangeSchema, applySchema, claimSchema, controlSchema, decisionSchema, dueSchema, guardControlSchema, removedSchema, reportSchema, scanSchema, scopeSchema, signalSchema, standingSchema, toolErrorSchema, usageSchema } from "../inputs.ts";
+import { issuerSchema } from "../issuer.ts";
 import { jsonObjectSchema } from "../json.ts";
 import { judgementSchema } from "../judgement.ts";
+import { labelSchema } from "../label.ts";
+import { personSchema } from "../person.ts";
 import { policySetSchema } from "../policy.ts";
 import { failProposalSchema, finishProposalSchema, noteProposalSchema, startProposalSchema, toolProposalSchema } from "../proposal.ts";
 import { reasonSchema } from "../reason.ts";
 import { toolSchema } from "../tool.ts";
+import { toolTokenSchema } from "../tool-token.ts";
 
 /** A JSON Schema (draft 7, which is what AsyncAPI's own Schema Object extends). */
 export type Schema = { [key: string]: unknown };
@@ -34,24 +39,38 @@ const MODELS: Readonly<Record<string, readonly [schema: z.ZodType, description: 
   RequestId: [requestIdSchema, "`q<seq>`: the sequence of its `approval.requested` in the run."],
   Digest: [digestSchema, "SHA-256 as `sha256:<64 hex digits>`: the name of a document, or of the exact action that was judged."],
   Reason: [reasonSchema, "Why something was refused. `code` is for programs; `path` is a JSON pointer into what was sent."],
+  StopId: [stopIdSchema, "`s<seq>`: the sequence of its `guard.stopped`."],
+  LedgerName: [ledgerNameSchema, "One account on one day (UTC): `team.support.2026-01-31`."],
+  Label: [labelSchema, "What kind of data it is, or where it may be: `pii`, `region:eu`. Labels travel with a run."],
   Principal: [principalSchema, "On whose behalf. `verified: false` means that somebody said so and nobody checked."],
+  PersonFacts: [personFactsSchema, "The person behind a NATS name, by the document in force."],
+  GuardHit: [guardHitSchema, "An entry of the guard that covers what is asked about."],
+  Need: [needSchema, "What an action needs from an account of the ledger before it is judged."],
   Claim: [claimSchema, "Who executes an attempt. The nonce makes two lives of one gateway two claimants."],
   Usage: [usageSchema, "What an attempt cost, as the gateway measured it."],
   ToolError: [toolErrorSchema, "How a call failed, and what it did outside before it failed."],
   Removed: [removedSchema, "What the gateway took out of an output before anybody saw it: place, reason, size and hash."],
+  Scan: [scanSchema, "What the gateway's scanner found in an output. No guarantee rests on it."],
   Judgement: [judgementSchema, "What policy and contract said of an action. Recorded, so that replay asks nobody."],
+  ToolFacts: [toolFactsSchema, "What the plane looked up about a proposed call, and how it was judged."],
   Facts: [factsSchema, "What the plane looked up or had judged before the machine saw the input. Replay feeds it back."],
   Envelope: [envelopeSchema, "Travels with the run: agent, owner, team, principal, documents in force, budget, trace."],
   Cause: [causeSchema, "The input that a commit answers."],
+  Difference: [differenceSchema, "One difference between two inputs, at a JSON pointer; a side is absent where the member is."],
   StartProposal: [startProposalSchema, "Starts the run that the subject names."],
   ToolProposal: [toolProposalSchema, "Proposes one call of a tool. `confidence`, `why` and `uses` may tighten judgement and never loosen it."],
   NoteProposal: [noteProposalSchema, "Records a piece of reasoning. Never acted on."],
   FinishProposal: [finishProposalSchema, "Ends the run with an output."],
   FailProposal: [failProposalSchema, "Gives the run up."],
-  Decision: [decisionSchema, "A person's answer. `digest` is over the bytes that the person was shown."],
+  Decision: [decisionSchema, "A person's answer. `digest` is over the bytes that the person was shown. `input` belongs to `edit`, and becomes an action of its own, judged anew; `standing` may come with `approve`."],
+  Standing: [standingSchema, "An approval also for later actions of the same shape in this run, within what the contract allows; never for irreversible or tainted ones."],
   Report: [reportSchema, "What a gateway did with a dispatch. It repeats a report until it is answered."],
-  Control: [controlSchema, "Pause, resume or cancel a run, or settle an action whose end nobody knows."],
+  Control: [controlSchema, "Pause, resume or cancel a run, settle an action whose end nobody knows, or lower the run's marks."],
+  GuardControl: [guardControlSchema, "Stop a scope, revoke whoever is in it, or lift a stop, which a second person does."],
+  Scope: [scopeSchema, "What a stop is about: `all`, `agent:<name>`, `version:<agent>@<version>`, `tool:<name>`, `team:<name>`, `principal:<issuer>|<subject>`, `person:<name>`."],
+  Signal: [signalSchema, "Between a run and an account of the ledger."],
   Apply: [applySchema, "Brings a stored document into force."],
+  Change: [applyChangeSchema, "Brings several stored documents into force, all or none, as a run of the plane's own agent."],
   Due: [dueSchema, "A durable timer that fell due. `armed` is the sequence of the event that armed it."],
   Answer: [answerSchema, "What the plane tells an agent of one of its proposals, or of its run (`id` is then null)."],
   Rejection: [rejectionSchema, "What was refused without entering a journal: reason, size and hash, not a copy."],
@@ -61,6 +80,10 @@ const MODELS: Readonly<Record<string, readonly [schema: z.ZodType, description: 
   Contract: [contractSchema, "What one agent is for, who answers for it, and how far it may go. The normalised form, as it is stored."],
   Tool: [toolSchema, "What a tool takes and gives, what it does to the world, and how it is reached. The normalised form, as it is stored."],
   PolicySet: [policySetSchema, "Cedar files under one name. The set `default` rules a namespace."],
+  Person: [personSchema, "The NATS name of a person, who they are at their issuer, and their roles."],
+  Issuer: [issuerSchema, "Whose signatures on principals' tokens the plane believes, for which audience."],
+  Budget: [budgetSchema, "Limits over all runs of a team, a project or an agent together. Days and minutes are those of UTC."],
+  ToolToken: [toolTokenSchema, "Claims of the token in `signalbox-token`: one attempt of one action."],
 };
 
 /** Every model by name. */
@@ -116,7 +139,7 @@ const EVENT: Schema = {
   properties: {
     v: { const: 1, description: "Version of this form." },
     ns: text("Namespace."),
-    run: text("Name of the aggregate: a run, or a tool, agent or policy set."),
+    run: text("Name of the aggregate: a run, a document, an account of the ledger, or `stops` of the guard."),
     seq: { type: "integer", minimum: 1, description: "From 1 in the aggregate, without gaps." },
     part: {
       type: "array",

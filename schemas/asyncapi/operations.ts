@@ -1,6 +1,6 @@
 /** Who sends what, and who hears what. A test compares this with the permissions that credentials carry. */
 import { channels } from "./channels.ts";
-import { DOCUMENTS, EVENTS, PROPOSALS } from "./messages.ts";
+import { APPLICABLE, DOCUMENTS, EVENTS, OF_DOCUMENTS, PROPOSALS, SIGNALS } from "./messages.ts";
 
 /** Roles that log in; the first five are the plane's own. */
 export const ROLES = ["coordinator", "gateway", "ask", "reader", "agent", "approver", "operator", "auditor", "developer", "subscriber", "tool"] as const;
@@ -38,16 +38,18 @@ const OPERATIONS: readonly Operation[] = [
 
   receive("tool", "call", "Serves its tool.", { messages: ["toolCall"], reply: ["toolOutput", "toolError"], queue: "q" }),
 
-  send("approver", "decide", "Approves or refuses.", { messages: ["decision"], reply: STORED }),
+  send("approver", "decide", "Approves, refuses or edits.", { messages: ["decision"], reply: STORED }),
   send("approver", "query", "Lists what waits for a person (`approvals`).", ASKS),
   send("approver", "queryApproval", "Reads what exactly is asked.", ASKS),
   receive("approver", "event", "Hears of requests and their ends.", { messages: EVENTS.filter((name) => name.startsWith("eventApproval")) }),
   receive("approver", "rejected", "Hears what was refused outright."),
 
-  send("operator", "control", "Pauses, resumes, cancels, resolves.", { messages: ["control"], reply: STORED }),
-  send("operator", "document", "Stores a contract, tool or policy set.", { messages: ["documentContract", "documentTool", "documentPolicySet"], reply: STORED }),
-  send("operator", "apply", "Brings a stored document into force.", { messages: ["apply"], reply: STORED }),
+  send("operator", "control", "Pauses, resumes, cancels, resolves, cleanses.", { messages: ["control"], reply: STORED }),
+  send("operator", "controlGuard", "Stops, revokes, lifts.", { messages: ["guardControl"], reply: STORED }),
+  send("operator", "document", "Stores documents.", { messages: APPLICABLE, reply: STORED }),
+  send("operator", "apply", "Brings stored documents into force.", { messages: ["apply", "change"], reply: STORED }),
   send("operator", "query", "Asks the read model.", ASKS),
+  send("operator", "queryLedger", "Reads an account of the ledger.", ASKS),
   send("operator", "queryApproval", "Reads what an approver is asked.", ASKS),
   send("operator", "readJournal", "Reads the journal.", READS),
   send("operator", "readDocument", "Fetches a document.", FETCHES),
@@ -56,6 +58,7 @@ const OPERATIONS: readonly Operation[] = [
   receive("operator", "rejected", "Hears what was refused outright."),
 
   send("auditor", "query", "Asks the read model.", ASKS),
+  send("auditor", "queryLedger", "Reads an account of the ledger.", ASKS),
   send("auditor", "queryApproval", "Reads what an approver is asked.", ASKS),
   send("auditor", "readJournal", "Reads the journal: replay and verification need nothing else.", READS),
   send("auditor", "readDocument", "Fetches a document.", FETCHES),
@@ -66,8 +69,10 @@ const OPERATIONS: readonly Operation[] = [
   receive("subscriber", "event", "Hears events by type."),
 
   receive("coordinator", "storedInput", "Takes inputs in the order in which they were stored.", { consumes: true }),
+  receive("coordinator", "signal", "Takes what aggregates say to each other.", { messages: SIGNALS, consumes: true }),
   receive("coordinator", "due", "Takes timers that fell due.", { consumes: true }),
   send("coordinator", "log", "Commits all events of an input at once."),
+  send("coordinator", "signal", "Carries what one aggregate owes another.", { messages: SIGNALS, reply: STORED }),
   send("coordinator", "out", "Answers agents."),
   send("coordinator", "rejected", "Leaves a trace of what was refused."),
   send("coordinator", "timer", "Arms a timer."),
@@ -80,7 +85,10 @@ const OPERATIONS: readonly Operation[] = [
   send("gateway", "report", "Claims an attempt, and reports it.", { messages: ["report"], reply: STORED }),
   receive("gateway", "grant", "Hears whether its claim was granted."),
   send("gateway", "call", "Calls a tool.", { messages: ["toolCall"], reply: ["toolOutput", "toolError"] }),
-  receive("gateway", "live", "Learns which tools there are.", { messages: ["eventToolApplied"] }),
+  receive("gateway", "live", "Learns which documents there are.", { messages: OF_DOCUMENTS }),
+  send("gateway", "apply", "Puts the documents of an approved change in force, as `signalbox-gateway`.", { messages: ["apply"], reply: STORED }),
+  send("gateway", "readInForce", "Sees whether they are in force.", { messages: ["lookup"], reply: OF_DOCUMENTS }),
+  receive("gateway", "storedRejected", "Hears what was refused of them."),
   send("gateway", "document", "Stores large outputs.", { messages: ["documentValue"], reply: STORED }),
   send("gateway", "readDocument", "Fetches tool definitions.", FETCHES),
 
@@ -95,6 +103,7 @@ const OPERATIONS: readonly Operation[] = [
   send("reader", "event", "Fans events out by type."),
   send("reader", "team", "Fans events out by team."),
   receive("reader", "query", "Answers questions.", { ...ASKS, queue: "query" }),
+  receive("reader", "queryLedger", "Answers questions about accounts.", { ...ASKS, queue: "query" }),
   receive("reader", "queryApproval", "Answers approvers.", { ...ASKS, queue: "query" }),
 ];
 

@@ -11,10 +11,10 @@ import { messagesOf, operations } from "../../schemas/asyncapi/operations.ts";
 import { EVENT_TYPES } from "../../schemas/event.ts";
 import { actionDocumentSchema } from "../../schemas/dispatch.ts";
 import { type Actor, namespace, type RunId } from "../../schemas/ids.ts";
-import { applySchema, controlSchema, decisionSchema, dueSchema, reportSchema } from "../../schemas/inputs.ts";
+import { applyChangeSchema, applySchema, controlSchema, decisionSchema, dueSchema, guardControlSchema, reportSchema, signalSchema } from "../../schemas/inputs.ts";
 import { proposalSchema } from "../../schemas/proposal.ts";
 import { INPUT_KINDS, inputTransform, patterns, subjects } from "../../schemas/subjects.ts";
-import { permissionsFor } from "../../services/identity/permissions.ts";
+import { CHANGE_ACTOR, permissionsFor } from "../../services/identity/permissions.ts";
 import { isPlaneRole, NAMESPACE_ROLES } from "../../services/identity/roles.ts";
 import { document, faultsOf, references, resolve } from "./document.ts";
 
@@ -33,6 +33,18 @@ const NAMES: Readonly<Record<string, string>> = {
   timer: "t",
   hash: "0".repeat(64),
   input: "propose",
+  from: "x_1",
+  to: "ledger:team%2Ex%2E2026-01-31",
+  signal: "lease",
+  ledger: "team.x.2026-01-31",
+};
+
+/** What a gateway does as the plane's own actor, and which aggregates it hears of. */
+const AS_GATEWAY: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  "gateway.receive.live": { kind: "tool" },
+  "gateway.send.readInForce": { kind: "policy" },
+  "gateway.send.apply": { operator: CHANGE_ACTOR },
+  "gateway.receive.storedRejected": { actor: CHANGE_ACTOR },
 };
 
 describe("the AsyncAPI document (OPS-3)", () => {
@@ -96,7 +108,7 @@ describe("the AsyncAPI document (OPS-3)", () => {
       query: subjects.query(NS, "status"),
     };
     for (const [builder, subject] of Object.entries(built)) assert.ok(address.some((fits) => fits.test(subject)), `${builder}: ${subject}`);
-    for (const kind of INPUT_KINDS) {
+    for (const kind of INPUT_KINDS.filter((one) => one !== "signal")) {
       const subject = subjects.input(NS, kind, agent, run);
       assert.ok(address.some((fits) => fits.test(subject)), subject);
     }
@@ -122,9 +134,9 @@ describe("the AsyncAPI document (OPS-3)", () => {
   });
 
   it("has examples of inputs that the plane itself would read", () => {
-    const schemas = { decision: decisionSchema, report: reportSchema, control: controlSchema, apply: applySchema, due: dueSchema };
+    const schemas = { decision: decisionSchema, report: reportSchema, control: controlSchema, apply: applySchema, change: applyChangeSchema, guardControl: guardControlSchema, due: dueSchema };
     for (const [name, { examples = [] }] of Object.entries(document.components.messages)) {
-      const schema = name.startsWith("propose") ? proposalSchema : schemas[name as keyof typeof schemas];
+      const schema = name.startsWith("propose") ? proposalSchema : name.startsWith("signal") ? signalSchema : schemas[name as keyof typeof schemas];
       for (const { payload } of schema === undefined ? [] : examples) assert.ok(schema?.safeParse(payload).success, `${name}: ${JSON.stringify(payload)}`);
     }
     assert.ok(document.components.schemas["ActionDocument"], "the action document is described");
@@ -137,7 +149,7 @@ describe("the AsyncAPI document (OPS-3)", () => {
       if (consumes) continue;
       const { publish, subscribe } = permissionsFor(role, "x", [NS], { tool: "crm.read", team: "support" });
       const allowed = (action === "send" ? publish : subscribe).allow.map((entry) => entry.split(" ")[0] ?? "");
-      const subject = filled(channels[channel]?.address ?? "", { question: role === "approver" ? "approvals" : "status", ...(id === "gateway.receive.live" && { kind: "tool" }) });
+      const subject = filled(channels[channel]?.address ?? "", { question: role === "approver" ? "approvals" : "status", ...(role === "gateway" && AS_GATEWAY[id]) });
       assert.ok(allowed.some((pattern) => fits(pattern, subject)), `${id}: ${subject} is not among ${allowed.join(", ")}`);
       assert.ok(messagesOf(operation).length > 0, `${id} says nothing`);
     }
@@ -180,5 +192,5 @@ function fits(pattern: string, subject: string): boolean {
 function patternsOf(addresses: readonly (string | null)[]): RegExp[] {
   return addresses
     .filter((address) => address !== null)
-    .map((address) => new RegExp(`^${address.replaceAll(/[.$]/g, "\\$&").replaceAll(/\{(tool|name|type)\}/g, ".+").replaceAll(/\{[a-z]+\}/g, "[^.]+")}$`));
+    .map((address) => new RegExp(`^${address.replaceAll(/[.$]/g, "\\$&").replaceAll(/\{(tool|name|type|ledger)\}/g, ".+").replaceAll(/\{[a-z]+\}/g, "[^.]+")}$`));
 }
