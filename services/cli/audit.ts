@@ -9,6 +9,7 @@ import { fileJson, fileText, isWrong, replayText, stateText, verifyText } from "
 import { type Cli, examples, show } from "./cli.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { follow } from "./follow.ts";
+import { type Kept, keptText, readKept } from "./kept.ts";
 import { rehearsal, type Rehearsed } from "./rehearsal.ts";
 import { type Chosen, noRun, type Source, timeOf, usage, withSource } from "./sources.ts";
 
@@ -16,6 +17,7 @@ const EXIT_CODES = `
 Exit codes:
   0 nothing is wrong   2 usage   6 a difference, a fault, a divergence, or something that cannot be told   7 plane unreachable`;
 
+type VerifyOptions = Chosen & { readonly since?: string; readonly keys?: string };
 type ReplayOptions = Chosen & Rehearsed & { readonly judge?: boolean; readonly at?: string; readonly follow?: boolean };
 
 export function auditCommands(cli: Cli): void {
@@ -48,9 +50,16 @@ export function auditCommands(cli: Cli): void {
     await check(cli, self, run, options, "replay");
   });
 
-  const verify = chosen(cli.program.command("verify")).description("follow the hash chains over the stored bytes");
-  examples(verify, "verify refund-assistant_demo", "verify --all --json", "verify --file evidence.jsonl").addHelpText("after", EXIT_CODES);
-  verify.action((run: string | undefined, options: Chosen, self) => check(cli, self, run, options, "verify"));
+  const verify = chosen(cli.program.command("verify"))
+    .description("follow the hash chains over the stored bytes")
+    .option("--since <checkpoints>", "also hold the journal against checkpoints that you kept: nothing before them may have changed")
+    .option("--keys <file>", "the witness's keys, as they were given to you; those of the data folder when left out");
+  examples(verify, "verify refund-assistant_demo", "verify --all --json", "verify --all --since kept.json --keys witness-keys.json", "verify --file evidence.jsonl").addHelpText("after", EXIT_CODES);
+  verify.action((run: string | undefined, options: VerifyOptions, self) => {
+    if (options.keys !== undefined && options.since === undefined) throw usage(self, "`--keys` goes with `--since`");
+    if (options.since !== undefined && options.all !== true && options.file === undefined) throw usage(self, "a checkpoint is about everything: `--since` goes with `--all` or `--file`");
+    return check(cli, self, run, options, "verify");
+  });
 }
 
 function chosen(command: Command): Command {
@@ -67,23 +76,27 @@ interface Hole {
   readonly to: number;
 }
 
-async function check(cli: Cli, self: Command, run: string | undefined, options: ReplayOptions, what: "replay" | "verify"): Promise<void> {
+async function check(cli: Cli, self: Command, run: string | undefined, options: ReplayOptions & VerifyOptions, what: "replay" | "verify"): Promise<void> {
   await withSource(cli, self, run, options, async (source) => {
     const bench = options.judge === true ? new Bench(new Library(source.documents)) : undefined;
     const holes: Hole[] = [];
     const whole = source.run === undefined && source.file === undefined;
-    const checks = await checkMessages(source.ns, whole ? counted(source.messages, holes) : source.messages, bench);
+    const kept: Kept | undefined = what === "verify" && options.since !== undefined ? await readKept(cli.io, options.since, options.keys, source.ns) : undefined;
+    const messages = kept === undefined ? source.messages : kept.messages(source.messages);
+    const checks = await checkMessages(source.ns, whole ? counted(messages, holes) : messages, bench);
+    const against = kept?.report();
     if (checks.length === 0 && source.run !== undefined && (source.file?.counts.faults ?? 0) === 0) throw noRun(source.run);
     const reports = checks.map((one) => (what === "verify" ? one.verify : { ...one.replay, ...(one.judge && { judge: one.judge }) }));
     const { file } = source;
-    show(cli, self, { ...(file && { file: fileJson(file) }), ...(holes.length > 0 && { holes }), reports }, () =>
+    show(cli, self, { ...(file && { file: fileJson(file) }), ...(holes.length > 0 && { holes }), ...(against && { since: against }), reports }, () =>
       [
         ...(file === undefined ? [] : [fileText(options.file ?? "", file, cli.paint)]),
         ...holes.map(({ from, to }) => `${cli.paint.red("broken")}  the journal has no messages ${from} to ${to}`),
+        ...(against === undefined ? [] : [keptText(against, cli.paint)]),
         ...checks.map((one) => (what === "verify" ? verifyText(one, cli.paint) : replayText(one, cli.paint))),
       ].join("\n"),
     );
-    if (holes.length > 0 || (file?.counts.faults ?? 0) > 0 || checks.some((one) => fails(one, what))) cli.ends(EXIT.failed);
+    if (holes.length > 0 || (against?.faults.length ?? 0) > 0 || (file?.counts.faults ?? 0) > 0 || checks.some((one) => fails(one, what))) cli.ends(EXIT.failed);
   });
 }
 

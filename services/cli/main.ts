@@ -17,6 +17,7 @@ import { proposeCommand } from "./propose.ts";
 import { readCommands } from "./read.ts";
 import { tailCommand } from "./tail.ts";
 import { whyCommand } from "./why.ts";
+import { witnessCommands } from "./witness.ts";
 
 /** Runs one command line (without node and script) and returns its exit code. Never throws for what a user can cause. */
 export async function runCli(args: readonly string[], io: Io): Promise<number> {
@@ -52,6 +53,7 @@ Exit codes:
   applyCommand(cli);
   auditCommands(cli);
   exportCommand(cli);
+  witnessCommands(cli);
   adminCommands(cli);
   doctorCommand(cli);
   try {
