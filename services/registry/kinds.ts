@@ -1,17 +1,25 @@
-/** The three kinds of document, recognised by what they hold, and how each is brought to its one stored form. */
+/** The kinds of document, recognised by what they hold, and how each is brought to its one stored form. */
 import { type z } from "zod";
+import { budgetName, budgetSchema, type BudgetDocument } from "../../schemas/budget.ts";
 import { CONTRACT_SECTIONS, contractSchema, type Contract } from "../../schemas/contract.ts";
 import { type Digest } from "../../schemas/ids.ts";
+import { issuerSchema, type Issuer } from "../../schemas/issuer.ts";
 import { type JsonValue } from "../../schemas/json.ts";
+import { personSchema, type Person } from "../../schemas/person.ts";
 import { policySetSchema, type PolicySet } from "../../schemas/policy.ts";
 import { toolSchema, type Tool } from "../../schemas/tool.ts";
 
-/** A document by its kind, in its stored form. The kinds are those of the aggregates that applying it touches. */
-export type Document =
-  | { readonly kind: "agent"; readonly name: string; readonly value: Contract }
-  | { readonly kind: "tool"; readonly name: string; readonly value: Tool }
-  | { readonly kind: "policy"; readonly name: string; readonly value: PolicySet };
-export type DocumentKind = Document["kind"];
+/** What a document of each kind says, in its stored form. The kinds are those of the aggregates that applying it touches. */
+export interface DocumentValues {
+  readonly agent: Contract;
+  readonly tool: Tool;
+  readonly policy: PolicySet;
+  readonly person: Person;
+  readonly issuer: Issuer;
+  readonly budget: BudgetDocument;
+}
+export type DocumentKind = keyof DocumentValues;
+export type Document = { [K in DocumentKind]: { readonly kind: K; readonly name: string; readonly value: DocumentValues[K] } }[DocumentKind];
 
 /** A document with the bytes that are stored and the digest that names them. */
 export type StoredDocument = Document & { readonly bytes: Uint8Array; readonly digest: Digest };
@@ -20,20 +28,42 @@ export const SCHEMA_OF: { readonly [K in DocumentKind]: z.ZodType } = {
   agent: contractSchema,
   tool: toolSchema,
   policy: policySetSchema,
+  person: personSchema,
+  issuer: issuerSchema,
+  budget: budgetSchema,
 };
 
-/** What to write when a document is none of the three. */
-export const KINDS_HELP = "a contract has `agent:`, a tool has `name:` and `effect:`, a policy set is a folder of `.cedar` files";
+/**
+ * What is referred to comes before what refers to it, and the policy set last: while a change is half done, the set
+ * that rules is the one that was asked about it.
+ */
+export const KIND_ORDER: { readonly [K in DocumentKind]: number } = { issuer: 0, person: 1, budget: 2, tool: 3, agent: 4, policy: 5 };
+
+/** Sorts documents into the order in which they are put in force. */
+export function inOrder(a: { readonly kind: DocumentKind; readonly name: string }, b: { readonly kind: DocumentKind; readonly name: string }): number {
+  return KIND_ORDER[a.kind] - KIND_ORDER[b.kind] || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+}
+
+/** What to write when a document is none of them. */
+export const KINDS_HELP =
+  "a contract has `agent:`, a tool has `name:` and `effect:`, a person has `person:`, an issuer `issuer:`, a budget `budget:`, a policy set is a folder of `.cedar` files";
+
+/** Kinds whose whole content stands under one key of their own name. */
+const KEYED = ["agent", "person", "issuer", "budget"] as const;
 
 export function kindOf(value: JsonValue): DocumentKind | undefined {
   if (!isObject(value)) return undefined;
-  if (Object.hasOwn(value, "agent")) return "agent";
+  const keyed = KEYED.find((kind) => Object.hasOwn(value, kind));
+  if (keyed !== undefined) return keyed;
   if (Object.hasOwn(value, "name") && Object.hasOwn(value, "files")) return "policy";
   return Object.hasOwn(value, "name") && Object.hasOwn(value, "effect") ? "tool" : undefined;
 }
 
+/** The name under which a valid document is applied; empty when it has none. */
 export function nameOf(kind: DocumentKind, value: JsonValue): string {
-  const holder = kind === "agent" && isObject(value) ? value["agent"] : value;
+  if (!isObject(value)) return "";
+  if (kind === "budget") return budgetName((value as BudgetDocument).budget);
+  const holder = kind === "tool" || kind === "policy" ? value : value[kind];
   const name = isObject(holder) ? holder["name"] : undefined;
   return typeof name === "string" ? name : "";
 }

@@ -85,7 +85,7 @@ export function stored(document: Document): StoredDocument {
 function check(value: JsonValue): { document?: Document; findings: Finding[] } {
   const kind = kindOf(value);
   if (kind === undefined) {
-    const message = "this is no contract, tool or policy set";
+    const message = "this is no kind of document";
     return { findings: [{ path: [], code: "document.unknown_kind", message, help: KINDS_HELP }] };
   }
   const lifted = lift(kind, value);
@@ -150,7 +150,8 @@ function contractFindings(contract: Contract): Finding[] {
   });
 }
 
-function placed(finding: Finding, source: YamlDocument, file: string): Fault {
+/** A finding with the place in the file where a person mends it. */
+export function placed(finding: Finding, source: YamlDocument, file: string): Fault {
   const { path, code, message, help } = finding;
   return { file, ...source.placeOf(path), path: pointer(path), code, message, ...(help === undefined ? {} : { help }) };
 }

@@ -1,14 +1,17 @@
 /** The documents in force: what the journal says was applied last, read from the content-addressed store. */
 import { DOCUMENT_KINDS, type DocumentKind } from "../../machines/registry.ts";
+import type { BudgetDocument } from "../../schemas/budget.ts";
 import type { Contract } from "../../schemas/contract.ts";
 import type { Digest, Namespace } from "../../schemas/ids.ts";
+import type { Issuer } from "../../schemas/issuer.ts";
+import type { Person } from "../../schemas/person.ts";
 import { type PolicySet, RULING_POLICY_SET } from "../../schemas/policy.ts";
 import { parseLog, patterns } from "../../schemas/subjects.ts";
 import type { Tool } from "../../schemas/tool.ts";
 import { decodeEvent } from "../bus/commit.ts";
 import type { Documents } from "../bus/documents.ts";
 import { ReadError, type StreamReader } from "../bus/journal.ts";
-import type { Document } from "./kinds.ts";
+import type { Document, DocumentValues } from "./kinds.ts";
 import { readStored } from "./parse.ts";
 
 export interface InForce<T> {
@@ -16,11 +19,18 @@ export interface InForce<T> {
   readonly value: T;
 }
 
+/** Documents that are fetched at a time when everything is read. */
+const FETCHED_AT_ONCE = 64;
+
 export class RegistryView {
   readonly #ns: Namespace;
   readonly #journal: StreamReader;
   readonly #documents: Documents;
   readonly #current = new Map<string, InForce<Document["value"]>>();
+  /** What each name was last given, also when it cannot be read, and what it was given before that. */
+  readonly #last = new Map<string, { digest: Digest; previous: Digest | undefined }>();
+  /** Names by kind, so that the few persons are not looked for among many agents. */
+  readonly #names = new Map<DocumentKind, Set<string>>();
   /** Tools by hash, for actions that were approved under a version which is no longer in force. */
   readonly #tools = new Map<Digest, Tool>();
 
@@ -33,13 +43,23 @@ export class RegistryView {
   /** Reads what is in force. Call again at any time. @throws ReadError */
   async load(): Promise<void> {
     for (const kind of DOCUMENT_KINDS) {
-      const last = new Map<string, Digest>();
+      const last = new Map<string, { digest: Digest; previous: Digest | undefined }>();
       for await (const message of this.#journal.read({ subject: patterns.logOfKind(this.#ns, kind) })) {
         const name = parseLog(message.subject)?.name;
         const { body } = decodeEvent(message);
-        if (name !== undefined && body.type === `${kind}.applied`) last.set(name, body.data["document"] as Digest);
+        if (name === undefined || body.type !== `${kind}.applied`) continue;
+        last.set(name, { digest: body.data["document"] as Digest, previous: body.data["previous"] as Digest | undefined });
       }
-      for (const [name, digest] of last) await this.put(kind, name, digest);
+      const names = [...last];
+      for (let from = 0; from < names.length; from += FETCHED_AT_ONCE) {
+        const some = names.slice(from, from + FETCHED_AT_ONCE);
+        await Promise.all(
+          some.map(async ([name, { digest, previous }]) => {
+            await this.put(kind, name, digest);
+            this.#last.set(`${kind}/${name}`, { digest, previous });
+          }),
+        );
+      }
     }
   }
 
@@ -49,10 +69,15 @@ export class RegistryView {
    */
   async put(kind: DocumentKind, name: string, digest: Digest): Promise<void> {
     const document = await this.document(digest);
+    const key = `${kind}/${name}`;
+    const last = this.#last.get(key);
+    if (last?.digest !== digest) this.#last.set(key, { digest, previous: last?.digest });
     if (document?.kind === kind && document.name === name) {
-      this.#current.set(`${kind}/${name}`, { digest, value: document.value });
+      this.#current.set(key, { digest, value: document.value });
+      const names = this.#names.get(kind) ?? new Set();
+      this.#names.set(kind, names.add(name));
       if (document.kind === "tool") this.#tools.set(digest, document.value);
-    } else this.#current.delete(`${kind}/${name}`);
+    } else this.#current.delete(key);
   }
 
   /** Any version of any document; undefined when it is missing or is no document. @throws ReadError: asking again may help */
@@ -65,11 +90,19 @@ export class RegistryView {
     }
   }
 
+  /** The document of a name that is in force; undefined when there is none, or when what was applied cannot be read. */
+  inForce<K extends DocumentKind>(kind: K, name: string): InForce<DocumentValues[K]> | undefined {
+    return this.#current.get(`${kind}/${name}`) as InForce<DocumentValues[K]> | undefined;
+  }
+  /** The version that was in force before the one that is. */
+  previous(kind: DocumentKind, name: string): Digest | undefined {
+    return this.#last.get(`${kind}/${name}`)?.previous;
+  }
   contract(agent: string): InForce<Contract> | undefined {
-    return this.#current.get(`agent/${agent}`) as InForce<Contract> | undefined;
+    return this.inForce("agent", agent);
   }
   tool(name: string): InForce<Tool> | undefined {
-    return this.#current.get(`tool/${name}`) as InForce<Tool> | undefined;
+    return this.inForce("tool", name);
   }
   /** A version of a tool that was in force at some time since this view was made. */
   toolVersion(digest: Digest): Tool | undefined {
@@ -78,11 +111,39 @@ export class RegistryView {
   rememberTool(digest: Digest, tool: Tool): void {
     this.#tools.set(digest, tool);
   }
+  /** The set that rules the namespace. */
   policy(): InForce<PolicySet> | undefined {
-    return this.#current.get(`policy/${RULING_POLICY_SET}`) as InForce<PolicySet> | undefined;
+    return this.inForce("policy", RULING_POLICY_SET);
+  }
+  policySet(name: string): InForce<PolicySet> | undefined {
+    return this.inForce("policy", name);
+  }
+  /** By the name that a NATS credential carries. */
+  person(name: string): InForce<Person> | undefined {
+    return this.inForce("person", name);
+  }
+  persons(): InForce<Person>[] {
+    return this.#all("person");
+  }
+  issuer(name: string): InForce<Issuer> | undefined {
+    return this.inForce("issuer", name);
+  }
+  issuers(): InForce<Issuer>[] {
+    return this.#all("issuer");
+  }
+  /** The limits of an account of the ledger, as `team.support` (see `budgetName`). */
+  budget(account: string): InForce<BudgetDocument> | undefined {
+    return this.inForce("budget", account);
+  }
+  contracts(): InForce<Contract>[] {
+    return this.#all("agent");
   }
   /** Names of the tools in force. */
   toolNames(): string[] {
-    return [...this.#current.keys()].filter((key) => key.startsWith("tool/")).map((key) => key.slice("tool/".length));
+    return [...(this.#names.get("tool") ?? [])].filter((name) => this.#current.has(`tool/${name}`));
+  }
+
+  #all<K extends DocumentKind>(kind: K): InForce<DocumentValues[K]>[] {
+    return [...(this.#names.get(kind) ?? [])].flatMap((name) => this.inForce(kind, name) ?? []);
   }
 }
