@@ -2,9 +2,6 @@
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Answer } from "../../schemas/answer.ts";
 import type { Dispatch, Grant } from "../../schemas/dispatch.ts";
 import { type Actor, runId } from "../../schemas/ids.ts";
@@ -61,8 +58,6 @@ const POLICY = `@id("all") permit (principal, action, resource);\n`;
 
 export interface Office extends TestPlane {
   gateway(name: string): Promise<TestGateway>;
-  /** Applies documents given as values; the policy set `default` when its text is given. */
-  applyValues(values: readonly object[], policy?: string): Promise<void>;
   /** The documents above: done by {@link startOffice}, unless it was told to start no coordinator. */
   applyDefaults(): Promise<void>;
   /** A run of this agent, started. */
@@ -87,19 +82,6 @@ export async function startOffice(options: TestServerOptions & { coordinator?: b
   const plane = await startTestPlane(options);
   if (options.coordinator !== false) await plane.coordinator();
   const { ns, server } = plane;
-  const applyValues: Office["applyValues"] = async (values, policy) => {
-    const folder = await mkdtemp(join(tmpdir(), "signalbox-documents-"));
-    try {
-      for (const [index, value] of values.entries()) await writeFile(join(folder, `${index}.yaml`), JSON.stringify(value));
-      if (policy !== undefined) {
-        await mkdir(join(folder, "default"));
-        await writeFile(join(folder, "default", "all.cedar"), policy);
-      }
-      await plane.apply(folder);
-    } finally {
-      await rm(folder, { recursive: true });
-    }
-  };
   const reconfigure: Office["reconfigure"] = async (kind, change) => {
     const nc = await server.connect("provision", `p-${randomUUID().slice(0, 8)}`);
     const wanted = streamConfig(kind, ns, {});
@@ -111,11 +93,10 @@ export async function startOffice(options: TestServerOptions & { coordinator?: b
     await update({ ...wanted, ...change });
     return () => update(wanted);
   };
-  const applyDefaults = () => applyValues([...Object.values(TOOLS), ...Object.values(CONTRACTS)], POLICY);
+  const applyDefaults = () => plane.applyValues([...Object.values(TOOLS), ...Object.values(CONTRACTS)], POLICY);
   if (options.coordinator !== false) await applyDefaults();
   return {
     ...plane,
-    applyValues,
     applyDefaults,
     gateway: async (name) => testGateway(await server.connect("gateway", name), name as Actor, plane),
     begin: (agent, run, more = {}) =>

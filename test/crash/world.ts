@@ -1,7 +1,4 @@
 /** A server, services in a process that may be killed, tools with a ledger of their own, and stubborn people. */
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Answer, Rejection } from "../../schemas/answer.ts";
 import { streamName, subjects } from "../../schemas/subjects.ts";
@@ -88,7 +85,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     (roles) => new Supervisor({ order: () => order(roles), onServerKilled: restarted, ...(options.standby !== undefined && { standby: options.standby }) }),
   );
   await Promise.all(processes.map((one) => one.start()));
-  await apply(plane, [...toolDocuments(options.timeoutMs ?? 2_500, options.retries ?? 4), SECRET, ...CONTRACTS]);
+  await plane.applyValues([...toolDocuments(options.timeoutMs ?? 2_500, options.retries ?? 4), SECRET, ...CONTRACTS], POLICY);
   const agents = new Map<string, TestActor>();
   for (const { agent } of CONTRACTS) agents.set(agent.name, await plane.agent(agent.name));
   const people = { agents, approver: await plane.approver("ann"), second: await plane.approver("bob"), operator: await plane.operator("op") };
@@ -129,18 +126,6 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       await plane.stop();
     },
   });
-}
-
-async function apply(plane: TestPlane, documents: readonly object[]): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), "signalbox-crash-"));
-  try {
-    for (const [index, value] of documents.entries()) await writeFile(join(folder, `${index}.yaml`), JSON.stringify(value));
-    await mkdir(join(folder, "default"));
-    await writeFile(join(folder, "default", "all.cedar"), POLICY);
-    await plane.apply(folder);
-  } finally {
-    await rm(folder, { recursive: true });
-  }
 }
 
 const PATIENCE_MS = 90_000;

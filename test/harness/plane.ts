@@ -1,26 +1,38 @@
 /** A plane for a test: a real server, coordinators of one's own, documents applied, and people to talk to it. */
 import { randomUUID } from "node:crypto";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type Logger, pino } from "pino";
 import type { Answer, Rejection } from "../../schemas/answer.ts";
 import { type Actor, type Digest, type Namespace, actor, runId } from "../../schemas/ids.ts";
-import { type InputKind, aggregateToken, streamName, subjects } from "../../schemas/subjects.ts";
+import { type InputKind, aggregateToken, patterns, streamName, subjects } from "../../schemas/subjects.ts";
 import { type JournalEvent, decodeEvent } from "../../services/bus/commit.ts";
 import { type NatsConnection, headers } from "../../services/bus/connection.ts";
 import { Documents } from "../../services/bus/documents.ts";
 import { StreamReader } from "../../services/bus/journal.ts";
 import { Publisher } from "../../services/bus/publisher.ts";
 import { Coordinator, type CoordinatorOptions } from "../../services/coordinator/coordinator.ts";
+import { CHANGE_ACTOR } from "../../services/identity/permissions.ts";
 import { loadPath } from "../../services/registry/load.ts";
+import { SCHEMA_OF, type StoredDocument } from "../../services/registry/kinds.ts";
+import { type TestIssuer, type TestPerson, personDocument, testIssuer } from "./issuer.ts";
 import { type TestServer, type TestServerOptions, startTestServer } from "./server.ts";
 
 export interface TestPlane {
   readonly server: TestServer;
   readonly ns: Namespace;
+  /** Whose tokens the plane believes: applied with the first documents. */
+  readonly issuer: TestIssuer;
   coordinator(options?: Partial<CoordinatorOptions>): Promise<Coordinator>;
-  /** Applies files and folders as the operator would, and waits until they are in force. */
+  /** Applies files and folders as the operator would, one by one, and waits until they are in force. */
   apply(...paths: string[]): Promise<void>;
-  agent(name: string): Promise<TestActor>;
-  approver(name: string): Promise<TestActor>;
+  /** The same with documents given as values; the policy set `default` when its text, or its files, are given. */
+  applyValues(values: readonly object[], policy?: string | Readonly<Record<string, string>>): Promise<void>;
+  /** Every start that it sends brings a token of the principal `kim` for this run, unless told otherwise. */
+  agent(name: string, options?: AgentOptions): Promise<TestActor>;
+  /** A person with a credential and, unless `null` is given, a document: of {@link CAST}, or applied now. */
+  approver(name: string, person?: TestPerson | null): Promise<TestActor>;
   operator(name?: string): Promise<TestActor>;
   /** All events of a run so far. */
   events(run: string): Promise<JournalEvent[]>;
@@ -28,6 +40,14 @@ export interface TestPlane {
   event(run: string, type: string, fits?: (event: JournalEvent) => boolean): Promise<JournalEvent>;
   stop(): Promise<void>;
 }
+
+export interface AgentOptions {
+  /** Subject of the tokens; `null`: its starts bring none. Default `kim`. */
+  readonly principal?: string | null;
+}
+
+/** Persons whose documents are applied with the first documents: each holds every role that tests ask for. */
+export const CAST = ["ann", "bob", "ada"] as const;
 
 /** Somebody with a credential of their own and the wire. */
 export interface TestActor {
@@ -47,23 +67,69 @@ const log = (): Logger => pino({ level: process.env["SIGNALBOX_TEST_LOG"] ?? "si
 const DEMO = new URL("../../infra/demo/", import.meta.url).pathname;
 export const DEMO_DOCUMENTS = [`${DEMO}tools`, `${DEMO}contracts`, `${DEMO}policies/default`];
 const PATIENCE_MS = 15_000;
+/** Until the registry takes documents of persons and issuers. */
+const PERSONS_KNOWN = Object.hasOwn(SCHEMA_OF, "issuer");
 
-export async function startTestPlane(options: TestServerOptions & { documents?: readonly string[] } = {}): Promise<TestPlane> {
+export async function startTestPlane(options: TestServerOptions = {}): Promise<TestPlane> {
   const server = await startTestServer(options);
   const ns = server.namespaces[0] as Namespace;
+  const issuer = testIssuer();
+  /** Documents of people and issuer that are in force, by name. */
+  const known = new Set<string>();
+  const policies = new Set<string>();
   const stops: (() => Promise<void>)[] = [];
   const reading = await server.connect("auditor", "test-auditor");
   const journal = new StreamReader(reading, streamName("JOURNAL", ns));
 
-  const actorOf = async (role: "agent" | "approver" | "operator", name: string) => testActor(server, ns, role, name);
+  const actorOf = async (role: ActorRole, name: string, tokens?: TokenOf) => testActor(server, ns, role, name, tokens);
   const events = async (run: string) => {
     const found: JournalEvent[] = [];
     for await (const message of journal.read({ subject: subjects.log(ns, "run", run) })) found.push(decodeEvent(message));
     return found;
   };
+  /** A policy set in force is changed by review (POL-6): tests replace it as the gateway that carries a change out. */
+  const applyOne = async (operator: TestActor, document: StoredDocument): Promise<void> => {
+    const token = aggregateToken(document.kind, document.name);
+    const replaced = document.kind === "policy" && policies.has(document.name);
+    if (document.kind === "policy") policies.add(document.name);
+    const documents = new Documents(operator.nc, new Publisher(operator.nc), ns);
+    const digest: Digest = await documents.put(document.bytes, "application/json");
+    const live = operator.nc.subscribe(subjects.live(ns, document.kind, document.name), { max: 1 });
+    await operator.nc.flush();
+    const sender = replaced ? await actorOf("gateway", CHANGE_ACTOR) : operator;
+    await sender.send("apply", token, { id: randomUUID(), document: digest });
+    await withPatience(first(live), `\`${token}\` was not applied: ${JSON.stringify(sender.rejections.slice(-3))}`);
+  };
+  const applyPaths = async (paths: readonly string[]): Promise<void> => {
+    const operator = await actorOf("operator", "test-operator");
+    for (const path of paths) {
+      const loaded = await loadPath(path);
+      if (loaded.faults.length > 0) throw new Error(JSON.stringify(loaded.faults, null, 2));
+      for (const document of loaded.documents) await applyOne(operator, document);
+    }
+  };
+  const applyValues: TestPlane["applyValues"] = async (values, policy) => {
+    const folder = await mkdtemp(join(tmpdir(), "signalbox-documents-"));
+    try {
+      for (const [index, value] of values.entries()) await writeFile(join(folder, `${index}.yaml`), JSON.stringify(value));
+      const files = typeof policy === "string" ? { "all.cedar": policy } : policy;
+      if (files !== undefined) await mkdir(join(folder, "default"));
+      for (const [name, text] of Object.entries(files ?? {})) await writeFile(join(folder, "default", name), text);
+      await applyPaths([folder]);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  };
+  const introduce = async (): Promise<void> => {
+    if (known.has(issuer.name) || !PERSONS_KNOWN) return;
+    known.add(issuer.name);
+    for (const name of CAST) known.add(name);
+    await applyValues([issuer.document, ...CAST.map((name) => personDocument(name))]);
+  };
   const plane: TestPlane = {
     server,
     ns,
+    issuer,
     coordinator: async (more = {}) => {
       const nc = await server.connect("coordinator", `c-${randomUUID().slice(0, 8)}`);
       const coordinator = new Coordinator({ nc, ns, log: log(), ...more });
@@ -72,23 +138,22 @@ export async function startTestPlane(options: TestServerOptions & { documents?: 
       return coordinator;
     },
     apply: async (...paths) => {
-      const operator = await actorOf("operator", "test-operator");
-      const documents = new Documents(operator.nc, new Publisher(operator.nc), ns);
-      for (const path of paths) {
-        const loaded = await loadPath(path);
-        if (loaded.faults.length > 0) throw new Error(JSON.stringify(loaded.faults, null, 2));
-        for (const document of loaded.documents) {
-          const digest: Digest = await documents.put(document.bytes, "application/json");
-          const token = aggregateToken(document.kind, document.name);
-          const live = operator.nc.subscribe(subjects.live(ns, document.kind, document.name), { max: 1 });
-          await operator.nc.flush();
-          await operator.send("apply", token, { id: randomUUID(), document: digest });
-          await withPatience(first(live), `\`${token}\` was not applied`);
-        }
-      }
+      await introduce();
+      await applyPaths(paths);
     },
-    agent: (name) => actorOf("agent", name),
-    approver: (name) => actorOf("approver", name),
+    applyValues: async (values, policy) => {
+      await introduce();
+      await applyValues(values, policy);
+    },
+    agent: (name, { principal: subject = "kim" } = {}) =>
+      actorOf("agent", name, subject === null ? undefined : (run) => issuer.token({ agent: name, run, subject })),
+    approver: async (name, person = {}) => {
+      if (person !== null && !known.has(name) && PERSONS_KNOWN) {
+        known.add(name);
+        await applyValues([personDocument(name, person)]);
+      }
+      return actorOf("approver", name);
+    },
     operator: (name = "op") => actorOf("operator", name),
     events,
     event: async (run, type, fits = () => true) => {
@@ -119,7 +184,10 @@ export async function startTestPlane(options: TestServerOptions & { documents?: 
   return plane;
 }
 
-async function testActor(server: TestServer, ns: Namespace, role: "agent" | "approver" | "operator", name: string): Promise<TestActor> {
+type ActorRole = "agent" | "approver" | "operator" | "gateway";
+type TokenOf = (run: string) => string;
+
+async function testActor(server: TestServer, ns: Namespace, role: ActorRole, name: string, tokenOf?: TokenOf): Promise<TestActor> {
   const nc = await server.connect(role, name);
   const publisher = new Publisher(nc);
   const who = actor(name);
@@ -137,7 +205,7 @@ async function testActor(server: TestServer, ns: Namespace, role: "agent" | "app
         heard();
       },
     });
-  listen(subjects.rejected(ns, who), rejections);
+  if (role !== "gateway" || who === CHANGE_ACTOR) listen(role === "gateway" ? patterns.rejectedStored(ns).replace("*", who) : subjects.rejected(ns, who), rejections);
   if (role === "agent") listen(`${subjects.out(ns, who, "*").slice(0, -1)}>`, answers);
   await nc.flush();
 
@@ -157,7 +225,8 @@ async function testActor(server: TestServer, ns: Namespace, role: "agent" | "app
     );
   const send: TestActor["send"] = async (kind, aggregate, body, more = {}) => {
     const data = typeof body === "string" ? Buffer.from(body) : body instanceof Uint8Array ? body : Buffer.from(JSON.stringify(body));
-    await publisher.publish(subjects.input(ns, kind, who, aggregate), data, more.headers ?? {});
+    const token = kind === "propose" && isStart(body) ? tokenOf?.(aggregate) : undefined;
+    await publisher.publish(subjects.input(ns, kind, who, aggregate), data, { ...(token !== undefined && { "signalbox-principal": token }), ...more.headers });
   };
   return {
     name: who,
@@ -173,6 +242,8 @@ async function testActor(server: TestServer, ns: Namespace, role: "agent" | "app
     },
   };
 }
+
+const isStart = (body: unknown): boolean => typeof body === "object" && body !== null && "kind" in body && body.kind === "start";
 
 async function first<T>(items: AsyncIterable<T>): Promise<T | undefined> {
   for await (const item of items) return item;
