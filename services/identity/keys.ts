@@ -30,10 +30,7 @@ export interface PlaneKeys {
  * @throws when the folder cannot be written or a key file is damaged
  */
 export async function openKeys(dataDir: string, namespaces: readonly Namespace[]): Promise<PlaneKeys> {
-  const folder = join(dataDir, "keys");
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  await chmod(folder, 0o700);
-  const open = (name: string, create: () => KeyPair) => openKey(join(folder, `${name}.nk`), create);
+  const open = (name: string, create: () => KeyPair) => openKey(dataDir, name, create);
   const perNamespace = new Map<Namespace, NamespaceKeys>();
   for (const ns of namespaces) {
     perNamespace.set(ns, {
@@ -52,38 +49,49 @@ export async function openKeys(dataDir: string, namespaces: readonly Namespace[]
   };
 }
 
-async function openKey(path: string, create: () => KeyPair): Promise<KeyPair> {
+async function openKey(dataDir: string, name: string, create: () => KeyPair): Promise<KeyPair> {
+  const { path, contents } = await madeOnce(dataDir, `${name}.nk`, () => new TextDecoder().decode(create().getSeed()));
+  try {
+    return fastSigner(fromSeed(new TextEncoder().encode(contents.trim())));
+  } catch (cause) {
+    throw new Error(`the key file \`${path}\` is damaged`, { cause });
+  }
+}
+
+/**
+ * A file of `<data>/keys` with its contents, made when it is missing: of two processes that make it at the same moment,
+ * both get the first one's.
+ */
+export async function madeOnce(dataDir: string, file: string, make: () => string): Promise<{ readonly path: string; readonly contents: string }> {
+  const folder = join(dataDir, "keys");
+  const path = join(folder, file);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await chmod(folder, 0o700);
   const existing = await read(path);
-  if (existing) return existing;
-  const made = create();
+  if (existing !== undefined) return { path, contents: existing };
   const draft = `${path}.${randomBytes(6).toString("hex")}`;
-  await writeFile(draft, made.getSeed(), { mode: 0o600, flag: "wx", flush: true });
+  const made = make();
+  await writeFile(draft, made, { mode: 0o600, flag: "wx", flush: true });
   try {
     // A link appears whole or not at all, and fails when another process was first.
     await link(draft, path);
-    return fastSigner(made);
+    return { path, contents: made };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     const winner = await read(path);
-    if (!winner) throw error;
-    return winner;
+    if (winner === undefined) throw error;
+    return { path, contents: winner };
   } finally {
     await rm(draft, { force: true });
   }
 }
 
-async function read(path: string): Promise<KeyPair | undefined> {
-  let seed: Uint8Array;
+async function read(path: string): Promise<string | undefined> {
   try {
-    seed = await readFile(path);
+    return await readFile(path, "utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
-  }
-  try {
-    return fastSigner(fromSeed(new TextEncoder().encode(new TextDecoder().decode(seed).trim())));
-  } catch (cause) {
-    throw new Error(`the key file \`${path}\` is damaged`, { cause });
   }
 }
 
