@@ -9,6 +9,16 @@ export interface ServerConfigOptions {
   readonly storeDir?: string;
   /** `always`: nothing acknowledged is lost in a power cut. A duration such as `2m`: everything since is. */
   readonly sync?: string;
+  /** The server is one of several that hold the streams together. */
+  readonly cluster?: ClusterOptions;
+}
+
+export interface ClusterOptions {
+  readonly name: string;
+  /** `host:port` for the other servers. */
+  readonly listen: string;
+  /** Addresses of all servers of the cluster, this one among them or not. */
+  readonly routes: readonly string[];
 }
 
 /** Largest message the server takes; larger values are documents in pieces of their own. */
@@ -34,8 +44,18 @@ jetstream {
   # Synced before it is acknowledged. Three replicas in three failure domains want it as well.
   sync_interval: ${quoted(options.sync ?? "always")}
 }
-
+${options.cluster === undefined ? "" : renderCluster(options.cluster)}
 ${renderIdentity(identity)}`;
+}
+
+function renderCluster({ name, listen, routes }: ClusterOptions): string {
+  return `
+cluster {
+  name: ${quoted(name)}
+  listen: ${quoted(listen)}
+  routes: [${routes.map(quoted).join(", ")}]
+}
+`;
 }
 
 /**

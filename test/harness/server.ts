@@ -1,7 +1,6 @@
 /** A real nats-server for a test: a folder and a port of its own, the plane's accounts, provisioned streams. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { namespace, type Namespace } from "../../schemas/ids.ts";
@@ -12,6 +11,7 @@ import { type CredsRequest, type IssuedCreds, issueCreds } from "../../services/
 import { openKeys, type PlaneKeys } from "../../services/identity/keys.ts";
 import { renderServerConfig } from "../../services/identity/natsConfig.ts";
 import { isPlaneRole, type Role } from "../../services/identity/roles.ts";
+import { freePort } from "./ports.ts";
 
 export interface TestServerOptions {
   /** Default: `default`. */
@@ -146,22 +146,4 @@ async function end(child: ChildProcess, signal: "SIGTERM" | "SIGKILL"): Promise<
   const gone = new Promise((resolve) => child.once("exit", resolve));
   child.kill(signal);
   await gone;
-}
-
-/** Below the range of which the system gives ports to connections: a server that starts again finds its port free. */
-const PORTS = { from: 15_000, to: 32_000 } as const;
-
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from));
-    if (await isFree(port)) return port;
-  }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = createServer();
-    probe.once("error", () => resolve(false));
-    probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
-  });
 }
