@@ -1,10 +1,11 @@
 /** What the action chart's guards ask and what its events carry. Pure functions of context and event. */
-import type { EventData } from "../schemas/event.ts";
-import type { DocumentFacts, ToolFacts } from "../schemas/facts.ts";
-import type { ActionId, Actor, Digest } from "../schemas/ids.ts";
-import type { Claim, Removed, ToolError, Usage } from "../schemas/inputs.ts";
+import type { Difference, EventData } from "../schemas/event.ts";
+import type { DocumentFacts, Need, ToolFacts } from "../schemas/facts.ts";
+import type { ActionId, Actor, Digest, RequestId } from "../schemas/ids.ts";
+import type { Claim, Removed, Scan, ToolError, Usage } from "../schemas/inputs.ts";
 import type { JsonValue } from "../schemas/json.ts";
 import type { Judgement } from "../schemas/judgement.ts";
+import type { ToolProposal } from "../schemas/proposal.ts";
 import { type Reason, reason } from "../schemas/reason.ts";
 import { plusMillis } from "../schemas/time.ts";
 
@@ -36,6 +37,31 @@ export interface ActionContext {
   /** An earlier attempt may have taken effect: whatever later ones say of themselves, nobody can say that nothing happened. */
   readonly doubt: boolean;
   readonly reasons: readonly Reason[] | undefined;
+  /** What was proposed, and the facts that it was judged by last; dropped when the action has ended. */
+  readonly asked: ToolProposal | undefined;
+  readonly facts: ToolFacts | undefined;
+  /** The approval that it rests on. A claim counts its persons again, and a policy's yes needs a principal that still holds. */
+  readonly rests: Rests | undefined;
+  /** What it is about in money, in ten-thousandths of the currency's unit. */
+  readonly amount: { readonly units: number; readonly currency: string } | undefined;
+  /** The amount is in the run's sum. */
+  readonly counted: boolean;
+  /** The action that this one replaces, who edited it, and how they differ. */
+  readonly edited: Edited | undefined;
+  /** Attempts that were sent back to judgement when they were to be claimed: they are no tries. */
+  readonly unbegun: number;
+}
+
+export interface Rests {
+  readonly by: "policy" | "person" | "standing";
+  /** The request that persons agreed to. */
+  readonly request: RequestId | undefined;
+}
+
+export interface Edited {
+  readonly from: ActionId;
+  readonly by: string;
+  readonly diff: readonly Difference[];
 }
 
 export interface ActionInput {
@@ -43,6 +69,8 @@ export interface ActionInput {
   readonly proposal: string;
   readonly agent: Actor;
   readonly tool: string;
+  readonly asked?: ToolProposal | undefined;
+  readonly edited?: Edited | undefined;
 }
 
 export type Outcome =

@@ -32,7 +32,7 @@ import { took } from "./record.ts";
 type Guard = (args: Args) => boolean;
 
 /** An ended action keeps its result and lets go of everything that only an open one needs. */
-const CLOSED = { document: undefined, timer: undefined } as const;
+const CLOSED = { document: undefined, timer: undefined, asked: undefined, facts: undefined } as const;
 
 const setContext = (change: (args: Args) => Partial<ActionContext>) =>
   assign<ActionContext, ActionEvent, undefined, ActionEvent, never>(change);
@@ -132,6 +132,13 @@ export const actionMachine = setup({
   options: { maxIterations: 16 },
   context: ({ input }) => ({
     ...input,
+    asked: input.asked,
+    edited: input.edited,
+    facts: undefined,
+    rests: undefined,
+    amount: undefined,
+    counted: false,
+    unbegun: 0,
     documents: {},
     effect: "irreversible",
     timeoutMs: 1,
@@ -174,6 +181,7 @@ export const actionMachine = setup({
                   idempotent,
                   digest: event.document?.digest,
                   document: event.document?.text,
+                  facts: event.facts,
                 };
               }),
               took("proposed", "validated", "action.validated", recorded.validated),

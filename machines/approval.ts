@@ -1,7 +1,17 @@
 /** One request for approval: M of N people, each once, before it expires. */
 import { assign, setup } from "xstate";
+import type { Difference } from "../schemas/event.ts";
 import type { ActionId, Digest, RequestId } from "../schemas/ids.ts";
+import type { Standing } from "../schemas/inputs.ts";
 import { took } from "./record.ts";
+
+/** One person's agreement. The name is that of the credential; the person is who the issuer says that it is. */
+export interface Grant {
+  readonly by: string;
+  readonly issuer: string;
+  readonly subject: string;
+  readonly standing: Standing | undefined;
+}
 
 export interface ApprovalContext {
   readonly request: RequestId;
@@ -10,7 +20,10 @@ export interface ApprovalContext {
   readonly digest: Digest;
   readonly role: string;
   readonly count: number;
+  /** Names of those who agreed. */
   readonly grants: readonly string[];
+  /** The persons behind them, in the same order: each counts once, however many names they have. */
+  readonly people: readonly Grant[];
   readonly timer: { readonly at: string; readonly armed: number };
 }
 

@@ -5,7 +5,7 @@
 import type { EventDraft } from "../schemas/event.ts";
 import type { Facts } from "../schemas/facts.ts";
 import { type ActionId, type Actor, type Digest, actionId, startingAgent } from "../schemas/ids.ts";
-import type { ControlInput, DecisionInput, DueInput, ReportInput } from "../schemas/inputs.ts";
+import type { ApplyChangeInput, ControlInput, DecisionInput, DueInput, ReportInput, SignalInput } from "../schemas/inputs.ts";
 import type { Proposal, StartProposal, ToolProposal } from "../schemas/proposal.ts";
 import { type Reason, reason } from "../schemas/reason.ts";
 import { canonicalText, sha256Digest } from "../schemas/canonical.ts";
@@ -39,6 +39,10 @@ export type RunInput = From &
     | { readonly kind: "decide"; readonly body: DecisionInput }
     | { readonly kind: "report"; readonly body: ReportInput }
     | { readonly kind: "control"; readonly body: ControlInput }
+    /** Several documents are to be put in force: a run of the plane's own agent. */
+    | { readonly kind: "apply"; readonly body: ApplyChangeInput }
+    /** An answer of another aggregate; `actor` is its token. */
+    | { readonly kind: "signal"; readonly body: SignalInput }
     | { readonly kind: "due"; readonly body: DueInput }
   );
 
@@ -101,6 +105,9 @@ function route(work: Work, input: RunInput, facts: Facts): Refusal {
       return control(work, input.actor, input.body, facts);
     case "due":
       return due(work, input.body);
+    case "apply":
+    case "signal":
+      return [reason("kind.not_taken", `a run does not take \`${input.kind}\``)];
   }
 }
 
@@ -162,7 +169,7 @@ function proposeTool(work: Work, input: RunInput, body: ToolProposal, facts: Fac
 
   const id = actionId(work.next);
   const seq = work.next;
-  work.beginAction({ id, proposal: input.id, agent: input.actor, tool: body.tool });
+  work.beginAction({ id, proposal: input.id, agent: input.actor, tool: body.tool, asked: body });
   // what the budget no longer covers is no step
   if (exhausted?.budget !== "steps") work.set.spent = { ...state.spent, steps: state.spent.steps + 1 };
   work.draft({

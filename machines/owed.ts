@@ -3,12 +3,16 @@
  * make, timers to arm. Whoever takes a run over computes this, and repeats whatever it cannot know to have been done.
  */
 import type { Dispatch } from "../schemas/dispatch.ts";
+import type { SignalInput } from "../schemas/inputs.ts";
+import { aggregateToken } from "../schemas/subjects.ts";
 import { plusMillis } from "../schemas/time.ts";
 import type { RunState } from "./state.ts";
 
 export type Owed =
   | { readonly kind: "dispatch"; readonly key: string; readonly tool: string; readonly message: Dispatch }
-  | { readonly kind: "timer"; readonly key: string; readonly name: string; readonly at: string; readonly armed: number };
+  | { readonly kind: "timer"; readonly key: string; readonly name: string; readonly at: string; readonly armed: number }
+  /** A message to another aggregate, owed until it is answered. `to` is its token. */
+  | { readonly kind: "signal"; readonly key: string; readonly to: string; readonly name: string; readonly body: SignalInput };
 
 /** The key names the debt: the same key is the same debt, paid once per owner. */
 export function owed(state: RunState): Owed[] {
@@ -51,6 +55,9 @@ export function owed(state: RunState): Owed[] {
   const limit = state.envelope?.budget.max_wall_ms;
   if (limit !== undefined && state.wall.since !== undefined) {
     timer("wall", plusMillis(state.wall.since, Math.max(0, limit - state.wall.usedMs)), state.wall.armed);
+  }
+  for (const [id, { body }] of state.signals) {
+    debts.push({ kind: "signal", key: `signal/${id}`, to: aggregateToken("ledger", body.ledger), name: body.name, body });
   }
   const live = state.life.value === "active" || state.life.value === "paused";
   if (live && state.envelope?.deadline !== undefined) timer("deadline", state.envelope.deadline, 1);

@@ -3,12 +3,15 @@
  * only thing that writes it. It can be thrown away at any time and folded again (law 4).
  */
 import type { Envelope } from "../schemas/event.ts";
-import type { ActionId, Actor, Digest, Namespace, RequestId, RunId } from "../schemas/ids.ts";
+import type { ActionId, Actor, Digest, LedgerName, Namespace, RequestId, RunId } from "../schemas/ids.ts";
+import type { SignalInput, Unit } from "../schemas/inputs.ts";
 import type { JsonValue } from "../schemas/json.ts";
+import type { Label } from "../schemas/label.ts";
 import type { Reason } from "../schemas/reason.ts";
 import { ENDED } from "./action.ts";
 import type { ActionContext } from "./action-rules.ts";
 import type { ApprovalContext } from "./approval.ts";
+import type { StandingApproval } from "./standing.ts";
 import type { Snapshot } from "./step.ts";
 
 export interface Approval extends Snapshot<ApprovalContext> {
@@ -24,11 +27,62 @@ export interface ProposalRecord {
   readonly at: string;
 }
 
-/** Money of one action in micro-USD. */
+/** What is held back for one action: money in micro-USD, and tokens. */
 export interface Reservation {
   readonly reserved: number;
   /** What its attempts said they cost; undefined while none said anything. */
   readonly used: number | undefined;
+  readonly tokens?: { readonly input: Reserved; readonly output: Reserved } | undefined;
+}
+export interface Reserved {
+  readonly reserved: number;
+  readonly used: number | undefined;
+}
+
+/** What a run holds of an account of the ledger in one window, by `<ledger>/<unit>/<window>`. In the account's unit. */
+export interface Holding {
+  readonly ledger: LedgerName;
+  readonly unit: Unit;
+  readonly window: string;
+  /** Leased, less what was given back. */
+  readonly granted: number;
+  /** Settled for good. */
+  readonly spent: number;
+  /** Of what is left, spoken for by actions that have not ended. */
+  readonly held: number;
+  /** What the account said last that all runs hold and spent together. */
+  readonly total: number;
+  /** The last return is made: nothing is asked of the account any more. */
+  readonly closed: boolean;
+}
+
+/** One need of an action: how much of it is spoken for, and the lease that it waits for. */
+export interface Hold {
+  readonly ledger: LedgerName;
+  readonly unit: Unit;
+  readonly window: string;
+  readonly dimension?: "principal" | "target" | "agent" | undefined;
+  readonly need: number;
+  readonly held: number;
+  /** Id of the lease that was asked for and is not answered. */
+  readonly lease: string | undefined;
+  /** Of an amount: what the account said that all runs add up to, this action included. */
+  readonly total: number | undefined;
+}
+
+/** A message to an account that is owed until it is answered. A lease is for one action. */
+export interface OpenSignal {
+  readonly body: SignalInput & { readonly name: "lease" | "return" };
+  readonly action: ActionId | undefined;
+}
+
+/** The high-water line of what the run's agent was given (GUARD-3, GUARD-10). */
+export interface Marks {
+  readonly tainted: boolean;
+  /** Sorted. */
+  readonly labels: readonly Label[];
+  /** Actions whose output left these marks, oldest first. */
+  readonly sources: readonly ActionId[];
 }
 
 /** Wall time: it runs while the run is active and no person is being waited for. */
@@ -46,7 +100,13 @@ export interface Spent {
   readonly settled: number;
   /** Held back for actions that have not ended, in micro-USD. */
   readonly reserved: number;
+  /** The same in tokens. */
+  readonly input: { readonly settled: number; readonly reserved: number };
+  readonly output: { readonly settled: number; readonly reserved: number };
 }
+
+/** Budgets of which half can be used. */
+export type Halved = "steps" | "cost" | "wall" | "input_tokens" | "output_tokens";
 
 export interface RunState {
   readonly ns: Namespace;
@@ -80,6 +140,19 @@ export interface RunState {
   /** A budget ran out and was recorded: what exceeds it further is refused without an event. */
   exhausted: boolean;
   resumes: number;
+  /** Budgets of which half is used and was warned of. */
+  warned: readonly Halved[];
+  marks: Marks;
+  /** What the run holds of accounts of the ledger, by `<ledger>/<unit>/<window>`. */
+  readonly holdings: Map<string, Holding>;
+  /** Needs of actions that have not ended. */
+  readonly holds: Map<ActionId, readonly Hold[]>;
+  /** Leases and returns that were not answered yet, by their id. */
+  readonly signals: Map<string, OpenSignal>;
+  /** Approvals that stand for later actions, by the request that was approved (APP-3). */
+  readonly standings: Map<RequestId, StandingApproval>;
+  /** What actions are about in money, but for those that certainly did nothing: units by `<currency>/<tool>`. */
+  readonly amounts: Map<string, number>;
 }
 
 /** What one commit does to the state. Keys are set, entries are put. */
@@ -89,7 +162,19 @@ export interface Change {
   readonly set: Partial<
     Pick<
       RunState,
-      "life" | "holder" | "envelope" | "goal" | "output" | "error" | "reasons" | "spent" | "wall" | "exhausted" | "resumes"
+      | "life"
+      | "holder"
+      | "envelope"
+      | "goal"
+      | "output"
+      | "error"
+      | "reasons"
+      | "spent"
+      | "wall"
+      | "exhausted"
+      | "resumes"
+      | "warned"
+      | "marks"
     >
   >;
   readonly actions: ReadonlyMap<ActionId, Snapshot<ActionContext>>;
@@ -97,7 +182,15 @@ export interface Change {
   readonly proposals: ReadonlyMap<string, ProposalRecord>;
   readonly inputs: ReadonlyMap<string, Digest>;
   readonly reservations: ReadonlyMap<ActionId, Reservation>;
+  /** Undefined removes the entry. */
+  readonly holdings: ReadonlyMap<string, Holding | undefined>;
+  readonly holds: ReadonlyMap<ActionId, readonly Hold[] | undefined>;
+  readonly signals: ReadonlyMap<string, OpenSignal | undefined>;
+  readonly standings: ReadonlyMap<RequestId, StandingApproval | undefined>;
+  readonly amounts: ReadonlyMap<string, number>;
 }
+
+export const NO_MARKS: Marks = { tainted: false, labels: [], sources: [] };
 
 export function emptyRun(ns: Namespace, run: RunId, machine: string): RunState {
   return {
@@ -120,10 +213,17 @@ export function emptyRun(ns: Namespace, run: RunId, machine: string): RunState {
     proposals: new Map(),
     inputs: new Map(),
     reservations: new Map(),
-    spent: { steps: 0, settled: 0, reserved: 0 },
+    spent: { steps: 0, settled: 0, reserved: 0, input: { settled: 0, reserved: 0 }, output: { settled: 0, reserved: 0 } },
     wall: { usedMs: 0, since: undefined, armed: 0 },
     exhausted: false,
     resumes: 0,
+    warned: [],
+    marks: NO_MARKS,
+    holdings: new Map(),
+    holds: new Map(),
+    signals: new Map(),
+    standings: new Map(),
+    amounts: new Map(),
   };
 }
 
@@ -145,4 +245,16 @@ export function evolve(state: RunState, change: Change): void {
   for (const [id, proposal] of change.proposals) state.proposals.set(id, proposal);
   for (const [key, hash] of change.inputs) state.inputs.set(key, hash);
   for (const [id, reservation] of change.reservations) state.reservations.set(id, reservation);
+  for (const [key, units] of change.amounts) state.amounts.set(key, units);
+  put(state.holdings, change.holdings);
+  put(state.holds, change.holds);
+  put(state.signals, change.signals);
+  put(state.standings, change.standings);
+}
+
+function put<K, V>(map: Map<K, V>, changes: ReadonlyMap<K, V | undefined>): void {
+  for (const [key, value] of changes) {
+    if (value === undefined) map.delete(key);
+    else map.set(key, value);
+  }
 }

@@ -5,6 +5,7 @@
  *
  * An older version lives in a folder of its own and reads what it knows of a state that has more in it by now.
  */
+import { reason } from "../schemas/reason.ts";
 import { decide } from "./decide.ts";
 import { decideGuard, emptyGuard, evolveGuard } from "./guard.ts";
 import { decideLedger, emptyLedger, evolveLedger } from "./ledger.ts";
@@ -35,7 +36,10 @@ const accounts = { emptyLedger, decideLedger, evolveLedger, emptyGuard, decideGu
 const versions: Readonly<Record<string, MachineVersion>> = {
   "1": {
     emptyRun,
-    decide: decideOne as unknown as typeof decide,
+    decide: (state, input, facts) =>
+      input.kind === "apply" || input.kind === "signal"
+        ? { kind: "refuse", reasons: [reason("kind.not_taken", `a run of machine version 1 does not take \`${input.kind}\``)] }
+        : (decideOne as unknown as typeof decide)(state, input, facts),
     evolve: evolveOne as unknown as typeof evolve,
     ...documents,
     ...accounts,

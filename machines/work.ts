@@ -7,7 +7,7 @@ import { type ActionId, type Digest, type RequestId, requestId } from "../schema
 import { canonicalText, sha256Digest } from "../schemas/canonical.ts";
 import { millis, plusMillis } from "../schemas/time.ts";
 import { actionMachine, ENDED } from "./action.ts";
-import type { ActionContext, ActionEvent } from "./action-rules.ts";
+import type { ActionContext, ActionEvent, ActionInput } from "./action-rules.ts";
 import { type ApprovalContext, type ApprovalEvent, approvalMachine } from "./approval.ts";
 import { RUN_ENDED, type RunEvent, runMachine } from "./run.ts";
 import type { Approval, Change, ProposalRecord, Reservation, RunState } from "./state.ts";
@@ -88,7 +88,7 @@ export class Work {
     this.#record(taken.effects);
   }
 
-  beginAction(input: Pick<ActionContext, "id" | "proposal" | "agent" | "tool">): void {
+  beginAction(input: ActionInput): void {
     this.#actions.set(input.id, begin<ActionContext>(actionMachine, input).next);
   }
 
@@ -187,6 +187,7 @@ export class Work {
       role,
       count,
       grants: [],
+      people: [],
       timer: { at: expires, armed: this.first },
     };
     this.#approvals.set(request, { ...begin<ApprovalContext>(approvalMachine, context).next, view: text });
@@ -219,6 +220,11 @@ export class Work {
       proposals: this.#proposals,
       inputs: this.#inputs,
       reservations: this.#reservations,
+      holdings: new Map(),
+      holds: new Map(),
+      signals: new Map(),
+      standings: new Map(),
+      amounts: new Map(),
     };
   }
 }

@@ -307,6 +307,7 @@ export class Watcher {
         assert.ok(!this.#over || state.actions.get(debt.name.slice("action:".length) as never)?.value === "started", `owed after the end: ${debt.name}`);
         continue;
       }
+      if (debt.kind === "signal") continue;
       dispatchSchema.parse(debt.message);
       assert.equal(state.life.value, "active");
       assert.equal(this.#actions.get(debt.message.action)?.at, "dispatched");

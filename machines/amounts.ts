@@ -1,0 +1,36 @@
+/**
+ * What the run's actions are about in money, summed: of those that are waited for, approved, in flight, done or in
+ * doubt; not of those that were turned away or certainly did nothing. So that splitting an amount does not pass.
+ */
+import type { ActionId } from "../schemas/ids.ts";
+import type { ActionContext } from "./action-rules.ts";
+import type { RunState } from "./state.ts";
+
+export interface AmountSum {
+  readonly tool: string;
+  readonly currency: string;
+  /** Ten-thousandths of the currency's unit. */
+  readonly units: number;
+}
+
+export const amountKey = (currency: string, tool: string): string => `${currency}/${tool}`;
+
+/**
+ * By tool and currency; whoever judges adds the tools of one group. For policy's cumulative limits (`services/policy/tool-facts.ts`).
+ * @param but an action that is judged again, and is not to be counted twice
+ */
+export function amountsOf(state: RunState, but?: ActionId): readonly AmountSum[] {
+  const own = but === undefined ? undefined : state.actions.get(but)?.context;
+  const counted = own?.counted === true && own.amount !== undefined ? amountKey(own.amount.currency, own.tool) : undefined;
+  return [...state.amounts].flatMap(([key, sum]): AmountSum[] => {
+    const slash = key.indexOf("/");
+    const units = key === counted ? sum - (own?.amount?.units ?? 0) : sum;
+    return units === 0 ? [] : [{ currency: key.slice(0, slash), tool: key.slice(slash + 1), units }];
+  });
+}
+
+/** What an ended action did outside: nothing, something, or nobody knows. */
+export function effectOf(value: string, context: ActionContext): "none" | "done" | "unknown" {
+  if (value === "rejected" || value === "denied") return context.doubt ? "unknown" : "none";
+  return context.error?.effect ?? "done";
+}
