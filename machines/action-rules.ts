@@ -43,7 +43,7 @@ export interface ActionContext {
   /** The approval that it rests on. A claim counts its persons again, and a policy's yes needs a principal that still holds. */
   readonly rests: Rests | undefined;
   /** What it is about in money, in ten-thousandths of the currency's unit. */
-  readonly amount: { readonly units: number; readonly currency: string } | undefined;
+  readonly amount: { readonly units: number; readonly currency: string; readonly group?: string | undefined } | undefined;
   /** The amount is in the run's sum. */
   readonly counted: boolean;
   /** The action that this one replaces, who edited it, and how they differ. */

@@ -7,25 +7,27 @@ import type { ActionContext } from "./action-rules.ts";
 import type { RunState } from "./state.ts";
 
 export interface AmountSum {
-  readonly tool: string;
+  /** Tools whose amounts add up together: a group that they declare, or one tool's name. */
+  readonly group: string;
   readonly currency: string;
   /** Ten-thousandths of the currency's unit. */
   readonly units: number;
 }
 
-export const amountKey = (currency: string, tool: string): string => `${currency}/${tool}`;
+/** Names a sum in `RunState.amounts`. */
+export const amountKey = ({ currency, group }: { readonly currency: string; readonly group?: string | undefined }, tool: string): string => `${currency}/${group ?? tool}`;
 
 /**
- * By tool and currency; whoever judges adds the tools of one group. For policy's cumulative limits (`services/policy/tool-facts.ts`).
+ * By group and currency. For policy's cumulative limits (`services/policy/tool-facts.ts`).
  * @param but an action that is judged again, and is not to be counted twice
  */
 export function amountsOf(state: RunState, but?: ActionId): readonly AmountSum[] {
   const own = but === undefined ? undefined : state.actions.get(but)?.context;
-  const counted = own?.counted === true && own.amount !== undefined ? amountKey(own.amount.currency, own.tool) : undefined;
+  const counted = own?.counted === true && own.amount !== undefined ? amountKey(own.amount, own.tool) : undefined;
   return [...state.amounts].flatMap(([key, sum]): AmountSum[] => {
     const slash = key.indexOf("/");
     const units = key === counted ? sum - (own?.amount?.units ?? 0) : sum;
-    return units === 0 ? [] : [{ currency: key.slice(0, slash), tool: key.slice(slash + 1), units }];
+    return units === 0 ? [] : [{ currency: key.slice(0, slash), group: key.slice(slash + 1), units }];
   });
 }
 

@@ -151,7 +151,7 @@ export interface RunState {
   readonly signals: Map<string, OpenSignal>;
   /** Approvals that stand for later actions, by the request that was approved (APP-3). */
   readonly standings: Map<RequestId, StandingApproval>;
-  /** What actions are about in money, but for those that certainly did nothing: units by `<currency>/<tool>`. */
+  /** What actions are about in money, but for those that certainly did nothing: units by `<currency>/<group>`. */
   readonly amounts: Map<string, number>;
 }
 

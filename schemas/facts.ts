@@ -19,6 +19,8 @@ export const principalSchema = z.strictObject({
   /** The token's own id (`jti`), and when it ends: no claim is granted afterwards. */
   token_id: z.string().max(128).optional(),
   expires_at: z.string().optional(),
+  /** As the issuer says in a verified token; policies may read them. */
+  roles: z.array(z.string().max(128)).max(64).optional(),
   verified: z.boolean(),
 });
 export type Principal = z.infer<typeof principalSchema>;
@@ -41,10 +43,11 @@ export const personFactsSchema = z.strictObject({
 });
 export type PersonFacts = z.infer<typeof personFactsSchema>;
 
-/** An entry of the guard that covers what is asked about. */
+/** An entry of the guard that covers what is asked about; or a principal whose own document says that it is disabled. */
 export const guardHitSchema = z.strictObject({
-  stop: stopIdSchema,
-  kind: z.enum(["stop", "revocation"]),
+  /** Absent for `disabled`. */
+  stop: stopIdSchema.optional(),
+  kind: z.enum(["stop", "revocation", "disabled"]),
   scope: scopeSchema,
   reason: z.string(),
 });
@@ -112,8 +115,11 @@ export const toolFactsSchema = z.strictObject({
       output_tokens: z.int().min(0).optional(),
     })
     .optional(),
-  /** What the call is about, in ten-thousandths of the currency's unit, rounded up. */
-  amount: z.strictObject({ units: z.int().min(0), currency: z.string() }).optional(),
+  /**
+   * What the call is about, in ten-thousandths of the currency's unit, rounded up; the currency is empty where only the
+   * contract names the field. Amounts of one group and currency add up.
+   */
+  amount: z.strictObject({ units: z.int().min(0), currency: z.string(), group: z.string().optional() }).optional(),
   /** Actions of this run whose untrusted output the input holds parts of, or that `uses` names. */
   sources: z.array(actionIdSchema).optional(),
   /** A fresh token of the run's own principal that came with the proposal: it stands in the place of the older one. */

@@ -3,9 +3,10 @@ import type { DetailedError, PolicyJson } from "@cedar-policy/cedar-wasm/nodejs"
 import { canonicalDigest } from "../../schemas/canonical.ts";
 import { type Fault } from "../../schemas/fault.ts";
 import { type Digest } from "../../schemas/ids.ts";
-import { type Ask, roleSchema } from "../../schemas/judgement.ts";
+import { type Ask, type Effect, EFFECTS, roleSchema } from "../../schemas/judgement.ts";
 import { type PolicySet } from "../../schemas/policy.ts";
-import { CEDAR_SCHEMA, CedarCrash, type PolicyTexts, withCedar } from "./engine.ts";
+import { CEDAR_SCHEMA, CedarCrash, type PolicyTexts, readsOfAction, withCedar } from "./engine.ts";
+import type { Reads } from "./reads.ts";
 import { type PolicyPiece, splitPolicies } from "./split.ts";
 
 export interface CompiledPolicy {
@@ -26,6 +27,8 @@ export interface CompiledPolicySet {
   readonly texts: PolicyTexts;
   /** The same without the forbids that ask: what would hold once everybody asked has agreed. */
   readonly textsOnceAgreed: PolicyTexts;
+  /** What the policies that can speak of a call of that effect read. */
+  readonly reads: Readonly<Record<Effect, Reads>>;
 }
 
 export type Compiled =
@@ -75,9 +78,10 @@ export function compilePolicySet(document: PolicySet, folder: string = document.
   faults.push(...validationFaults(texts, sources));
   if (faults.length > 0) return { ok: false, faults };
   const agreed = Object.fromEntries(Object.entries(texts).filter(([id]) => policies.get(id)?.ask === undefined));
+  const reads = Object.fromEntries(EFFECTS.map((effect) => [effect, readsOfAction(texts, effect)])) as Record<Effect, Reads>;
   return {
     ok: true,
-    set: { name: document.name, digest: canonicalDigest(document), policies, texts, textsOnceAgreed: agreed },
+    set: { name: document.name, digest: canonicalDigest(document), policies, texts, textsOnceAgreed: agreed, reads },
   };
 }
 

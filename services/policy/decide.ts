@@ -1,15 +1,47 @@
-/** What the contract and the plane's own rules add to policy. They can only tighten: nothing here turns a deny or an ask into an allow. */
+/** What a contract adds to policy. It can only tighten: nothing here turns a deny or an ask into an allow. */
 import { type ContractTool } from "../../schemas/contract.ts";
 import { fieldAt, fieldSegments } from "../../schemas/field.ts";
-import { type Ask, type Effect, type Judgement } from "../../schemas/judgement.ts";
+import { type Ask, type Effect, type Judgement, type JudgementRequest } from "../../schemas/judgement.ts";
 import { pointer, type Reason, reason } from "../../schemas/reason.ts";
-import { decimalText, isAbove } from "./decimal.ts";
+import { decimalText, isAbove, times } from "./decimal.ts";
 
 /** Who is asked when a contract, and not a policy, asks. */
 export const CONTRACT_ROLE = "approver";
 
+/** What a limit's sums may reach where the contract does not say: so many times the limit itself. */
+const TWINS = [
+  ["per_run", "in_run", 1, "in this run"],
+  ["per_target_day", "target_day", 1, "for this target today"],
+  ["per_principal_day", "principal_day", 10, "for this principal today"],
+  ["per_agent_day", "agent_day", 100, "for this agent today"],
+] as const;
+
 /**
- * The decision about one action.
+ * Why a contract asks (rules 2): always, or because the amount or what it adds up to is above a limit. Of an amount
+ * that is not clear `amounts.ts` says why it asks.
+ */
+export function contractAsks(entry: ContractTool, { amount, amounts }: Pick<JudgementRequest, "amount" | "amounts">): Reason[] {
+  const reasons: Reason[] = [];
+  if (entry.requires_approval === true) {
+    reasons.push(reason("contract.requires_approval", `the contract asks before every \`${entry.name}\``));
+  }
+  const limit = entry.requires_approval_above;
+  if (limit === undefined) return reasons;
+  const path = pointer(["input", ...fieldSegments(limit.field)]);
+  if (amount !== undefined && isAbove(amount, limit.value) !== false) {
+    reasons.push(reason("contract.requires_approval_above", `\`${limit.field}\` is above ${limit.value}`, { path }));
+  }
+  for (const [name, sum, factor, where] of TWINS) {
+    const total = amounts?.[sum];
+    const most = limit[name] ?? times(limit.value, factor) ?? 0;
+    if (total === undefined || isAbove(total, most) === false) continue;
+    reasons.push(reason(`contract.${name}`, `\`${limit.field}\` adds up to ${total} ${where}, and the contract's limit is ${most}`, { path }));
+  }
+  return reasons;
+}
+
+/**
+ * The decision about one action, by rules 1.
  *
  * - `requires_approval` asks always; `requires_approval_above` when the field is above the value, missing, or no number
  * - an irreversible effect that policy allows without asking is asked (POL-3)
@@ -62,7 +94,7 @@ function contractReasons(entry: ContractTool, input: unknown): Reason[] {
   return reasons;
 }
 
-function shorter(ask: Ask, seconds: number | undefined): Ask {
+export function shorter(ask: Ask, seconds: number | undefined): Ask {
   if (seconds === undefined) return ask;
   return { ...ask, expires_seconds: Math.min(ask.expires_seconds ?? Infinity, seconds) };
 }

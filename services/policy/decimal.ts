@@ -31,6 +31,48 @@ export function isAbove(a: number | string, b: number | string): boolean | undef
   return rescale(left, scale) > rescale(right, scale);
 }
 
+/** The sum, written out; undefined when one of them is no finite decimal. */
+export function sumOf(values: readonly (number | string)[]): string | undefined {
+  let sum: Decimal = { units: 0n, scale: 0 };
+  for (const value of values) {
+    const one = parse(value);
+    if (one === undefined) return undefined;
+    const scale = Math.max(sum.scale, one.scale);
+    sum = { units: rescale(sum, scale) + rescale(one, scale), scale };
+  }
+  return text(sum);
+}
+
+/** So many times the value, written out; undefined when it is no finite decimal. */
+export function times(value: number | string, factor: number): string | undefined {
+  const one = parse(value);
+  return one === undefined ? undefined : text({ units: one.units * BigInt(factor), scale: one.scale });
+}
+
+/** Ten-thousandths of a unit, in which amounts are counted. */
+const COUNTED_PLACES = 4;
+/** Ten billion units: what is beyond is counted as this, so that sums stay whole numbers, and is never let through unseen. */
+export const MAX_COUNTED = 10 ** (10 + COUNTED_PLACES);
+
+/** A decimal that is not negative in ten-thousandths, at most {@link MAX_COUNTED}; undefined when it is neither. */
+export function countedUnits(value: number | string, round: "up" | "down"): number | undefined {
+  const one = parse(value);
+  if (one === undefined || one.units < 0n) return undefined;
+  const scale = Math.max(one.scale, COUNTED_PLACES);
+  const cut = 10n ** BigInt(scale - COUNTED_PLACES);
+  const units = rescale(one, scale);
+  const whole = units / cut + (round === "up" && units % cut > 0n ? 1n : 0n);
+  return whole > BigInt(MAX_COUNTED) ? MAX_COUNTED : Number(whole);
+}
+
+/** Ten-thousandths as a decimal. */
+export function countedText(units: number): string {
+  const negative = units < 0;
+  const digits = String(Math.abs(units)).padStart(COUNTED_PLACES + 1, "0");
+  const fraction = digits.slice(-COUNTED_PLACES).replace(/0+$/, "");
+  return `${negative ? "-" : ""}${digits.slice(0, -COUNTED_PLACES)}${fraction === "" ? "" : `.${fraction}`}`;
+}
+
 /** The number as a plain decimal without exponent; undefined when it is not finite. */
 export function decimalText(value: number): string | undefined {
   const decimal = parse(value);

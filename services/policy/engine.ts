@@ -62,6 +62,7 @@ export function withCedar<T>(call: (engine: typeof Cedar) => T): T {
   try {
     return call(cedar);
   } catch (cause) {
+    if (cause instanceof NotMade) throw cause.cause;
     cedar = start();
     slots = new Map();
     throw new CedarCrash(`the policy engine broke: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
@@ -82,14 +83,33 @@ export type CedarRequest = Pick<Cedar.StatefulAuthorizationCall, "principal" | "
  * @param key names the set's content: the same key always means the same policies
  */
 export function authorize(key: string, policies: PolicyTexts, request: CedarRequest): CedarAnswer {
+  const action = "__entity" in request.action ? request.action.__entity.id : request.action.id;
+  return authorizeCall(key, policies, action, () => request);
+}
+
+/** The same; the request is made once it is known what of it is read. */
+export function authorizeCall(key: string, policies: PolicyTexts, action: string, make: (reads: Reads) => CedarRequest): CedarAnswer {
   try {
     return withCedar((engine) => {
-      const slot = slotOf(engine, key, policies, "__entity" in request.action ? request.action.__entity.id : request.action.id);
-      const sent = reducedRequest(request, slot.reads);
+      const slot = slotOf(engine, key, policies, action);
+      const sent = reducedRequest(making(() => make(slot.reads)), slot.reads);
       return slot.answers === undefined ? ask(engine, slot, sent) : remembered(slot.answers, JSON.stringify(sent), () => ask(engine, slot, sent));
     });
   } catch (error) {
     return denied([error instanceof Error ? error.message : String(error)]);
+  }
+}
+
+/** A request that cannot be made is no fault of the engine's. */
+class NotMade extends Error {
+  override readonly name = "NotMade";
+}
+
+function making(make: () => CedarRequest): CedarRequest {
+  try {
+    return make();
+  } catch (cause) {
+    throw new NotMade("the request cannot be made", { cause });
   }
 }
 
@@ -147,6 +167,11 @@ function slotOf(engine: typeof Cedar, set: string, policies: PolicyTexts, action
   const slot = { name, reads, answers: repeats ? new Map<string, CedarAnswer>() : undefined };
   slots.set(key, slot);
   return slot;
+}
+
+/** What policies that were validated read of a call of that action. */
+export function readsOfAction(policies: PolicyTexts, action: string): Reads {
+  return withCedar((engine) => readsOf(Object.values(policies).map((text) => policyJson(engine, text)).filter((json) => mayApply(json, action)), SCHEMA_JSON));
 }
 
 function policyJson(engine: typeof Cedar, text: string): Cedar.PolicyJson {

@@ -5,13 +5,11 @@
  * nothing but such forbids stands in the way; that is, when every determining policy of the denial is one, and
  * the set without them allows. Everything else that is not a clean allow is a deny.
  */
-import type { CedarValueJson } from "@cedar-policy/cedar-wasm/nodejs";
 import { type Ask, type Judgement, type JudgementRequest } from "../../schemas/judgement.ts";
 import { type Reason, reason } from "../../schemas/reason.ts";
-import { usd } from "../../schemas/money.ts";
 import { type CompiledPolicySet } from "./compile.ts";
-import { cedarDecimal } from "./decimal.ts";
-import { authorize, CEDAR_ENGINE, type CedarRequest } from "./engine.ts";
+import { authorizeCall, CEDAR_ENGINE, type CedarAnswer, type PolicyTexts } from "./engine.ts";
+import { cedarRequest } from "./request.ts";
 
 /** Judges a request. A pure function of its two arguments and the engine's version. Never throws. */
 export function judge(set: CompiledPolicySet | undefined, request: JudgementRequest): Judgement {
@@ -19,9 +17,8 @@ export function judge(set: CompiledPolicySet | undefined, request: JudgementRequ
     const what = set === undefined ? "no policy set rules here" : `the policy set \`${set.name}\` is empty`;
     return answer("deny", [], [reason("policy.no_set", what, { help: "apply a policy set named `default`" })]);
   }
-  const asked = cedarRequest(request);
-  if (typeof asked === "string") return { ...answer("deny", [], [reason("policy.error", asked)]), errors: [asked] };
-  const now = authorize(set.digest, set.texts, asked);
+  const engine: Engine = (key, texts) => authorizeCall(key, texts, request.tool.effect, (reads) => cedarRequest(request, reads));
+  const now = engine(set.digest, set.texts);
   const determining = policiesOf(set, now.reason);
   if (now.errors.length > 0) {
     return { ...answer("deny", determining, [reason("policy.error", "a policy could not be evaluated")]), errors: [...now.errors] };
@@ -33,11 +30,13 @@ export function judge(set: CompiledPolicySet | undefined, request: JudgementRequ
     const hard = determining.filter((policy) => set.policies.get(policy.id)?.ask === undefined);
     return answer("deny", hard, [reason("policy.forbidden", "a policy forbids this")]);
   }
-  return onceAgreed(set, asked, determining, asks as Ask[]);
+  return onceAgreed(set, engine, determining, asks as Ask[]);
 }
 
-function onceAgreed(set: CompiledPolicySet, asked: CedarRequest, forbids: Judgement["policies"], asks: readonly Ask[]): Judgement {
-  const then = authorize(`${set.digest} once agreed`, set.textsOnceAgreed, asked);
+type Engine = (key: string, texts: PolicyTexts) => CedarAnswer;
+
+function onceAgreed(set: CompiledPolicySet, engine: Engine, forbids: Judgement["policies"], asks: readonly Ask[]): Judgement {
+  const then = engine(`${set.digest} once agreed`, set.textsOnceAgreed);
   if (then.errors.length > 0) {
     return { ...answer("deny", forbids, [reason("policy.error", "a policy could not be evaluated")]), errors: [...then.errors] };
   }
@@ -56,7 +55,7 @@ function onceAgreed(set: CompiledPolicySet, asked: CedarRequest, forbids: Judgem
 }
 
 /** What satisfies both: more people and less time. Undefined when they ask different roles. */
-function tighter(a: Ask, b: Ask): Ask | undefined {
+export function tighter(a: Ask, b: Ask): Ask | undefined {
   if (a.role !== b.role) return undefined;
   const expires = Math.min(a.expires_seconds ?? Infinity, b.expires_seconds ?? Infinity);
   const ask = { role: a.role, count: Math.max(a.count, b.count) };
@@ -76,63 +75,4 @@ function policiesOf(set: CompiledPolicySet, ids: readonly string[]): Judgement["
     const policy = set.policies.get(id);
     return policy === undefined ? [] : [{ id, effect: policy.effect, file: policy.file, line: policy.line }];
   });
-}
-
-/** The request as Cedar takes it, or why it cannot be put. Each value costs about 5 µs, so there is no more than is needed. */
-function cedarRequest(request: JudgementRequest): CedarRequest | string {
-  const { agent, tool, principal, run } = request;
-  const at = new Date(request.at);
-  const decimals: Record<string, string | undefined> = {
-    cost_usd: cedarDecimal(usd(request.cost_micro_usd), "up"),
-    ...(request.amount === undefined ? {} : { amount: cedarDecimal(request.amount, "up") }),
-    ...(request.confidence === undefined ? {} : { confidence: cedarDecimal(request.confidence, "down") }),
-    ...(request.risk === undefined ? {} : { risk: cedarDecimal(request.risk, "up") }),
-  };
-  const context: Record<string, CedarValueJson> = {
-    time: {
-      iso: request.at,
-      epoch_seconds: Math.floor(at.getTime() / 1000),
-      hour: at.getUTCHours(),
-      weekday: at.getUTCDay() === 0 ? 7 : at.getUTCDay(),
-    },
-    run: { ...run },
-  };
-  for (const [name, value] of Object.entries(decimals)) {
-    if (value === undefined) return `\`${name}\` is beyond what a policy can compare`;
-    context[name] = { __extn: { fn: "decimal", arg: value } };
-  }
-  if (request.region !== undefined) context["region"] = request.region;
-  if (principal !== null) {
-    context["principal"] = {
-      subject: principal.subject,
-      verified: principal.verified,
-      ...(principal.issuer === undefined ? {} : { issuer: principal.issuer }),
-    };
-  }
-  const principalUid = { type: "Agent", id: agent.name };
-  const resourceUid = { type: "Tool", id: tool.name };
-  return {
-    principal: principalUid,
-    action: { type: "Action", id: tool.effect },
-    resource: resourceUid,
-    context,
-    entities: [
-      {
-        uid: principalUid,
-        attrs: { name: agent.name, version: agent.version ?? "", team: agent.team, owner: agent.owner, namespace: request.namespace },
-        parents: [],
-      },
-      {
-        uid: resourceUid,
-        attrs: {
-          name: tool.name,
-          tags: [...tool.tags],
-          effect: tool.effect,
-          idempotent: tool.idempotent,
-          ...(tool.region === undefined ? {} : { region: tool.region }),
-        },
-        parents: [],
-      },
-    ],
-  };
 }

@@ -1,19 +1,23 @@
 /**
- * Puts one proposal before policy and contract, with the run as it stands. The coordinator judges with it, and replay
- * judges again with it: what policy is asked is one piece of code. Policies are compiled once per set.
+ * Puts one proposal before policy, contract and the plane's own rules, with the run as it stands. The coordinator judges
+ * with it, and replay judges again with it: what is asked is one piece of code. Policies are compiled once per set.
  */
 import type { RunState } from "../../machines/state.ts";
 import type { Contract, ContractTool } from "../../schemas/contract.ts";
 import type { Digest } from "../../schemas/ids.ts";
-import type { Judgement, JudgementRequest } from "../../schemas/judgement.ts";
+import type { Judgement } from "../../schemas/judgement.ts";
 import type { PolicySet } from "../../schemas/policy.ts";
 import type { ToolProposal } from "../../schemas/proposal.ts";
-import { millis } from "../../schemas/time.ts";
+import type { Effect } from "../../schemas/judgement.ts";
 import type { Tool } from "../../schemas/tool.ts";
-import { type CompiledPolicySet, compilePolicySet } from "./compile.ts";
-import { amountOf, combine } from "./decide.ts";
-import { judge } from "./judge.ts";
 import type { InForce } from "../registry/view.ts";
+import { type Call, requestOf } from "./call.ts";
+import { type CompiledPolicySet, compilePolicySet } from "./compile.ts";
+import { combine } from "./decide.ts";
+import { judge } from "./judge.ts";
+import type { Reads } from "./reads.ts";
+import { MACHINE_OF_RULES_1, requestOfRules1 } from "./rules-1.ts";
+import { verdict } from "./verdict.ts";
 
 export interface Case {
   readonly policy: InForce<PolicySet> | undefined;
@@ -24,10 +28,14 @@ export interface Case {
   readonly proposal: ToolProposal;
   readonly costMicroUsd: number;
   readonly at: string;
+  /** What rules 2 rest on besides; rules 1 need none of it. */
+  readonly call?: Call;
 }
 
 export interface Judge {
   judge(asked: Case): Judgement;
+  /** What the set's policies read of a call of that effect; everything, where nobody says. */
+  reads?(policy: InForce<PolicySet> | undefined, effect: Effect): Reads;
 }
 
 /** A namespace has one set in force; a journal of years has some more, mostly one after the other. */
@@ -38,12 +46,21 @@ export class PolicyJudge implements Judge {
   readonly #compiled = new Map<Digest, CompiledPolicySet | undefined>();
 
   judge(asked: Case): Judgement {
-    const { entry, tool, proposal } = asked;
-    return combine(entry, tool.effect, proposal.input, judge(this.#set(asked.policy), requestOf(asked)));
+    const { entry, tool, proposal, policy, call } = asked;
+    const set = this.set(policy);
+    if (asked.state.machine === MACHINE_OF_RULES_1 || call === undefined) {
+      return combine(entry, tool.effect, proposal.input, judge(set, requestOfRules1(asked)));
+    }
+    return verdict(set, { request: requestOf(asked, call, policy?.value.settings?.risk), entry, unclear: call.amount?.unclear ?? [], matched: call.matched });
+  }
+
+  reads(policy: InForce<PolicySet> | undefined, effect: Effect): Reads {
+    const set = this.set(policy);
+    return set === undefined ? new Set() : set.reads[effect];
   }
 
   /** A set that does not compile rules nothing, and what no set permits is denied. */
-  #set(policy: InForce<PolicySet> | undefined): CompiledPolicySet | undefined {
+  set(policy: InForce<PolicySet> | undefined): CompiledPolicySet | undefined {
     if (policy === undefined) return undefined;
     const { digest } = policy;
     if (this.#compiled.has(digest)) return this.#compiled.get(digest);
@@ -54,51 +71,4 @@ export class PolicyJudge implements Judge {
     if (this.#compiled.size > SETS && oldest !== undefined) this.#compiled.delete(oldest);
     return set;
   }
-}
-
-function requestOf({ contract, entry, tool, state, proposal, costMicroUsd, at }: Case): JudgementRequest {
-  const { agent } = contract;
-  const amount = amountOf(entry, proposal.input);
-  const principal = state.envelope?.principal ?? null;
-  return {
-    namespace: state.ns,
-    agent: { name: agent.name, ...(agent.version !== undefined && { version: agent.version }), owner: agent.owner, team: agent.team },
-    tool: {
-      name: tool.name,
-      tags: tool.tags,
-      effect: tool.effect,
-      ...(tool.region !== undefined && { region: tool.region }),
-      idempotent: tool.idempotent,
-    },
-    principal: principal && {
-      subject: principal.subject,
-      ...(principal.issuer !== undefined && { issuer: principal.issuer }),
-      verified: principal.verified,
-    },
-    ...(amount !== undefined && { amount }),
-    cost_micro_usd: costMicroUsd,
-    ...(proposal.confidence !== undefined && { confidence: proposal.confidence }),
-    at,
-    run: {
-      id: state.run,
-      steps: state.spent.steps,
-      cost_micro_usd: state.spent.settled + state.spent.reserved,
-      elapsed_seconds: elapsedSeconds(state, at),
-      depth: 0,
-      succeeded: toolsThat(state, "verified"),
-      failed: toolsThat(state, "failed"),
-    },
-  };
-}
-
-/** Wall time used, in whole seconds: people's thinking does not count. */
-function elapsedSeconds({ wall }: RunState, at: string): number {
-  const running = wall.since === undefined ? 0 : Math.max(0, millis(at) - millis(wall.since));
-  return Math.floor((wall.usedMs + running) / 1000);
-}
-
-function toolsThat(state: RunState, ended: string): string[] {
-  const names = new Set<string>();
-  for (const { value, context } of state.actions.values()) if (value === ended) names.add(context.tool);
-  return [...names].sort();
 }

@@ -3,9 +3,13 @@
  * records its result, and for replay, which holds the record against it: only where the documents come from differs.
  */
 import type { RunState } from "../../machines/state.ts";
-import { type Contract, contractTool } from "../../schemas/contract.ts";
-import type { DocumentFacts, ToolFacts } from "../../schemas/facts.ts";
+import type { BudgetDocument } from "../../schemas/budget.ts";
+import { type Contract, type ContractTool, contractTool } from "../../schemas/contract.ts";
+import type { DocumentFacts, GuardHit, Need, Principal, ToolFacts } from "../../schemas/facts.ts";
+import type { ActionId } from "../../schemas/ids.ts";
+import type { SignalInput } from "../../schemas/inputs.ts";
 import type { JsonValue } from "../../schemas/json.ts";
+import type { AmountTotals } from "../../schemas/judgement.ts";
 import { microUsd } from "../../schemas/money.ts";
 import type { PolicySet } from "../../schemas/policy.ts";
 import type { ToolProposal } from "../../schemas/proposal.ts";
@@ -13,7 +17,15 @@ import { type Reason, reason } from "../../schemas/reason.ts";
 import { later } from "../../schemas/time.ts";
 import type { Tool } from "../../schemas/tool.ts";
 import type { InForce } from "../registry/view.ts";
+import { type Amount, amountOfCall } from "./amounts.ts";
+import { type Call, principalStanding } from "./call.ts";
+import { countedText, countedUnits } from "./decimal.ts";
 import type { Judge } from "./judgement.ts";
+import { needsOf } from "./needs.ts";
+import { writesFor } from "./plane-rules.ts";
+import { MACHINE_OF_RULES_1 } from "./rules-1.ts";
+import { amountInRun, inOwnWindow, needsOfAction, openNeeds, principalOf, sourcesOf, sumsOf } from "./run-view.ts";
+import { tokensOfCall } from "./tokens.ts";
 
 /** How long a person has when neither contract nor policy says. */
 const DEFAULT_APPROVAL_TTL_MS = 24 * 3600 * 1000;
@@ -23,6 +35,8 @@ export interface Governing {
   readonly contract: InForce<Contract> | undefined;
   readonly tool: InForce<Tool> | undefined;
   readonly policy: InForce<PolicySet> | undefined;
+  /** By the account's name; absent where nobody limits anything. */
+  readonly budget?: (account: string) => InForce<BudgetDocument> | undefined;
 }
 
 export interface Judging {
@@ -30,8 +44,27 @@ export interface Judging {
   readonly judge: Judge;
 }
 
-/** @param time the server's time on the stored input: the only clock that judgement has */
-export function toolFacts({ validators, judge }: Judging, governing: Governing, state: RunState, body: ToolProposal, time: string): ToolFacts {
+/** What comes with the proposal besides its body. */
+export interface More {
+  /** An entry of the guard that covers it: it is not judged. */
+  readonly guard?: GuardHit | undefined;
+  /** By a fresh token of the run's own principal. */
+  readonly principal?: Principal | undefined;
+  /** The ledger's answer that was waited for: the action is judged now. */
+  readonly reply?: SignalInput | undefined;
+  /** The action that is judged, when it was proposed before. */
+  readonly action?: ActionId | undefined;
+  /** Needs as they were recorded: judging again does not look up today's budgets. */
+  readonly needs?: readonly Need[] | undefined;
+}
+
+/**
+ * @param state the run before this input
+ * @param time the server's time on the stored input: the only clock that judgement has
+ * @returns facts without a judgement where there are faults, where the guard stops it, or while `needs` are not covered
+ */
+export function toolFacts(judging: Judging, governing: Governing, state: RunState, body: ToolProposal, time: string, more: More = {}): ToolFacts {
+  const { validators, judge } = judging;
   const { contract, tool, policy } = governing;
   const entry = contract && contractTool(contract.value, body.tool);
   const documents: DocumentFacts = {
@@ -39,7 +72,78 @@ export function toolFacts({ validators, judge }: Judging, governing: Governing, 
     ...(tool && { tool: tool.digest }),
     ...(policy && { policy: policy.digest }),
   };
+  const rules1 = state.machine === MACHINE_OF_RULES_1;
+  const tokens = tool === undefined || rules1 ? undefined : tokensOfCall(tool.value, body.input);
+  const faults = [...documentFaults(contract, entry, tool, state, body), ...(tool === undefined ? [] : inputFaults(validators, tool, body)), ...(tokens?.faults ?? [])];
 
+  const facts: ToolFacts = {
+    kind: "tool",
+    documents,
+    faults,
+    approval_ttl_ms: approvalTtl(entry?.approval_expires_seconds, undefined),
+    ...(more.guard && { guard: more.guard }),
+    ...(more.principal && { principal: more.principal }),
+  };
+  if (tool === undefined) return facts;
+  const { effect, timeout_ms, retries, idempotent, cost_usd } = tool.value;
+  const cost_micro_usd = cost_usd === undefined ? 0 : microUsd(cost_usd);
+  const counted = tokens?.declared === true ? { input_tokens: tokens.input, output_tokens: tokens.output } : {};
+  const known: ToolFacts = { ...facts, tool: { effect, timeout_ms, retries, idempotent, cost_micro_usd, ...counted } };
+  if (faults.length > 0 || contract === undefined || entry === undefined) return known;
+
+  const at = later(state.at, time);
+  const asked = { policy, contract: contract.value, entry, tool: tool.value, state, proposal: body, costMicroUsd: cost_micro_usd, at };
+  const judged = (ready: ToolFacts, call?: Call): ToolFacts => {
+    const judgement = judge.judge(call === undefined ? asked : { ...asked, call });
+    return { ...ready, judgement, approval_ttl_ms: approvalTtl(entry.approval_expires_seconds, judgement.ask?.expires_seconds) };
+  };
+  if (tokens === undefined) return judged(known);
+
+  const amount = amountOfCall(tool.value, entry, body.input, policy?.value.settings?.currencies);
+  const { marks } = state;
+  const sources = sourcesOf(state, body);
+  const standing = marks.tainted || effect === "irreversible" ? undefined : standingLimits(entry);
+  const ready: ToolFacts = {
+    ...known,
+    ...(amount?.units !== undefined && { amount: { units: amount.units, currency: amount.currency ?? "", group: amount.group } }),
+    ...(sources.length > 0 && { sources }),
+    ...(standing && { standing }),
+  };
+  if (more.guard !== undefined) return ready;
+  const principal = more.principal ?? principalOf(state);
+  const call = (totals: AmountTotals | undefined): Call => ({
+    principal,
+    amount,
+    totals,
+    tokens,
+    tainted: marks.tainted,
+    labels: marks.labels,
+    sources: sources.length,
+    matched: body.uses === undefined ? sources.length : sourcesOf(state, { ...body, uses: undefined }).length,
+  });
+  // what is denied whatever else is known opens no account and waits for none
+  const stands = principalStanding(principal, at);
+  if (!writesFor(effect, stands)) return judged(ready, call(totalsOf(state, amount, more)));
+
+  const needs =
+    more.needs ??
+    (more.reply && needsOfAction(state, more.action)) ??
+    inOwnWindow(state, more.action, needsOf({
+      contract: contract.value,
+      budget: (account) => governing.budget?.(account)?.value,
+      costMicroUsd: cost_micro_usd,
+      amount,
+      limited: entry.requires_approval_above !== undefined,
+      reads: judge.reads?.(policy, effect),
+      principal: stands?.verified === true ? JSON.stringify([stands.issuer ?? "", stands.subject]) : undefined,
+      time,
+    }));
+  const waiting = needs.length === 0 ? ready : { ...ready, needs: [...needs] };
+  if (openNeeds(state, more.action, needs, more.reply).length > 0) return waiting;
+  return judged(waiting, call(totalsOf(state, amount, more)));
+}
+
+function documentFaults(contract: InForce<Contract> | undefined, entry: ContractTool | undefined, tool: InForce<Tool> | undefined, state: RunState, body: ToolProposal): Reason[] {
   const faults: Reason[] = [];
   if (contract === undefined) faults.push(reason("contract.missing", `agent \`${state.holder}\` has no contract in force`));
   else if (entry === undefined) {
@@ -51,30 +155,36 @@ export function toolFacts({ validators, judge }: Judging, governing: Governing, 
     );
   }
   if (tool === undefined) faults.push(reason("tool.unknown", `there is no tool \`${body.tool}\``, { path: "/tool" }));
-  else {
-    for (const fault of validators.inputFaults(tool.digest, tool.value.input, body.input)) {
-      faults.push({ ...fault, path: `/input${fault.path ?? ""}` });
-    }
-  }
+  return faults;
+}
 
-  const facts = { kind: "tool" as const, documents, faults, approval_ttl_ms: approvalTtl(entry?.approval_expires_seconds, undefined) };
-  if (tool === undefined) return facts;
-  const { effect, timeout_ms, retries, idempotent, cost_usd } = tool.value;
-  const cost_micro_usd = cost_usd === undefined ? 0 : microUsd(cost_usd);
-  const known = { ...facts, tool: { effect, timeout_ms, retries, idempotent, cost_micro_usd } };
-  if (faults.length > 0 || contract === undefined || entry === undefined) return known;
+function inputFaults(validators: Judging["validators"], tool: InForce<Tool>, body: ToolProposal): Reason[] {
+  return validators.inputFaults(tool.digest, tool.value.input, body.input).map((fault) => ({ ...fault, path: `/input${fault.path ?? ""}` }));
+}
 
-  const judgement = judge.judge({
-    policy,
-    contract: contract.value,
-    entry,
-    tool: tool.value,
-    state,
-    proposal: body,
-    costMicroUsd: cost_micro_usd,
-    at: later(state.at, time),
-  });
-  return { ...known, judgement, approval_ttl_ms: approvalTtl(entry.approval_expires_seconds, judgement.ask?.expires_seconds) };
+/** Sums as policies and contracts read them, this call included; undefined where there is nothing to add up. */
+function totalsOf(state: RunState, amount: Amount | undefined, { action, reply }: More): AmountTotals | undefined {
+  if (amount?.units === undefined) return undefined;
+  const { target, principal, agent } = sumsOf(state, action, reply);
+  return {
+    in_run: countedText(amountInRun(state, amount, action) + amount.units),
+    ...(target !== undefined && { target_day: countedText(target) }),
+    ...(principal !== undefined && { principal_day: countedText(principal) }),
+    ...(agent !== undefined && { agent_day: countedText(agent) }),
+  };
+}
+
+/** How far the contract lets an approval stand; limits of amounts are rounded down. */
+function standingLimits({ standing_approval: standing }: ContractTool): ToolFacts["standing"] {
+  if (standing === undefined) return undefined;
+  const { max_uses, max_seconds, vary, max_amount, max_total } = standing;
+  return {
+    max_uses,
+    max_seconds,
+    vary,
+    ...(max_amount !== undefined && { max_amount: countedUnits(max_amount, "down") ?? 0 }),
+    ...(max_total !== undefined && { max_total: countedUnits(max_total, "down") ?? 0 }),
+  };
 }
 
 /** The shorter of what contract and policy allow. */
@@ -82,4 +192,3 @@ function approvalTtl(contract: number | undefined, policy: number | undefined): 
   const seconds = Math.min(contract ?? Infinity, policy ?? Infinity);
   return Number.isFinite(seconds) ? seconds * 1000 : DEFAULT_APPROVAL_TTL_MS;
 }
-

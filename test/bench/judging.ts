@@ -11,13 +11,18 @@ export function microsecondsPerDecision(policies: number, rounds: number): numbe
   const request = (n: number): JudgementRequest => ({
     namespace: "default",
     agent: { name: `bench-agent-${n % 20}`, version: "1.0.0", owner: "platform", team: "support" },
-    tool: { name: "noop.write", tags: ["bench", "payments"], effect: "write", idempotent: true },
+    tool: { name: "noop.write", tags: ["bench", "payments"], effect: "write", idempotent: true, trusted: true, clearance: [] },
     principal: null,
     amount: String(n % 250),
+    tokens: { input: 120, output: 0 },
     cost_micro_usd: 0,
+    regions: [],
+    tainted: false,
+    labels: [],
+    sources: 0,
     confidence: 0.8,
     at: "2026-01-31T09:30:00.000Z",
-    run: { id: `bench-agent-${n % 20}_r${n}`, steps: n % 20, cost_micro_usd: 0, elapsed_seconds: 1, depth: 0, succeeded: ["noop.read", "noop.write"], failed: [] },
+    run: { id: `bench-agent-${n % 20}_r${n}`, steps: n % 20, cost_micro_usd: 0, input_tokens: 0, output_tokens: 0, elapsed_seconds: 1, depth: 0, succeeded: ["noop.read", "noop.write"], failed: [], successes: { "noop.read": 3, "noop.write": 2 }, failures: {} },
   });
   const round = (n: number) => {
     if (judge(compiled.set, request(n)).decision !== "allow") throw new Error("the benchmark's own request is not allowed");

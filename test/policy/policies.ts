@@ -1,5 +1,6 @@
 /** Short ways to a compiled set and a request, shared by the tests of policy. */
 import assert from "node:assert/strict";
+import type { z } from "zod";
 import { faultText } from "../../schemas/fault.ts";
 import { type JudgementRequest, judgementRequestSchema } from "../../schemas/judgement.ts";
 import { type CompiledPolicySet, compilePolicySet } from "../../services/policy/compile.ts";
@@ -10,7 +11,8 @@ export function compiled(text: string, name = "default"): CompiledPolicySet {
   return result.set;
 }
 
-export function request(change: Partial<JudgementRequest> = {}): JudgementRequest {
+/** Fields that were added later may be left out, as in earlier records. */
+export function request(change: Partial<z.input<typeof judgementRequestSchema>> = {}): JudgementRequest {
   return judgementRequestSchema.parse({
     namespace: "default",
     agent: { name: "refund-assistant", version: "1.0.0", owner: "payments", team: "support" },

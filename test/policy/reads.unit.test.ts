@@ -21,8 +21,15 @@ const POLICIES: readonly string[] = [
   `forbid (principal, action, resource) when { context.time == {iso: "2026-01-31T09:30:00.000Z", epoch_seconds: 1, hour: 9, weekday: 6} };`,
   `forbid (principal, action, resource) when { [context.run].contains(context.run) && context.run.cost_micro_usd > 3 };`,
   `forbid (principal, action, resource) when { context.cost_usd.lessThan(decimal("0.5")) && principal.version != "" };`,
+  `forbid (principal, action, resource) when { context has amounts && context.amounts has agent_day && context.amounts.agent_day.greaterThan(context.amounts.in_run) };`,
+  `forbid (principal, action, resource) when { context.tainted && context.labels.contains("u") && context.sources > 3 };`,
+  `forbid (principal, action, resource) when { context.tokens > 9 || (context.input_tokens > 6 && resource.trusted) };`,
+  `forbid (principal, action, resource) when { context.run.failures.hasTag("t") && context.run.failures.getTag("t") > 4 };`,
+  `forbid (principal, action, resource) when { context.run.successes.hasTag("u") && context.run.successes.getTag("u") > 7 && context.regions.contains("eu") };`,
+  `forbid (principal, action, resource) when { context has principal && context.principal.roles.contains("safe") && resource.clearance.contains("payments") };`,
 ];
 
+const counts = (id: string) => ({ __entity: { type: "Counts", id } });
 const word = (...words: string[]) => fc.constantFrom(...words);
 const small = fc.integer({ min: 0, max: 8 });
 const requests: fc.Arbitrary<CedarRequest> = fc
@@ -51,18 +58,28 @@ const requests: fc.Arbitrary<CedarRequest> = fc
     resource: { type: "Tool", id: "tool" },
     context: {
       time: { iso: v.iso, epoch_seconds: 1, hour: v.hour, weekday: 6 },
-      run: { id: v.run, steps: v.steps, cost_micro_usd: v.cost, elapsed_seconds: 1, depth: v.depth, succeeded: ["u"], failed: v.failed },
+      run: { id: v.run, steps: v.steps, cost_micro_usd: v.cost, input_tokens: 0, output_tokens: 0, elapsed_seconds: 1, depth: v.depth, succeeded: ["u"], failed: v.failed, successes: counts("u"), failures: counts("f") },
+      tokens: v.steps + v.depth,
+      input_tokens: v.steps,
+      output_tokens: v.depth,
+      regions: v.region === null ? [] : [v.region],
+      tainted: v.verified,
+      labels: v.failed,
+      sources: v.depth,
+      ...(v.amount !== null && { currency: "USD", amounts: { in_run: decimal(v.amount), ...(v.region !== null && { agent_day: decimal("7.0") }) } }),
       cost_usd: decimal(v.cost > 4 ? "1.0" : "0.0"),
       ...(v.amount !== null && { amount: decimal(v.amount) }),
-      ...(v.subject !== null && { principal: { subject: v.subject, verified: v.verified } }),
+      ...(v.subject !== null && { principal: { subject: v.subject, verified: v.verified, roles: v.tags } }),
     },
     entities: [
       { uid: { type: "Agent", id: v.agent }, attrs: { name: v.agent, version: v.version, team: v.team, owner: v.owner, namespace: "default" }, parents: [] },
       {
         uid: { type: "Tool", id: "tool" },
-        attrs: { name: "tool", tags: v.tags, effect: v.effect, idempotent: true, ...(v.region !== null && { region: v.region }) },
+        attrs: { name: "tool", tags: v.tags, effect: v.effect, idempotent: true, trusted: v.verified, clearance: v.tags, ...(v.region !== null && { region: v.region }) },
         parents: [],
       },
+      { uid: { type: "Counts", id: "u" }, attrs: {}, parents: [], tags: { u: v.steps } },
+      { uid: { type: "Counts", id: "f" }, attrs: {}, parents: [], tags: Object.fromEntries(v.failed.map((tool) => [tool, v.depth])) },
     ],
   }));
 

@@ -89,7 +89,7 @@ test("CORE-3, APP-1: the demo reads, refunds a little, asks for more, and never 
     const { amount: _, ...base } = request();
     const amount = amountOf(entry, input);
     const { tags, effect, idempotent } = tool;
-    const asked = { ...base, tool: { name, tags, effect, idempotent }, ...(amount === undefined ? {} : { amount }) };
+    const asked = { ...base, tool: { ...base.tool, name, tags, effect, idempotent }, ...(amount === undefined ? {} : { amount }) };
     return combine(entry, effect, input, judge(compiledSet.set, asked));
   };
   const read = decide("zendesk.read_ticket", { ticket_id: "T-1001" });
