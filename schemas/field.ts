@@ -19,6 +19,11 @@ export const fieldPatternSchema = z
   .max(512)
   .refine((text) => DOTTED_ALL.test(text) || POINTER.test(text), "expected a path as `customer.email` or `people.*.name`");
 
+/** Whether a text is a JSON pointer (RFC 6901); the empty one is the whole value. */
+export function isPointer(text: string): boolean {
+  return text === "" || /^(\/([^/~]|~[01])*)+$/.test(text);
+}
+
 /** The names on the way to the field. */
 export function fieldSegments(path: string): string[] {
   if (!path.startsWith("/")) return path.split(".");

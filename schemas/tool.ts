@@ -33,7 +33,8 @@ export const toolSchema = z.strictObject({
   idempotent: z.boolean().default(false),
   /** The most that one call may cost. */
   cost_usd: z.number().min(0).max(1_000_000_000).optional(),
-  adapter: z.strictObject({ type: z.enum(["builtin", "nats"]) }),
+  /** `registry` is the plane's own: documents that name it are refused when people apply them. */
+  adapter: z.strictObject({ type: z.enum(["builtin", "nats", "registry"]) }),
   personal: z.array(personalSchema).max(256).default([]),
   /** The tool's name where it comes from, when that is no name of ours. */
   alias: z.string().min(1).max(256).optional(),

@@ -2,9 +2,10 @@
 import { canonicalBytes, canonicalText, sha256Digest } from "../../schemas/canonical.ts";
 import { type Contract } from "../../schemas/contract.ts";
 import { type Fault } from "../../schemas/fault.ts";
-import { fieldSegments } from "../../schemas/field.ts";
 import { type JsonValue } from "../../schemas/json.ts";
 import { pointer } from "../../schemas/reason.ts";
+import { declares } from "./declares.ts";
+import { demands } from "./demands.ts";
 import { type Finding, findings } from "./explain.ts";
 import { schemaFindings } from "./json-schema.ts";
 import { type Document, isObject, kindOf, KINDS_HELP, lift, nameOf, SCHEMA_OF, type StoredDocument } from "./kinds.ts";
@@ -36,7 +37,7 @@ export function parseDocuments(text: string, file: string): { documents: StoredD
     faults.push({ file, line: 1, column: 1, path: "", code: "document.empty", message: "there is nothing here", help: KINDS_HELP });
   }
   for (const source of yaml.documents) {
-    const result = check(source.value);
+    const result = check(source.value, demands);
     const document = result.document === undefined ? undefined : stored(result.document);
     if (document !== undefined && document.bytes.length <= MAX_STORED_BYTES) documents.push(document);
     else {
@@ -82,7 +83,8 @@ export function stored(document: Document): StoredDocument {
   return { ...document, bytes, digest: sha256Digest(bytes) };
 }
 
-function check(value: JsonValue): { document?: Document; findings: Finding[] } {
+/** @param more that is asked of a document which people write, and not of one that was applied long ago */
+function check(value: JsonValue, more: (document: Document) => Finding[] = () => []): { document?: Document; findings: Finding[] } {
   const kind = kindOf(value);
   if (kind === undefined) {
     const message = "this is no kind of document";
@@ -101,8 +103,10 @@ function check(value: JsonValue): { document?: Document; findings: Finding[] } {
   // schemas of a tool are checked even when the rest has faults: all faults at once
   if (kind === "tool") found.push(...toolFindings(lifted.value).map(written));
   if (kind === "agent" && parsed.success) found.push(...contractFindings(parsed.data as Contract).map(written));
-  if (found.length > 0 || !parsed.success) return { findings: found };
-  return { document: { kind, name: nameOf(kind, parsed.data as JsonValue), value: parsed.data } as Document, findings: [] };
+  if (!parsed.success) return { findings: found };
+  const document = { kind, name: nameOf(kind, parsed.data as JsonValue), value: parsed.data } as Document;
+  found.push(...more(document).map(written));
+  return found.length > 0 ? { findings: found } : { document, findings: [] };
 }
 
 function toolFindings(value: JsonValue): Finding[] {
@@ -122,22 +126,6 @@ function toolFindings(value: JsonValue): Finding[] {
     }
   });
   return found;
-}
-
-/** Whether a schema may hold a field; what cannot be followed (references, combinations) may. */
-export function declares(schema: JsonValue | undefined, path: string): boolean {
-  let at: JsonValue | undefined = schema;
-  for (const segment of fieldSegments(path)) {
-    if (!isObject(at)) return at === true;
-    if (["$ref", "allOf", "anyOf", "oneOf", "if", "patternProperties"].some((key) => key in (at as object))) return true;
-    const properties: JsonValue | undefined = at["properties"];
-    const items: JsonValue | undefined = at["items"];
-    const additional: JsonValue | undefined = at["additionalProperties"];
-    if (isObject(properties) && Object.hasOwn(properties, segment)) at = properties[segment];
-    else if (segment === "*" || /^\d+$/.test(segment)) at = items ?? additional ?? false;
-    else at = isObject(additional) ? additional : false;
-  }
-  return at !== undefined && at !== false;
 }
 
 function contractFindings(contract: Contract): Finding[] {

@@ -94,6 +94,10 @@ export class RegistryView {
   inForce<K extends DocumentKind>(kind: K, name: string): InForce<DocumentValues[K]> | undefined {
     return this.#current.get(`${kind}/${name}`) as InForce<DocumentValues[K]> | undefined;
   }
+  /** What was applied last under a name, whether or not it can be read. */
+  applied(kind: DocumentKind, name: string): Digest | undefined {
+    return this.#last.get(`${kind}/${name}`)?.digest;
+  }
   /** The version that was in force before the one that is. */
   previous(kind: DocumentKind, name: string): Digest | undefined {
     return this.#last.get(`${kind}/${name}`)?.previous;
