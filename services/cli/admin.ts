@@ -1,5 +1,4 @@
 /** `creds issue`, `whoami`, `nats-config`: who is who. Issuing needs the data folder and no server. */
-import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { namespace, type Namespace, namespaceSchema } from "../../schemas/ids.ts";
 import { contextPath, readContext } from "../bus/context.ts";
@@ -12,14 +11,17 @@ import { isPlaneRole, type Role, ROLES } from "../identity/roles.ts";
 import { type Cli, examples, globalsOf, show } from "./cli.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { line } from "./io.ts";
+import { keysOfPlane, namespacesOf } from "./plane-keys.ts";
 import { dataFolder, readPlane } from "./plane.ts";
 import { count } from "./read.ts";
 import { openSession, resolveLogin } from "./session.ts";
+import { tokenCommands } from "./tokens.ts";
 import { visible } from "./visible.ts";
 
 export function adminCommands(cli: Cli): void {
   whoami(cli);
   credsIssue(cli);
+  tokenCommands(cli);
   natsConfig(cli);
 }
 
@@ -82,12 +84,8 @@ function credsIssue(cli: Cli): void {
   command.action(async (options: IssueOptions, self) => {
     const role = roleOf(options.role);
     const dataDir = dataFolder(cli.io.env);
-    const namespaces = await namespacesOf(dataDir);
-    if (namespaces.length === 0) {
-      throw new CliError(EXIT.usage, `there is no plane in \`${dataDir}\``, "credentials are signed with its keys: run `npm start` once, or set SIGNALBOX_DATA");
-    }
-    const ns = isPlaneRole(role) || role === "system" ? undefined : chosen(namespaces, options.ns);
-    const keys = await openKeys(dataDir, namespaces);
+    const keys = await keysOfPlane(dataDir);
+    const ns = isPlaneRole(role) || role === "system" ? undefined : chosen([...keys.namespaces.keys()], options.ns);
     const { name, ttl, tool, team } = options;
     const issued = await issueCreds(keys, {
       role,
@@ -138,13 +136,6 @@ async function refuseOverwrite(dataDir: string, name: string, role: Role, force:
   const before = await readContext(name, dataDir).catch(() => undefined);
   if (before?.description === undefined || before.description.startsWith(`${role} `) || force) return;
   throw new CliError(EXIT.usage, `the context \`${contextPath(name, dataDir)}\` is another's: ${before.description}`, "choose another name, write it elsewhere with `-o`, or add `--force`");
-}
-
-/** Namespaces that have keys in a data folder. */
-async function namespacesOf(dataDir: string): Promise<Namespace[]> {
-  const files = await readdir(join(dataDir, "keys")).catch(() => []);
-  const names = files.filter((file) => file.startsWith("ns_") && file.endsWith(".nk")).map((file) => file.slice(3, -3));
-  return names.filter((name) => namespaceSchema.safeParse(name).success).toSorted().map(namespace);
 }
 
 function natsConfig(cli: Cli): void {
