@@ -14,6 +14,10 @@ const FOLDER = new URL("../../infra/demo/tools/", import.meta.url);
 /** An input that each demo tool takes. */
 const INPUTS: Readonly<Record<string, JsonValue>> = {
   "zendesk.read_ticket": { ticket_id: "T-1001" },
+  "zendesk.classify_ticket": { ticket_id: "T-1002" },
+  "model.draft_reply": { prompt: "thank them", max_tokens: 200 },
+  "ledger.read_settlement": { day: "2026-01-31" },
+  "ledger.post_entry": { account: "1200", amount_eur: 240 },
   "stripe.create_refund": { charge_id: "ch_1001", amount_usd: 40 },
   "crm.delete_customer": { customer_id: "cus_1001" },
 };
