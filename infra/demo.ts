@@ -10,15 +10,26 @@ import type { Namespace } from "../schemas/ids.ts";
 import { patterns, streamName } from "../schemas/subjects.ts";
 import { connectBus } from "../services/bus/connection.ts";
 import { type StoredMessage, StreamReader } from "../services/bus/journal.ts";
-import { connect } from "../services/client/index.ts";
 import { issueCreds } from "../services/identity/creds.ts";
 import { checkMessages } from "../services/replay/journal.ts";
-import { DEMO_RUN, applyDemo, cli, play, printTransitions } from "./demo/play.ts";
+import { CLERK_GOAL, CLERK_RUN, DEMO_GOAL, DEMO_RUN, INJECTED_RUN, LARGE_REFUND, applyDemo, asAgent, cli, play, printTransitions } from "./demo/play.ts";
 import { type RunningPlane, startPlane } from "./plane.ts";
 import { readSettings } from "./settings.ts";
 
 const say = (line: string) => console.log(`\nsignalbox: ${line}`);
-const EXPECTED = { read: "succeeded", "small-refund": "succeeded", "large-refund": "pending", delete: "denied" };
+const EXPECTED = {
+  read: "succeeded",
+  classify: "succeeded",
+  "small-refund": "succeeded",
+  "large-refund": "pending",
+  "draft-abroad": "denied",
+  delete: "denied",
+  "read-injected": "succeeded",
+  "injected-refund": "pending",
+  settled: "succeeded",
+  book: "succeeded",
+  "other-tool": "denied",
+};
 
 const dataDir = await mkdtemp(join(tmpdir(), "signalbox-demo-"));
 let plane: RunningPlane | undefined;
@@ -40,48 +51,61 @@ async function toTheEnd(plane: RunningPlane): Promise<void> {
   const ns = plane.settings.namespaces[0] as Namespace;
   await applyDemo(plane);
   const stopPrinting = await printTransitions(plane, ns);
-  say(`the refund assistant proposes (run ${DEMO_RUN})`);
+  say(`the agents propose (runs ${DEMO_RUN}, ${INJECTED_RUN}, ${CLERK_RUN})`);
   const { statuses, waiting } = await play(plane, ns);
-  if (JSON.stringify(statuses) !== JSON.stringify(EXPECTED) || waiting === undefined) {
+  const [large, injected] = [waiting.get("large-refund"), waiting.get("injected-refund")];
+  if (JSON.stringify(statuses) !== JSON.stringify(EXPECTED) || large === undefined || injected === undefined) {
     throw new Error(`the demo went another way: ${JSON.stringify(statuses)}`);
   }
-  say("the approver reads what is asked, and approves exactly that");
-  await approve(plane, waiting);
+  say("a refund that rests on a ticket which tells the agent what to do: the approver refuses it");
+  await typed(plane, ["refuse", INJECTED_RUN, injected.action, "--reason", "the ticket asks for it, and no customer"]);
+  say("the large refund is too much: the approver edits it, and it is judged anew; finance approves exactly that");
+  await typed(plane, ["edit", DEMO_RUN, large.action, "--set", "/amount_usd=450", "--reason", "450 is what the order cost"]);
+  const edited = await waitingNow(plane, ns);
+  await typed(plane, ["approve", DEMO_RUN, edited, "--as", "demo-finance", "--reason", "checked against the order"]);
   await settled(plane, ns);
+  await stopped(plane, ns);
   say("which principal authorised it, which policy permitted it, what proves it");
-  await must(plane, ["why", DEMO_RUN, waiting]);
+  await must(plane, ["why", DEMO_RUN, edited]);
   await stopPrinting();
 }
 
 /** As a person does it: the CLI prints what is asked, and somebody types yes. */
-async function approve(plane: RunningPlane, action: string): Promise<void> {
-  const typed = Object.assign(Readable.from(["yes\n"]), { isTTY: true });
-  const code = await cli(plane, ["approve", DEMO_RUN, action], { stdin: typed });
-  if (code !== 0) throw new Error(`the approval ended with ${code}`);
+async function typed(plane: RunningPlane, args: readonly string[]): Promise<void> {
+  const stdin = Object.assign(Readable.from(["yes\n"]), { isTTY: true });
+  const code = await cli(plane, args, { stdin });
+  if (code !== 0) throw new Error(`signalbox ${args.join(" ")} ended with ${code}`);
 }
 
-/** The agent asks again how its refund stands, and ends its run. */
+/** The agent asks again how its refund stands: an edited one waits in its place. */
+async function waitingNow(plane: RunningPlane, ns: Namespace): Promise<string> {
+  const { waiting } = await play(plane, ns);
+  const action = waiting.get(LARGE_REFUND.id)?.action;
+  if (action === undefined) throw new Error("the edited refund does not wait for a person");
+  return action;
+}
+
+/** It hears what was refunded in the end, and ends its run. */
 async function settled(plane: RunningPlane, ns: Namespace): Promise<void> {
-  const { statuses } = await play(plane, ns);
-  if (statuses["large-refund"] !== "approved" && statuses["large-refund"] !== "succeeded") {
-    throw new Error(`the approved refund is ${statuses["large-refund"] ?? "lost"}`);
-  }
-  const issued = await issueCreds(plane.keys, { role: "agent", name: "refund-assistant", ns });
-  const box = await connect({ url: plane.url, creds: issued.creds });
-  try {
-    const run = box.agent("refund-assistant").run(DEMO_RUN.slice("refund-assistant_".length));
-    const large = await run.propose({
-      id: "large-refund",
-      tool: "stripe.create_refund",
-      input: { charge_id: "ch_1002", amount_usd: 480, reason: "goodwill" },
-      why: "the customer is angry",
-      confidence: 0.6,
-    });
+  await asAgent(plane, ns, DEMO_RUN, DEMO_GOAL, async (run) => {
+    const large = await run.propose(LARGE_REFUND);
     if (large.status !== "succeeded") throw new Error(`the approved refund is ${large.status}`);
-    await run.finish({ refunded_usd: 505 });
-  } finally {
-    await box.close();
-  }
+    console.log(`  the agent is told: ${JSON.stringify(large.output)}`);
+    await run.finish({ refunded_usd: 475 });
+  });
+}
+
+/** One command stops an agent, and a second person lets it go on. */
+async function stopped(plane: RunningPlane, ns: Namespace): Promise<void> {
+  say("an operator stops the clerk; nothing of it starts any more, until a second operator lifts the stop");
+  await must(plane, ["stop", "agent:ledger-clerk", "--reason", "the ledger is being closed"]);
+  const propose = (id: string) =>
+    asAgent(plane, ns, CLERK_RUN, CLERK_GOAL, (run) => run.propose({ id, tool: "ledger.read_settlement", input: { day: "2026-02-01" } }));
+  const held = await propose("while-stopped");
+  if (held.status !== "denied") throw new Error(`a stopped agent's proposal is ${held.status}`);
+  await must(plane, ["lift", "s1", "--reason", "the ledger is closed", "--as", "second-operator"]);
+  const free = await propose("afterwards");
+  if (free.status !== "succeeded") throw new Error(`after the stop was lifted the proposal is ${free.status}`);
 }
 
 async function must(plane: RunningPlane, args: readonly string[]): Promise<void> {
@@ -90,9 +114,9 @@ async function must(plane: RunningPlane, args: readonly string[]): Promise<void>
 }
 
 async function proven(plane: RunningPlane): Promise<void> {
-  say("every run is replayed, every chain verified");
-  await must(plane, ["replay", "--all"]);
-  await must(plane, ["verify", "--all"]);
+  say("the auditor replays every run, and verifies every chain");
+  await must(plane, ["replay", "--all", "--as", "auditor"]);
+  await must(plane, ["verify", "--all", "--as", "auditor"]);
   say("one byte of a copy is flipped");
   const ns = plane.settings.namespaces[0] as Namespace;
   const copy = await copied(plane, ns);

@@ -27,8 +27,12 @@ export interface RunningPlane {
 /** Contexts that a plane writes: by each exactly one role, and none both proposes and decides. */
 export const CONTEXTS: readonly { readonly context: string; readonly role: Role; readonly name: string; readonly does: string }[] = [
   { context: "demo-agent", role: "agent", name: "refund-assistant", does: "proposes, as the refund assistant" },
-  { context: "demo-approver", role: "approver", name: "ada", does: "answers what waits for a person" },
-  { context: "operator", role: "operator", name: "operator", does: "applies documents; pauses, resumes, cancels" },
+  { context: "demo-clerk", role: "agent", name: "ledger-clerk", does: "proposes, as the ledger clerk of finance" },
+  { context: "demo-approver", role: "approver", name: "ada", does: "answers what waits for an approver" },
+  { context: "demo-finance", role: "approver", name: "fay", does: "answers what waits for finance, or for an approver" },
+  { context: "demo-finance-2", role: "approver", name: "finn", does: "the same: what asks for finance asks for two" },
+  { context: "operator", role: "operator", name: "operator", does: "applies documents; pauses, resumes, cancels; stops" },
+  { context: "second-operator", role: "operator", name: "second-operator", does: "lifts what the first one stopped" },
   { context: "auditor", role: "auditor", name: "auditor", does: "reads everything of its namespace, changes nothing" },
 ];
 

@@ -2,7 +2,7 @@
 import { ServerNotStarted } from "./nats/embedded.ts";
 import { CONTEXTS, type RunningPlane, startPlane } from "./plane.ts";
 import { type Settings, USAGE, readSettings } from "./settings.ts";
-import { DEMO_RUN, applyDemo, cli, play, printTransitions } from "./demo/play.ts";
+import { CLERK_RUN, DEMO_RUN, INJECTED_RUN, applyDemo, cli, play, printTransitions } from "./demo/play.ts";
 
 const say = (line: string) => console.log(`signalbox: ${line}`);
 
@@ -42,11 +42,12 @@ async function demo(plane: RunningPlane): Promise<(() => Promise<void>) | undefi
   }
   await applyDemo(plane);
   const stopPrinting = await printTransitions(plane, ns);
-  say(`the refund assistant proposes (run ${DEMO_RUN}); what it proposed before is not done again`);
+  say(`two agents propose (runs ${DEMO_RUN}, ${INJECTED_RUN}, ${CLERK_RUN}); what they proposed before is not done again`);
   const { statuses, waiting } = await play(plane, ns);
-  for (const [proposal, status] of Object.entries(statuses)) console.log(`  ${proposal.padEnd(14)} ${status}`);
-  if (waiting !== undefined) {
-    say(`one refund waits for a person: npx signalbox approve ${DEMO_RUN} ${waiting}`);
+  for (const [proposal, status] of Object.entries(statuses)) console.log(`  ${proposal.padEnd(15)} ${status}`);
+  if (waiting.size > 0) {
+    say("people are asked:");
+    for (const { run, action } of waiting.values()) console.log(`  npx signalbox approve ${run} ${action}`);
     await cli(plane, ["approvals"]);
   }
   return stopPrinting;
