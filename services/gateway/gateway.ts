@@ -15,9 +15,11 @@ import { DispatchQueue, type DispatchMessage, MAX_DISPATCHES_IN_HAND } from "../
 import { Documents } from "../bus/documents.ts";
 import { listSubjects } from "../bus/listing.ts";
 import { Publisher } from "../bus/publisher.ts";
+import { BUILT_IN_TOOL } from "../registry/built-in.ts";
 import { Validators } from "../registry/validate.ts";
 import type { Adapter, Adapters } from "./adapters/adapter.ts";
 import { NatsAdapter } from "./adapters/nats.ts";
+import { RegistryAdapter } from "./adapters/registry.ts";
 import { attemptKey, Attempts, type OpenAttempt } from "./attempts.ts";
 import { type CheckedDispatch, checkDispatch } from "./check.ts";
 import { Definitions } from "./definitions.ts";
@@ -31,7 +33,7 @@ export interface GatewayOptions {
   readonly ns: Namespace;
   /** The actor that its reports come from, and its credential is for. */
   readonly name: Actor;
-  /** By adapter type; `nats` is there unless it is given. A tool whose adapter is missing fails with effect none. */
+  /** By adapter type; `nats` and `registry` are there unless they are given. A tool whose adapter is missing fails with effect none. */
   readonly adapters?: Adapters;
   readonly logger?: Logger;
   /** Tells two lives of one gateway apart; 8 to 64 characters `[A-Za-z0-9._:-]`. Random when left out. */
@@ -68,7 +70,7 @@ export class Gateway {
   constructor(options: GatewayOptions) {
     const { nc, ns, name } = options;
     this.#options = options;
-    this.#adapters = { nats: new NatsAdapter(nc), ...options.adapters };
+    this.#adapters = { nats: new NatsAdapter(nc), registry: new RegistryAdapter(nc), ...options.adapters };
     this.#claim = { gateway: name, nonce: options.nonce ?? randomBytes(12).toString("hex") };
     this.#logger = (options.logger ?? pino({ enabled: false })).child({ gateway: name, ns });
     const publisher = new Publisher(nc);
@@ -127,7 +129,9 @@ export class Gateway {
   async #findTools(): Promise<void> {
     const { nc, ns } = this.#options;
     const logs = await listSubjects(nc, streamName("JOURNAL", ns), patterns.logOfKind(ns, "tool"));
-    await Promise.all(logs.map(toolOf).map((tool) => (tool === undefined ? undefined : this.#serve(tool))));
+    // changes of documents are every gateway's to carry out, also before there is any document
+    const tools = [BUILT_IN_TOOL, ...logs.map(toolOf)];
+    await Promise.all(tools.map((tool) => (tool === undefined ? undefined : this.#serve(tool))));
   }
 
   async #serve(tool: string): Promise<void> {

@@ -319,7 +319,7 @@ describe("gateway", { timeout: 60_000 }, () => {
   test("EXEC-8: a tool that is applied while the gateway runs is served at once", async () => {
     const { calls, tool } = counting();
     const gateway = await plane.gateway("g1", { tools: { "late.tool": tool } });
-    assert.deepEqual(gateway.tools, []);
+    assert.deepEqual(gateway.tools, ["signalbox.apply"]);
     const hash = await plane.applyTool({ name: "late.tool", effect: "read" });
     await plane.dispatch("late.tool", hash);
     await plane.report();
