@@ -1,12 +1,10 @@
 /** Loading an aggregate from the journal: fold, check the chain, complete what was torn. */
-import type { DocumentKind, DocumentState } from "../../machines/registry.ts";
-import type { RunState } from "../../machines/state.ts";
-import { CURRENT_VERSION, machineVersion } from "../../machines/versions.ts";
-import type { AggregateKind, Namespace, RunId } from "../../schemas/ids.ts";
+import { CURRENT_VERSION } from "../../machines/versions.ts";
+import type { AggregateKind, Namespace } from "../../schemas/ids.ts";
 import { subjects } from "../../schemas/subjects.ts";
 import { type Aggregate, type ChainHead, EMPTY_CHAIN, type JournalEvent, chainLink, decodeEvent, seal } from "../bus/commit.ts";
 import type { StreamReader } from "../bus/journal.ts";
-import { type StoredCommit, foldDocument, foldRun, recompute, recomputeDocument } from "../replay/fold.ts";
+import { type Computed, type Driven, type StoredCommit, beginning, fold, recomputed } from "../replay/fold.ts";
 import type { Part } from "./committer.ts";
 
 export type Loaded = Aggregate & {
@@ -14,7 +12,7 @@ export type Loaded = Aggregate & {
   head: ChainHead;
   /** Stream sequence of the aggregate's last event, 0 for none: the fence of its next commit. */
   streamSeq: number;
-} & ({ readonly kind: "run"; readonly state: RunState } | { readonly kind: DocumentKind; readonly state: DocumentState });
+} & Driven;
 
 /** The journal holds, for this aggregate, what this plane did not write: it is frozen until a person looks (law 8). */
 export class Frozen extends Error {
@@ -43,30 +41,16 @@ export async function loadAggregate(journal: StreamReader, ns: Namespace, kind: 
     streamSeq = message.seq;
     events.push(event);
   }
-  const base = { ns, name, subject, head, streamSeq };
-  if (kind === "run") {
-    const folded = foldRun(ns, name as RunId, events);
-    const state = folded?.state ?? current().emptyRun(ns, name as RunId, CURRENT_VERSION);
-    const loaded: Loaded = { ...base, kind, state };
-    return { loaded, rest: folded?.torn && mend(loaded, folded.torn, () => recompute(state, folded.torn as StoredCommit)) };
-  }
-  const documentKind = kind as DocumentKind;
-  const folded = foldDocument(ns, documentKind, name, events);
-  const state = folded?.state ?? current().emptyDocument(ns, documentKind, name, CURRENT_VERSION);
-  const loaded: Loaded = { ...base, kind: documentKind, state };
-  return { loaded, rest: folded?.torn && mend(loaded, folded.torn, () => recomputeDocument(state, folded.torn as StoredCommit)) };
-}
-
-function current() {
-  const machine = machineVersion(CURRENT_VERSION);
-  if (machine === undefined) throw new Error("the current machine version is missing");
-  return machine;
+  const folded = fold(ns, kind, name, events);
+  const driven = folded?.state ?? beginning(ns, kind, name, CURRENT_VERSION);
+  const loaded: Loaded = { ns, name, subject, head, streamSeq, ...driven };
+  const torn = folded?.torn;
+  return { loaded, rest: torn && mend(loaded, torn, recomputed(driven, torn)) };
 }
 
 /** Law 1 completes a torn commit: the same input, facts and journal give the same bytes. */
-function mend(loaded: Loaded, torn: StoredCommit, compute: () => ReturnType<typeof recompute>): Part {
+function mend(loaded: Loaded, torn: StoredCommit, computed: Computed): Part {
   const before: ChainHead = { seq: torn.first.seq - 1, prev: torn.first.prev };
-  const computed = compute();
   const { events, head } = seal(loaded, before, computed.content);
   torn.events.forEach((event, index) => {
     if (Buffer.compare(event.data, events[index]?.data ?? Buffer.alloc(0)) !== 0) {

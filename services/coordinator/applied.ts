@@ -1,5 +1,5 @@
 /** Keeps the documents in force in step with the journal: one change at a time, and never back to an older one. */
-import type { DocumentKind } from "../../machines/registry.ts";
+import { DOCUMENT_KINDS, type DocumentKind } from "../../machines/registry.ts";
 import type { Digest } from "../../schemas/ids.ts";
 import { ReadError } from "../bus/journal.ts";
 import type { RegistryView } from "../registry/view.ts";
@@ -10,13 +10,16 @@ const MAX_RETRY_MS = 2000;
 
 export class Applied {
   readonly #registry: RegistryView;
+  readonly #changed: (kind: DocumentKind) => void;
   /** Last event of each document that was taken over, by `<kind>/<name>`. */
   readonly #seen = new Map<string, number>();
   #last: Promise<unknown> = Promise.resolve();
   #stopped = false;
 
-  constructor(registry: RegistryView) {
+  /** @param changed is told of the kind that was taken over */
+  constructor(registry: RegistryView, changed: (kind: DocumentKind) => void = () => undefined) {
     this.#registry = registry;
+    this.#changed = changed;
   }
 
   stop(): void {
@@ -25,7 +28,10 @@ export class Applied {
 
   /** Reads what is in force from the journal. @throws ReadError */
   load(): Promise<void> {
-    return this.#after(() => this.#registry.load());
+    return this.#after(async () => {
+      await this.#registry.load();
+      for (const kind of DOCUMENT_KINDS) this.#changed(kind);
+    });
   }
 
   /**
@@ -40,6 +46,7 @@ export class Applied {
       for (let attempt = 1; ; attempt++) {
         try {
           await this.#registry.put(kind, name, digest);
+          this.#changed(kind);
           break;
         } catch (error) {
           if (this.#stopped || !(error instanceof ReadError)) throw error;

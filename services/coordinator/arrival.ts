@@ -1,21 +1,37 @@
 /** From a stored message to an input of a machine, or to the reasons why it is none. Nothing here throws. */
 import type { RunInput } from "../../machines/decide.ts";
+import type { GuardInput } from "../../machines/guard.ts";
+import type { LedgerInput } from "../../machines/ledger.ts";
 import type { DocumentInput, DocumentKind } from "../../machines/registry.ts";
 import { DOCUMENT_KINDS } from "../../machines/registry.ts";
 import { canonicalDigest } from "../../schemas/canonical.ts";
 import { INPUT_HEADERS } from "../../schemas/dispatch.ts";
 import { z } from "zod";
-import { type Actor, accountNameSchema, actorSchema, ledgerNameSchema, runIdSchema, toolNameSchema } from "../../schemas/ids.ts";
+import { type Actor, type AggregateKind, accountNameSchema, actorSchema, ledgerNameSchema, RESERVED_PREFIX, runIdSchema, toolNameSchema } from "../../schemas/ids.ts";
 import { issuerNameSchema } from "../../schemas/issuer.ts";
-import { applySchema, controlSchema, decisionSchema, dueSchema, reportSchema, signalSchema } from "../../schemas/inputs.ts";
+import {
+  type ApplyInput,
+  type SignalInput,
+  applyChangeSchema,
+  applySchema,
+  controlSchema,
+  decisionSchema,
+  dueSchema,
+  guardControlSchema,
+  reportSchema,
+  signalSchema,
+} from "../../schemas/inputs.ts";
 import type { JsonValue } from "../../schemas/json.ts";
 import { policySetNameSchema } from "../../schemas/policy.ts";
 import { PLANNED_KINDS, proposalSchema } from "../../schemas/proposal.ts";
 import { type Reason, reason, reasonsOf } from "../../schemas/reason.ts";
-import { type InputKind, parseAggregateToken, parseStoredInput } from "../../schemas/subjects.ts";
+import { aggregateToken, type InputKind, parseAggregateToken, parseStoredInput, type StoredInputAddress } from "../../schemas/subjects.ts";
 import { timestamp } from "../../schemas/time.ts";
 import { readBody } from "../bus/body.ts";
 import type { IntakeMessage } from "../bus/intake.ts";
+import { CHANGE_ACTOR } from "../identity/permissions.ts";
+import type { Bearer } from "./facts.ts";
+import { GUARD_NAME } from "./guard-view.ts";
 
 export interface Origin {
   readonly message: IntakeMessage;
@@ -25,15 +41,19 @@ export interface Origin {
   readonly token: string;
 }
 
-/** An input for a run or for a document. */
+/** An input for a run, a document, a ledger, or the guard. */
 export type Arrival = Origin & { tries: number } & (
-    | { readonly for: "run"; readonly input: RunInput; readonly principal: string | undefined }
+    | ({ readonly for: "run"; readonly input: RunInput } & Bearer)
     | { readonly for: "document"; readonly documentKind: DocumentKind; readonly name: string; readonly input: DocumentInput }
+    | { readonly for: "ledger"; readonly name: string; readonly input: LedgerInput }
+    | { readonly for: "guard"; readonly input: GuardInput }
   );
 
 export type Read = { readonly ok: true; readonly arrival: Arrival } | ({ readonly ok: false; readonly id?: string; readonly reasons: Reason[] } & Origin);
 
-const BODIES = { propose: proposalSchema, decide: decisionSchema, report: reportSchema, control: controlSchema, apply: applySchema, signal: signalSchema } as const;
+/** Runs of the plane's own agent begin with this: several documents put in force together. */
+export const CHANGE_RUNS = `${RESERVED_PREFIX}registry_`;
+
 const NAMES = {
   agent: actorSchema,
   tool: toolNameSchema,
@@ -43,7 +63,7 @@ const NAMES = {
   person: actorSchema,
   issuer: issuerNameSchema,
   budget: accountNameSchema,
-  guard: z.literal("stops"),
+  guard: z.literal(GUARD_NAME),
 } as const;
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
@@ -57,7 +77,7 @@ export function readInput(message: IntakeMessage): Read {
     token: address?.aggregate ?? "",
   };
   if (address === undefined) return { ok: false, ...origin, reasons: [reason("subject.unknown", "the subject is none of the wire")] };
-  const names = nameFaults(address.actor, address.aggregate, address.kind);
+  const names = nameFaults(address);
   if (names.length > 0) return { ok: false, ...origin, reasons: names };
 
   const body = readBody(message.data, message.headers.get(INPUT_HEADERS.contentType));
@@ -68,8 +88,11 @@ export function readInput(message: IntakeMessage): Read {
   const refused = (reasons: Reason[]): Read => ({ ok: false, ...origin, ...(id !== undefined && { id }), reasons });
   const planned = plannedKind(address.kind, body.value);
   if (planned !== undefined) return refused([planned]);
-  const parsed = BODIES[address.kind].safeParse(body.value);
+  const { kind, name } = parseAggregateToken(address.aggregate);
+  const parsed = bodySchema(address.kind, kind).safeParse(body.value);
   if (!parsed.success) return refused(reasonsOf(parsed.error));
+  const forged = address.kind === "signal" ? signalFaults(address, parsed.data as SignalInput) : [];
+  if (forged.length > 0) return refused(forged);
 
   const traceparent = message.headers.get(INPUT_HEADERS.traceparent);
   const from = {
@@ -79,13 +102,38 @@ export function readInput(message: IntakeMessage): Read {
     time: timestamp(message.time),
     traceparent: traceparent !== undefined && TRACEPARENT.test(traceparent) ? traceparent : undefined,
   };
-  const { kind, name } = parseAggregateToken(address.aggregate);
-  if (address.kind === "apply") {
-    const input: DocumentInput = { ...from, document: (parsed.data as ReturnType<typeof applySchema.parse>).document };
-    return { ok: true, arrival: { ...origin, tries: 0, for: "document", documentKind: kind as DocumentKind, name, input } };
+  const arrived = { ...origin, tries: 0 };
+  switch (kind) {
+    case "run": {
+      const input = { ...from, kind: address.kind, body: parsed.data } as unknown as RunInput;
+      return { ok: true, arrival: { ...arrived, for: "run", input, principal: message.headers.get(INPUT_HEADERS.principal) } };
+    }
+    case "ledger":
+      return { ok: true, arrival: { ...arrived, for: "ledger", name, input: { ...from, body: parsed.data as SignalInput } } };
+    case "guard":
+      return { ok: true, arrival: { ...arrived, for: "guard", input: { ...from, body: parsed.data as GuardInput["body"] } } };
+    default: {
+      const input: DocumentInput = { ...from, document: (parsed.data as ApplyInput).document };
+      return { ok: true, arrival: { ...arrived, for: "document", documentKind: kind, name, input } };
+    }
   }
-  const input = { ...from, kind: address.kind, body: parsed.data } as RunInput;
-  return { ok: true, arrival: { ...origin, tries: 0, for: "run", input, principal: message.headers.get(INPUT_HEADERS.principal) } };
+}
+
+function bodySchema(input: InputKind, aggregate: AggregateKind) {
+  switch (input) {
+    case "propose":
+      return proposalSchema;
+    case "decide":
+      return decisionSchema;
+    case "report":
+      return reportSchema;
+    case "control":
+      return aggregate === "guard" ? guardControlSchema : controlSchema;
+    case "apply":
+      return aggregate === "run" ? applyChangeSchema : applySchema;
+    case "signal":
+      return signalSchema;
+  }
 }
 
 /** Reads a timer that fell due; undefined for what the plane did not put there itself. */
@@ -106,16 +154,52 @@ export function readDue(message: IntakeMessage): Arrival | undefined {
   return { message, kind: "due", actor: "timer", token, tries: 0, for: "run", input, principal: undefined };
 }
 
-function nameFaults(actor: string, token: string, kind: InputKind): Reason[] {
+/** Kinds of aggregate that take an input. */
+const TAKEN_BY: Readonly<Record<InputKind, readonly AggregateKind[]>> = {
+  propose: ["run"],
+  decide: ["run"],
+  report: ["run"],
+  control: ["run", "guard"],
+  apply: [...DOCUMENT_KINDS, "run"],
+  signal: ["run", "ledger"],
+};
+const HELP = {
+  apply: "it must be `<agent|tool|policy|person|issuer|budget>:<name>`",
+  run: "it must be `<agent>_<id>`, the id [A-Za-z0-9][A-Za-z0-9-]{0,80}",
+} as const;
+
+function nameFaults({ kind, actor, aggregate }: StoredInputAddress): Reason[] {
   const faults: Reason[] = [];
-  if (!actorSchema.safeParse(actor).success) faults.push(reason("name.actor", `\`${actor}\` is no legal name of an actor`));
-  const aggregate = parseAggregateToken(token);
-  const wanted: readonly string[] = kind === "apply" ? DOCUMENT_KINDS : ["run"];
-  if (!wanted.includes(aggregate.kind) || !NAMES[aggregate.kind].safeParse(aggregate.name).success) {
-    const help = kind === "apply" ? "`<agent|tool|policy>:<name>`" : "`<agent>_<id>`, the id [A-Za-z0-9][A-Za-z0-9-]{0,80}";
-    faults.push(reason("name.aggregate", `\`${token}\` is no legal name here`, { help: `it must be ${help}` }));
+  if (kind === "signal") {
+    if (!isAggregate(actor, TAKEN_BY.signal)) faults.push(reason("name.actor", `\`${actor}\` is no aggregate that sends signals`));
+  } else if (!actorSchema.safeParse(actor).success) faults.push(reason("name.actor", `\`${actor}\` is no legal name of an actor`));
+  else if (actor.startsWith(RESERVED_PREFIX) && kind !== "report" && !(kind === "apply" && actor === CHANGE_ACTOR)) {
+    faults.push(reason("name.reserved", `\`${actor}\` is a name of the plane's own, and says nothing of this kind`));
+  }
+  // only a change of documents is a run that is applied, and nothing else of such a run is proposed
+  const applied = kind === "apply" && !aggregate.includes(":");
+  if (!isAggregate(aggregate, TAKEN_BY[kind]) || (applied && !aggregate.startsWith(CHANGE_RUNS))) {
+    faults.push(reason("name.aggregate", `\`${aggregate}\` is no legal name here`, { help: kind === "apply" ? HELP.apply : HELP.run }));
   }
   return faults;
+}
+
+/** A token that says its name in the one way in which it is written: two tokens of one aggregate would be two queues for it. */
+function isAggregate(token: string, kinds: readonly AggregateKind[]): boolean {
+  const { kind, name } = parseAggregateToken(token);
+  return kinds.includes(kind) && NAMES[kind].safeParse(name).success && aggregateToken(kind, name) === token;
+}
+
+/** A signal says who asks whom for what in its subject, which permissions speak of, and its body must say the same. */
+function signalFaults({ actor, aggregate, signal }: StoredInputAddress, body: SignalInput): Reason[] {
+  if (body.name !== signal) return [reason("signal.mismatch", `a signal \`${body.name}\` was sent as \`${signal}\``, { path: "/name" })];
+  const asks = body.name === "lease" || body.name === "return";
+  const [run, ledger] = asks ? [actor, aggregate] : [aggregate, actor];
+  if (parseAggregateToken(run).kind !== "run" || parseAggregateToken(ledger).kind !== "ledger") {
+    return [reason("signal.mismatch", `\`${actor}\` does not say \`${body.name}\` to \`${aggregate}\``)];
+  }
+  if (aggregateToken("ledger", body.ledger) === ledger) return [];
+  return [reason("signal.mismatch", `the signal is about \`${body.ledger}\`, and not about \`${ledger}\``, { path: "/ledger" })];
 }
 
 function idOf(value: JsonValue): string | undefined {

@@ -10,6 +10,7 @@ import { parseLog, patterns, streamName } from "../../schemas/subjects.ts";
 import { decodeEvent } from "../bus/commit.ts";
 import type { NatsConnection, Subscription } from "../bus/connection.ts";
 import { Documents } from "../bus/documents.ts";
+import { readHeaders } from "../bus/headers.ts";
 import { Intake } from "../bus/intake.ts";
 import { StreamReader } from "../bus/journal.ts";
 import { Publisher } from "../bus/publisher.ts";
@@ -22,12 +23,14 @@ import type { Arrival } from "./arrival.ts";
 import { GroupCommitter } from "./committer.ts";
 import { Desk } from "./desk.ts";
 import { DueFence } from "./fence.ts";
+import { GuardView } from "./guard-view.ts";
 import { type Judge, PolicyJudge } from "../policy/judgement.ts";
 import { Lanes } from "./lanes.ts";
 import { liveRunsOf } from "./live-runs.ts";
 import { Loader } from "./loader.ts";
 import { Outbox } from "./outbox.ts";
 import { pause } from "./pause.ts";
+import { People } from "./people.ts";
 import { Sweeper } from "./sweep.ts";
 import { Turns } from "./turns.ts";
 
@@ -56,6 +59,7 @@ export class Coordinator {
   readonly #committer: GroupCommitter;
   readonly #outbox: Outbox;
   readonly #applied: Applied;
+  readonly #guard: GuardView;
   readonly #lanes = new Lanes();
   readonly #inbox: Intake;
   readonly #control: Intake;
@@ -78,7 +82,11 @@ export class Coordinator {
     const journal = new StreamReader(nc, streamName("JOURNAL", ns));
     const documents = new Documents(nc, this.#publisher, ns);
     const registry = new RegistryView(ns, journal, documents);
-    this.#applied = new Applied(registry);
+    const people = new People(registry);
+    this.#applied = new Applied(registry, (kind) => {
+      if (kind === "person") people.changed();
+    });
+    this.#guard = new GuardView(ns, journal, people);
     this.#committer = new GroupCommitter(this.#publisher, journal, log);
     this.#outbox = new Outbox(nc, ns, this.#publisher, new Timers(this.#publisher, ns), log);
     this.#inbox = this.#intake("INBOX");
@@ -88,7 +96,7 @@ export class Coordinator {
     this.#desk = new Desk(new Admissions(quota), this.#lanes, this.#outbox, log);
     this.#turns = new Turns({
       lanes: this.#lanes,
-      sources: { registry, validators: new Validators(), judge: options.judge ?? new PolicyJudge() },
+      sources: { registry, validators: new Validators(), judge: options.judge ?? new PolicyJudge(), guard: this.#guard, people },
       loader: new Loader(journal, this.#committer, ns, log),
       committer: this.#committer,
       applied: this.#applied,
@@ -113,7 +121,15 @@ export class Coordinator {
         }),
       );
     }
+    this.#subscriptions.push(
+      this.#nc.subscribe(patterns.liveOfKind(this.#ns, "guard"), {
+        callback: (error, message) => {
+          if (error === null) this.#onGuard(message.subject, message.data, Number(readHeaders(message).headers.get("Nats-Sequence") ?? 0));
+        },
+      }),
+    );
     await this.#applied.load();
+    await this.#guard.load();
     void this.#watch();
     await this.#control.start((messages) => {
       this.#desk.take(messages);
@@ -187,11 +203,23 @@ export class Coordinator {
     for (let attempt = 1; !this.#stopped; attempt++) {
       try {
         await this.#applied.load();
+        await this.#guard.load();
         return;
       } catch (error) {
         this.#log.warn({ error: String(error) }, "what is in force cannot be read");
         await pause(Math.min(MAX_RETRY_MS, RETRY_MS * attempt));
       }
+    }
+  }
+
+  /** Another coordinator's stop, as soon as it is heard of; what is granted does not rest on hearing of it. */
+  #onGuard(subject: string, data: Uint8Array, streamSeq: number): void {
+    const failed = (error: unknown) => this.#log.warn({ subject, error: String(error) }, "a stop cannot be read");
+    try {
+      const known = this.#guard.put(decodeEvent({ subject, data, seq: streamSeq, time: 0, headers: new Map() }));
+      if (!known) this.#guard.load().catch(failed);
+    } catch (error) {
+      failed(error);
     }
   }
 

@@ -9,6 +9,14 @@ import type { Lanes } from "./lanes.ts";
 import type { Outbox } from "./outbox.ts";
 
 const ADMITTED: Admission = { admitted: true };
+const UNMETERED: ReadonlySet<string> = new Set<InputKind>(["report", "signal"]);
+
+/** By its place in the subject alone: this runs also for what a flood brings. */
+function senderOf(subject: string): Pick<Origin, "actor" | "token"> & { readonly kind: InputKind } {
+  const [, , where, p, kind = "", actor = "", token = ""] = subject.split(".");
+  if (where === "in") return { kind: p as InputKind, actor: kind, token: actor };
+  return { kind: kind as InputKind, actor, token };
+}
 
 export class Desk {
   readonly #admissions: Admissions;
@@ -27,15 +35,16 @@ export class Desk {
 
   /**
    * Takes what came in from INBOX or CONTROL, as far as its sender's quota goes. Reports have none: a gateway sends
-   * as many as the plane gave it dispatches, and a report that is counted instead of recorded would be repeated.
+   * as many as the plane gave it dispatches, and a report that is counted instead of recorded would be repeated. Nor
+   * have signals, which are the plane's own.
    */
   take(messages: readonly IntakeMessage[]): void {
     for (const message of messages) {
-      const [, , , , kind, actor = "", token = ""] = message.subject.split(".");
-      const admission = kind === "report" ? ADMITTED : this.#admissions.admit(`${kind}/${actor}`, message.time);
+      const { kind, actor, token } = senderOf(message.subject);
+      const admission = UNMETERED.has(kind) ? ADMITTED : this.#admissions.admit(`${kind}/${actor}`, message.time);
       if (admission.admitted) this.#admit(message);
       else {
-        const origin: Origin = { message, kind: kind as InputKind, actor, token };
+        const origin: Origin = { message, kind, actor, token };
         this.#overQuota.set(`${kind}/${actor}`, origin);
         if (admission.record > 0) void this.#overdrawn(origin, admission.record);
         message.ack();

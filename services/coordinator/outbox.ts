@@ -1,5 +1,5 @@
 /**
- * What goes out after a commit: dispatches, timers, answers, rejections, grants. Everything but a grant waits for
+ * What goes out after a commit: dispatches, timers, signals, answers, rejections, grants. Everything but a grant waits for
  * the stream's acknowledgement, and is tried again until the stream has it; only then is the input acknowledged.
  */
 import type { Logger } from "pino";
@@ -8,6 +8,7 @@ import type { Answer, Rejection } from "../../schemas/answer.ts";
 import { sha256Digest } from "../../schemas/canonical.ts";
 import type { Grant } from "../../schemas/dispatch.ts";
 import type { Actor, Namespace, RunId } from "../../schemas/ids.ts";
+import type { SignalInput } from "../../schemas/inputs.ts";
 import type { Reason } from "../../schemas/reason.ts";
 import { escapeToken, subjects } from "../../schemas/subjects.ts";
 import { millis, timestamp } from "../../schemas/time.ts";
@@ -46,6 +47,7 @@ export class Outbox {
 
   pay(run: RunId, debt: Owed): Promise<void> {
     if (debt.kind === "timer") return this.#arm(run, debt);
+    if (debt.kind === "signal") return this.signal(run, debt.to, debt.body);
     const headers = { ...JSON_BODY, "Nats-Msg-Id": `${run}/${debt.key}` };
     return this.#until(() => this.#publisher.publish(subjects.dispatch(this.#ns, debt.tool), json(debt.message), headers));
   }
@@ -62,6 +64,11 @@ export class Outbox {
     } finally {
       if (isNewest()) this.#arming.delete(key);
     }
+  }
+
+  /** A message between aggregates, both by their tokens. */
+  signal(from: string, to: string, body: SignalInput): Promise<void> {
+    return this.#until(() => this.#publisher.publish(subjects.signal(this.#ns, from, to, body.name), json(body), JSON_BODY));
   }
 
   answer(agent: Actor, answer: Answer): Promise<void> {

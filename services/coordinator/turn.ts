@@ -4,21 +4,24 @@
  */
 import { answerTo, touched } from "../../machines/answers.ts";
 import type { RunInput } from "../../machines/decide.ts";
+import type { DocumentState } from "../../machines/registry.ts";
 import type { RunState } from "../../machines/state.ts";
-import { machineVersion } from "../../machines/versions.ts";
+import { type MachineVersion, machineVersion } from "../../machines/versions.ts";
 import type { Answer } from "../../schemas/answer.ts";
 import type { Grant } from "../../schemas/dispatch.ts";
 import type { EventDraft } from "../../schemas/event.ts";
-import type { Facts } from "../../schemas/facts.ts";
-import type { Actor, Digest } from "../../schemas/ids.ts";
-import type { ReportInput } from "../../schemas/inputs.ts";
+import type { Facts, GuardHit } from "../../schemas/facts.ts";
+import type { ActionId, Actor, Digest } from "../../schemas/ids.ts";
+import type { ReportInput, SignalInput } from "../../schemas/inputs.ts";
 import type { JsonValue } from "../../schemas/json.ts";
 import { type Reason, reason } from "../../schemas/reason.ts";
 import { type SealedEvent, seal } from "../bus/commit.ts";
+import { chainAfter } from "../replay/fold.ts";
 import type { Loaded } from "./aggregates.ts";
 import type { Arrival } from "./arrival.ts";
-import { type FactSources, type Lookups, Needs, appliedFacts, gatherFacts } from "./facts.ts";
+import { type FactSources, type Lookups, Needs, Unbelieved, appliedFacts, gatherFacts, guardHit } from "./facts.ts";
 import type { Lane } from "./lanes.ts";
+import { ledgerFacts } from "./ledger-facts.ts";
 
 /** What became of one input, told to its sender once the turn is stored. */
 export interface Done {
@@ -27,6 +30,8 @@ export interface Done {
   readonly refused: readonly Reason[] | undefined;
   /** A gateway is told what its report amounts to. */
   readonly grant: { readonly gateway: Actor; readonly grant: Grant } | undefined;
+  /** A ledger's answer to the run that asked. */
+  readonly reply?: SignalInput;
 }
 
 export interface Turn {
@@ -41,8 +46,8 @@ export interface Turn {
   readonly news: boolean;
   /** Documents that this turn put in force. */
   readonly applied: readonly Digest[];
-  /** A document that must be fetched before the lane's next input can be decided. */
-  readonly needs: Digest | undefined;
+  /** What must be fetched or verified before the lane's next input can be decided. */
+  readonly needs: Needs["what"] | undefined;
   /** Something threw: the state is folded again before the next turn. */
   readonly reload: boolean;
 }
@@ -66,7 +71,7 @@ export function takeTurn(sources: FactSources, lane: Lane, loaded: Loaded, room:
   const expected = loaded.streamSeq;
   const lookups: Lookups = { ...sources, fetched: (digest) => lane.documents.get(digest) };
   const limit = lane.careful > 0 ? 1 : MAX_INPUTS;
-  let needs: Digest | undefined;
+  let needs: Turn["needs"];
   let reload = false;
   for (let inputs = 0; inputs < limit && open.events.length < room; inputs++) {
     const queue = lane.queue();
@@ -76,8 +81,13 @@ export function takeTurn(sources: FactSources, lane: Lane, loaded: Loaded, room:
       decideOne(lookups, loaded, arrival, open);
     } catch (error) {
       if (error instanceof Needs) {
-        needs = error.digest;
+        needs = error.what;
         break;
+      }
+      if (error instanceof Unbelieved) {
+        open.done.push(refusal(arrival, error.reasons));
+        queue.shift();
+        continue;
       }
       reload = true;
       if (++arrival.tries < MAX_TRIES) break;
@@ -98,28 +108,106 @@ function refusal(arrival: Arrival, refused: readonly Reason[], seq = 0): Done {
 function decideOne(sources: Lookups, loaded: Loaded, arrival: Arrival, open: Open): void {
   const machine = machineVersion(loaded.state.machine);
   if (machine === undefined) throw new Error(`machine version \`${loaded.state.machine}\` is missing`);
-  if (arrival.for === "document") {
-    if (loaded.kind === "run") throw new Error("a document was applied to a run");
-    const { state } = loaded;
-    const facts = appliedFacts(sources, arrival.documentKind, arrival.name, arrival.input.document);
-    const decision = machine.decideDocument(state, arrival.input, facts);
-    if (decision.kind === "refuse") {
-      open.done.push(refusal(arrival, decision.reasons));
-      return;
-    }
-    if (decision.kind === "commit") {
-      const body = { id: arrival.input.id, document: arrival.input.document };
-      append(loaded, arrival, decision.drafts, decision.change.at, body, facts, open);
-      machine.evolveDocument(state, decision.change);
-      open.applied.push(arrival.input.document);
-    }
-    open.done.push({ arrival, refused: undefined, grant: undefined });
+  const revoked = revokedSender(sources, arrival);
+  if (revoked !== undefined) {
+    const why = reason("actor.revoked", `\`${arrival.actor}\` is revoked: ${revoked.reason}`, { help: `\`${revoked.scope}\`` });
+    open.done.push(refusal(arrival, [why], loaded.head.seq));
     return;
   }
-  if (loaded.kind !== "run") throw new Error("a run's input came for a document");
+  switch (arrival.for) {
+    case "run":
+      if (loaded.kind !== "run") break;
+      return decideRun(sources, machine, loaded, arrival, open);
+    case "ledger":
+      if (loaded.kind !== "ledger") break;
+      return decideLedger(sources, machine, loaded, arrival, open);
+    case "guard":
+      if (loaded.kind !== "guard") break;
+      return decideGuard(sources, machine, loaded, arrival, open);
+    case "document":
+      if (loaded.kind === "run" || loaded.kind === "ledger" || loaded.kind === "guard") break;
+      return decideDocument(sources, machine, loaded, arrival, open);
+  }
+  throw new Error(`an input for a ${arrival.for} came to a ${loaded.kind}`);
+}
+
+/** Somebody revoked says nothing more, also not what they sent before and nobody has read yet (law 9). */
+function revokedSender({ guard }: FactSources, { kind, actor }: Arrival): GuardHit | undefined {
+  if (guard.empty) return undefined;
+  switch (kind) {
+    case "propose":
+      return guard.revokedAgent(actor);
+    case "decide":
+    case "control":
+    case "apply":
+      return guard.person(actor);
+    default:
+      return undefined;
+  }
+}
+
+type Of<K extends Loaded["kind"]> = Extract<Loaded, { readonly kind: K }>;
+type For<K extends Arrival["for"]> = Extract<Arrival, { readonly for: K }>;
+
+function decideDocument(sources: Lookups, machine: MachineVersion, loaded: Loaded & { readonly state: DocumentState }, arrival: For<"document">, open: Open): void {
+  const { state } = loaded;
+  const facts = appliedFacts(sources, loaded.ns, arrival.documentKind, arrival.name, arrival.input);
+  const decision = machine.decideDocument(state, arrival.input, facts);
+  if (decision.kind === "refuse") {
+    open.done.push(refusal(arrival, decision.reasons));
+    return;
+  }
+  if (decision.kind === "commit") {
+    const body = { id: arrival.input.id, document: arrival.input.document };
+    append(loaded, arrival, decision.drafts, decision.change.at, body, facts, open);
+    machine.evolveDocument(state, decision.change);
+    open.applied.push(arrival.input.document);
+  }
+  open.done.push({ arrival, refused: undefined, grant: undefined });
+}
+
+function decideLedger(sources: Lookups, machine: MachineVersion, loaded: Of<"ledger">, arrival: For<"ledger">, open: Open): void {
   const { state } = loaded;
   const { input } = arrival;
-  const facts = gatherFacts(sources, state, input, arrival.principal);
+  const facts = ledgerFacts(sources.registry, state.name, input.body);
+  const decision = machine.decideLedger(state, input, facts);
+  if (decision.kind === "refuse") {
+    open.done.push(refusal(arrival, decision.reasons));
+    return;
+  }
+  if (decision.kind === "commit") {
+    append(loaded, arrival, decision.drafts, decision.change.at, input.body as unknown as JsonValue, facts, open);
+    machine.evolveLedger(state, decision.change);
+  }
+  // whoever asks again did not hear, or its owner died before it could
+  open.done.push({ arrival, refused: undefined, grant: undefined, reply: decision.reply });
+}
+
+function decideGuard(sources: Lookups, machine: MachineVersion, loaded: Of<"guard">, arrival: For<"guard">, open: Open): void {
+  const { state } = loaded;
+  const { input } = arrival;
+  const facts = { kind: "guard" as const, person: sources.people.facts(input.actor) };
+  const decision = machine.decideGuard(state, input, facts);
+  if (decision.kind === "refuse") {
+    open.done.push(refusal(arrival, decision.reasons));
+    return;
+  }
+  if (decision.kind === "commit") {
+    append(loaded, arrival, decision.drafts, decision.change.at, input.body as unknown as JsonValue, facts, open);
+    machine.evolveGuard(state, decision.change);
+  }
+  open.done.push({ arrival, refused: undefined, grant: undefined });
+}
+
+function decideRun(sources: Lookups, machine: MachineVersion, loaded: Of<"run">, arrival: For<"run">, open: Open): void {
+  const { state } = loaded;
+  const { input } = arrival;
+  const stopped = stoppedBefore(sources, state, input);
+  if (stopped !== undefined) {
+    open.done.push(refusal(arrival, [stopReason(stopped)], state.seq));
+    return;
+  }
+  const facts = gatherFacts(sources, state, input, arrival);
   const decision = machine.decide(state, input, facts);
   switch (decision.kind) {
     case "refuse":
@@ -136,7 +224,8 @@ function decideOne(sources: Lookups, loaded: Loaded, arrival: Arrival, open: Ope
       return;
     case "commit": {
       const before = state.life.value;
-      append(loaded, arrival, decision.drafts, decision.change.at, input.body as unknown as JsonValue, facts, open);
+      const chain = chainAfter(state, decision.change);
+      append(loaded, arrival, decision.drafts, decision.change.at, input.body as unknown as JsonValue, facts, open, chain);
       machine.evolve(state, decision.change);
       for (const key of touched(state, decision.change)) open.answers.add(key);
       // an agent's own `finish` or `fail` has an answer of its own
@@ -144,6 +233,29 @@ function decideOne(sources: Lookups, loaded: Loaded, arrival: Arrival, open: Ope
       open.done.push({ arrival, refused: undefined, grant: verdictOf(arrival, state) });
     }
   }
+}
+
+/** A machine that knows nothing of stops is not asked what one covers. */
+function stoppedBefore(sources: FactSources, state: RunState, input: RunInput): GuardHit | undefined {
+  if (state.machine !== "1" || state.inputs.has(`${input.kind}/${input.actor}/${input.id}`)) return undefined;
+  if (input.kind === "propose" && input.body.kind === "tool") return guardHit(sources, state, input.body.tool);
+  if (input.kind !== "report" || input.body.status !== "started") return undefined;
+  return guardHit(sources, state, state.actions.get(input.body.action)?.context.tool);
+}
+
+function stopReason({ scope, reason: why }: GuardHit): Reason {
+  return reason(STOPPED, `\`${scope}\` is stopped: ${why}`);
+}
+const STOPPED = "guard.stopped";
+
+/**
+ * A grant as it may go out: once more, whatever was recorded meanwhile, nothing starts that is stopped (GUARD-9). The
+ * claim stays in the journal; its holder was never told to act, and says so.
+ */
+export function guarded(sources: FactSources, loaded: Loaded, grant: NonNullable<Done["grant"]>): NonNullable<Done["grant"]> {
+  if (grant.grant.verdict !== "granted" || loaded.kind !== "run") return grant;
+  const hit = guardHit(sources, loaded.state, loaded.state.actions.get(grant.grant.action as ActionId)?.context.tool);
+  return hit === undefined ? grant : { ...grant, grant: { ...grant.grant, verdict: "refused", code: STOPPED } };
 }
 
 function append(
@@ -154,6 +266,7 @@ function append(
   input: JsonValue,
   facts: Facts,
   open: Open,
+  chain?: readonly string[],
 ): void {
   const { input: from } = arrival;
   const traceparent = "traceparent" in from ? from.traceparent : undefined;
@@ -167,6 +280,7 @@ function append(
       actor: from.actor,
       time: from.time,
       ...(traceparent !== undefined && { traceparent }),
+      ...(chain !== undefined && { chain: [...chain] }),
     },
     premise: { input, input_hash: from.hash, facts },
   });

@@ -7,20 +7,21 @@ import type { Logger } from "pino";
 import { news } from "../../machines/answers.ts";
 import { owed } from "../../machines/owed.ts";
 import type { DocumentKind } from "../../machines/registry.ts";
-import type { Digest } from "../../schemas/ids.ts";
+import type { Digest, RunId } from "../../schemas/ids.ts";
 import { reason } from "../../schemas/reason.ts";
 import { DocumentCorrupt, DocumentMissing, type Documents } from "../bus/documents.ts";
+import { verifyPrincipal } from "../identity/principal.ts";
 import { readStored } from "../registry/parse.ts";
 import type { Applied } from "./applied.ts";
 import type { Arrival } from "./arrival.ts";
 import { type GroupCommitter, type Landing, Stopped } from "./committer.ts";
 import type { Desk } from "./desk.ts";
-import type { FactSources } from "./facts.ts";
+import type { FactSources, Needs, NeedsToken } from "./facts.ts";
 import type { Lane, Lanes } from "./lanes.ts";
 import type { Loader } from "./loader.ts";
 import type { Outbox } from "./outbox.ts";
 import { pause } from "./pause.ts";
-import { type Turn, answersOf, takeTurn } from "./turn.ts";
+import { type Done, type Turn, answersOf, guarded, takeTurn } from "./turn.ts";
 
 /** Events in one batch. More raises throughput a little and latency a lot. */
 const BATCH_EVENTS = 256;
@@ -93,7 +94,8 @@ export class Turns {
           const turn = takeTurn(sources, lane, lane.loaded, room);
           room -= turn.events.length;
           if (turn.events.length > 0) batch.push(turn);
-          else this.#conclude(turn);
+          else if (!claims(turn)) this.#conclude(turn);
+          else void this.#refreshed().then(() => this.#conclude(turn), (error: unknown) => this.#unless(error));
         }
       }
       if (batch.length > 0) {
@@ -110,6 +112,7 @@ export class Turns {
     try {
       const parts = batch.map(({ lane, expected, events }) => ({ subject: lane.loaded?.subject ?? "", expected, events }));
       const landings = await this.#parts.committer.append(parts);
+      if (batch.some(claims)) await this.#refreshed();
       await Promise.all(batch.map((turn, index) => this.#landed(turn, landings[index])));
     } catch (error) {
       this.#unless(error);
@@ -119,11 +122,31 @@ export class Turns {
     }
   }
 
+  /**
+   * Before a grant goes out, the leader is asked whether anything was stopped: another coordinator's stop may have been
+   * stored before the claim was, and not have been heard of yet. Waits as long as the leader does not answer.
+   */
+  async #refreshed(): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      if (this.#stopped) throw new Stopped();
+      try {
+        await this.#parts.sources.guard.refresh();
+        return;
+      } catch (error) {
+        this.#parts.log.warn({ error: String(error) }, "what is stopped cannot be read, and no claim is granted");
+        await pause(Math.min(2000, 100 * attempt));
+      }
+    }
+  }
+
   async #landed(turn: Turn, landing: Landing | undefined): Promise<void> {
     const { lane, done } = turn;
     const { desk, applied, inHand, log } = this.#parts;
     if (landing?.kind === "stored") {
-      if (lane.loaded !== undefined) lane.loaded.streamSeq = landing.last;
+      const { loaded } = lane;
+      if (loaded !== undefined) loaded.streamSeq = landing.last;
+      // in force before the next input is judged, and before it is acknowledged
+      if (loaded?.kind === "guard") this.#parts.sources.guard.take(loaded.state, landing.last);
       // in force before the next input is judged
       const digest = turn.applied.at(-1);
       if (digest !== undefined) await applied.put(lane.kind as DocumentKind, lane.name, digest, lane.loaded?.head.seq ?? 0);
@@ -159,7 +182,7 @@ export class Turns {
     lane.endSweep();
     lane.careful = Math.max(0, lane.careful - done.length);
     for (const { arrival, refused, grant } of done) {
-      if (grant !== undefined) outbox.grant(grant.gateway, grant.grant);
+      if (grant !== undefined) this.#grant(lane, grant);
       if (refused !== undefined) void desk.refuseArrival(arrival, refused);
     }
     Promise.all(effects).then(
@@ -177,10 +200,20 @@ export class Turns {
     this.wake();
   }
 
+  #grant({ loaded }: Lane, grant: NonNullable<Done["grant"]>): void {
+    const { sources, outbox } = this.#parts;
+    const { gateway, grant: body } = loaded === undefined ? grant : guarded(sources, loaded, grant);
+    outbox.grant(gateway, body);
+  }
+
   /** From the folded state, never from the commit: the same whoever computes it, and however often (law 3). */
-  #effects({ lane, answers, news: changed }: Turn): Promise<void>[] {
+  #effects({ lane, done, answers, news: changed }: Turn): Promise<void>[] {
     const { outbox } = this.#parts;
     const { loaded } = lane;
+    // what a ledger answers it remembers, and is asked again by whoever did not hear it
+    if (loaded?.kind === "ledger") {
+      return done.flatMap(({ arrival, reply }) => (reply === undefined ? [] : [outbox.signal(lane.token, arrival.actor, reply)]));
+    }
     if (loaded?.kind !== "run" || loaded.head.seq === 0) return [];
     const { state } = loaded;
     const debts = owed(state);
@@ -218,7 +251,27 @@ export class Turns {
     this.#parts.lanes.release(lane);
   }
 
-  async #fetch(lane: Lane, digest: Digest): Promise<void> {
+  async #fetch(lane: Lane, needs: Needs["what"]): Promise<void> {
+    if ("document" in needs) await this.#fetchDocument(lane, needs.document);
+    else await this.#verify(lane, needs);
+    this.#parts.lanes.release(lane);
+    this.wake();
+  }
+
+  /** For the lane's next input, which asked for it; once, and with the issuers of that moment. */
+  async #verify(lane: Lane, { token, agent, same }: NeedsToken): Promise<void> {
+    const arrival = lane.queue()?.[0];
+    if (arrival?.for !== "run" || arrival.principal !== token) return;
+    try {
+      const issuers = this.#parts.sources.registry.issuers();
+      arrival.checked = await verifyPrincipal(token, { issuers, agent, run: lane.name as RunId, time: arrival.input.time, same });
+    } catch (error) {
+      this.#parts.log.error({ run: lane.name, error: String(error) }, "a principal's token could not be looked at");
+      arrival.checked = { refusals: [reason("principal.unverifiable", "the principal's token cannot be verified")] };
+    }
+  }
+
+  async #fetchDocument(lane: Lane, digest: Digest): Promise<void> {
     for (let attempt = 1; !this.#stopped; attempt++) {
       try {
         const bytes = await this.#parts.documents.get(digest);
@@ -235,12 +288,15 @@ export class Turns {
         await pause(Math.min(2000, 100 * attempt));
       }
     }
-    this.#parts.lanes.release(lane);
-    this.wake();
   }
 
   #unless(error: unknown): void {
     if (error instanceof Stopped || this.#stopped) return;
     this.#parts.log.error({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }, "an unexpected error");
   }
+}
+
+/** Whether it grants a claim. */
+function claims({ done }: Turn): boolean {
+  return done.some(({ grant }) => grant?.grant.verdict === "granted");
 }

@@ -2,13 +2,17 @@
  * Folding: the state that stored events amount to. The machines are run again over the recorded inputs and facts;
  * a journal that they do not reproduce is not folded but refused.
  */
+import { chainOf } from "../../machines/chain.ts";
 import type { RunInput } from "../../machines/decide.ts";
+import type { GuardState } from "../../machines/guard.ts";
+import type { LedgerState } from "../../machines/ledger.ts";
 import { type DocumentKind, type DocumentState } from "../../machines/registry.ts";
-import type { RunState } from "../../machines/state.ts";
+import type { Change, RunState } from "../../machines/state.ts";
 import { type MachineVersion, machineVersion } from "../../machines/versions.ts";
-import type { EventBody, EventDraft, Premise } from "../../schemas/event.ts";
-import type { AppliedFacts, Facts } from "../../schemas/facts.ts";
-import type { Actor, Digest, Namespace, RunId } from "../../schemas/ids.ts";
+import type { Cause, EventBody, EventDraft, Premise } from "../../schemas/event.ts";
+import type { AppliedFacts, Facts, GuardFacts, LedgerFacts } from "../../schemas/facts.ts";
+import type { Actor, AggregateKind, Digest, LedgerName, Namespace, RunId } from "../../schemas/ids.ts";
+import type { GuardControl, SignalInput } from "../../schemas/inputs.ts";
 import type { CommitContent, JournalEvent } from "../bus/commit.ts";
 
 /** The machines do not compute what the journal holds. */
@@ -87,33 +91,64 @@ export function version(name: string): MachineVersion {
   return found;
 }
 
+/** An aggregate's folded state, by the machine that drives it. */
+export type Driven =
+  | { readonly kind: "run"; readonly state: RunState }
+  | { readonly kind: "ledger"; readonly state: LedgerState }
+  | { readonly kind: "guard"; readonly state: GuardState }
+  | { readonly kind: DocumentKind; readonly state: DocumentState };
+
+/**
+ * An aggregate before its first event.
+ * @param machine name of the version that its events will carry; another one may drive it all the same
+ * @throws MachineMissing
+ */
+export function beginning(ns: Namespace, kind: AggregateKind, name: string, machine: string, by = version(machine)): Driven {
+  switch (kind) {
+    case "run":
+      return { kind, state: by.emptyRun(ns, name as RunId, machine) };
+    case "ledger":
+      return { kind, state: by.emptyLedger(ns, name as LedgerName, machine) };
+    case "guard":
+      return { kind, state: by.emptyGuard(ns, name, machine) };
+    default:
+      return { kind, state: by.emptyDocument(ns, kind, name, machine) };
+  }
+}
+
+/** Runs an aggregate's machine over one recorded commit. @throws Diverged, MachineMissing */
+export function recomputed({ kind, state }: Driven, stored: StoredCommit, machine = version(state.machine)): Computed {
+  switch (kind) {
+    case "run":
+      return recompute(state, stored, machine);
+    case "ledger":
+      return recomputeLedger(state, stored, machine);
+    case "guard":
+      return recomputeGuard(state, stored, machine);
+    default:
+      return recomputeDocument(state, stored, machine);
+  }
+}
+
 /**
  * Runs a machine over one recorded commit; that of the state's version, unless another one rehearses.
  * @throws Diverged, MachineMissing
  */
 export function recompute(state: RunState, stored: StoredCommit, machine = version(state.machine)): Computed {
   const decision = machine.decide(state, inputOf(stored), stored.premise.facts as Facts);
-  if (decision.kind !== "commit") {
-    throw new Diverged(stored.first.seq, `event ${stored.first.seq} was recorded, but the machine answers \`${decision.kind}\``);
-  }
+  if (decision.kind !== "commit") throw notRecorded(stored, decision.kind);
+  const { cause } = stored.first;
   return {
     drafts: decision.drafts,
-    content: contentOf(stored, decision.drafts, decision.change.at, state.machine),
+    content: contentOf(stored, decision.drafts, decision.change.at, state.machine, chained(cause, chainAfter(state, decision.change))),
     apply: () => machine.evolve(state, decision.change),
   };
 }
 
 export function recomputeDocument(state: DocumentState, stored: StoredCommit, machine = version(state.machine)): Computed {
-  const { cause } = stored.first;
   const body = stored.premise.input as { document: Digest };
-  const decision = machine.decideDocument(
-    state,
-    { actor: cause.actor, id: cause.id, time: cause.time, hash: stored.premise.input_hash as Digest, document: body.document },
-    stored.premise.facts as AppliedFacts,
-  );
-  if (decision.kind !== "commit") {
-    throw new Diverged(stored.first.seq, `event ${stored.first.seq} was recorded, but the machine answers \`${decision.kind}\``);
-  }
+  const decision = machine.decideDocument(state, { ...fromOf(stored), document: body.document }, stored.premise.facts as AppliedFacts);
+  if (decision.kind !== "commit") throw notRecorded(stored, decision.kind);
   return {
     drafts: decision.drafts,
     content: contentOf(stored, decision.drafts, decision.change.at, state.machine),
@@ -121,8 +156,54 @@ export function recomputeDocument(state: DocumentState, stored: StoredCommit, ma
   };
 }
 
-function contentOf(stored: StoredCommit, drafts: readonly EventDraft[], at: string, machine: string): CommitContent {
-  return { drafts, at, machine, cause: stored.first.cause, premise: stored.premise };
+function recomputeLedger(state: LedgerState, stored: StoredCommit, machine: MachineVersion): Computed {
+  const input = { ...fromOf(stored), body: stored.premise.input as SignalInput };
+  const decision = machine.decideLedger(state, input, stored.premise.facts as LedgerFacts);
+  if (decision.kind !== "commit") throw notRecorded(stored, decision.kind);
+  return {
+    drafts: decision.drafts,
+    content: contentOf(stored, decision.drafts, decision.change.at, state.machine),
+    apply: () => machine.evolveLedger(state, decision.change),
+  };
+}
+
+function recomputeGuard(state: GuardState, stored: StoredCommit, machine: MachineVersion): Computed {
+  const input = { ...fromOf(stored), body: stored.premise.input as GuardControl };
+  const decision = machine.decideGuard(state, input, stored.premise.facts as GuardFacts);
+  if (decision.kind !== "commit") throw notRecorded(stored, decision.kind);
+  return {
+    drafts: decision.drafts,
+    content: contentOf(stored, decision.drafts, decision.change.at, state.machine),
+    apply: () => machine.evolveGuard(state, decision.change),
+  };
+}
+
+function fromOf({ first, premise }: StoredCommit) {
+  const { actor, id, time } = first.cause;
+  return { actor, id, time, hash: premise.input_hash as Digest };
+}
+
+function notRecorded({ first }: StoredCommit, answer: string): Diverged {
+  return new Diverged(first.seq, `event ${first.seq} was recorded, but the machine answers \`${answer}\``);
+}
+
+/**
+ * The chain of delegation that the events of a commit carry (ID-3): the run's, as the commit leaves it. A run that was
+ * turned away has none but its agent. Version 1 recorded none.
+ */
+export function chainAfter(state: RunState, change: Change): readonly string[] | undefined {
+  if (state.machine === "1") return undefined;
+  const chain = chainOf(state, change);
+  return chain.length > 0 ? chain : [`agent:${change.set.holder ?? state.holder}`];
+}
+
+/** A cause with the chain that belongs to it, and no other. */
+export function chained({ chain: _, ...cause }: Cause, chain: readonly string[] | undefined): Cause {
+  return chain === undefined ? cause : { ...cause, chain: [...chain] };
+}
+
+function contentOf(stored: StoredCommit, drafts: readonly EventDraft[], at: string, machine: string, cause = stored.first.cause): CommitContent {
+  return { drafts, at, machine, cause, premise: stored.premise };
 }
 
 export interface Folded<S> {
@@ -131,30 +212,21 @@ export interface Folded<S> {
   readonly torn: StoredCommit | undefined;
 }
 
-/** Folds a run from all of its events. Undefined when there are none. @throws Diverged, MachineMissing */
-export function foldRun(ns: Namespace, run: RunId, events: Iterable<JournalEvent>): Folded<RunState> | undefined {
-  let state: RunState | undefined;
+/** Folds an aggregate from all of its events. Undefined when there are none. @throws Diverged, MachineMissing */
+export function fold(ns: Namespace, kind: AggregateKind, name: string, events: Iterable<JournalEvent>): Folded<Driven> | undefined {
+  let driven: Driven | undefined;
   for (const stored of commits(events)) {
-    state ??= version(stored.first.machine).emptyRun(ns, run, stored.first.machine);
-    if (!stored.complete) return { state, torn: stored };
-    applyAsRecorded(recompute(state, stored), stored);
+    driven ??= beginning(ns, kind, name, stored.first.machine);
+    if (!stored.complete) return { state: driven, torn: stored };
+    applyAsRecorded(recomputed(driven, stored), stored);
   }
-  return state && { state, torn: undefined };
+  return driven && { state: driven, torn: undefined };
 }
 
-export function foldDocument(
-  ns: Namespace,
-  kind: DocumentKind,
-  name: string,
-  events: Iterable<JournalEvent>,
-): Folded<DocumentState> | undefined {
-  let state: DocumentState | undefined;
-  for (const stored of commits(events)) {
-    state ??= version(stored.first.machine).emptyDocument(ns, kind, name, stored.first.machine);
-    if (!stored.complete) return { state, torn: stored };
-    applyAsRecorded(recomputeDocument(state, stored), stored);
-  }
-  return state && { state, torn: undefined };
+/** Folds a run. @throws Diverged, MachineMissing */
+export function foldRun(ns: Namespace, run: RunId, events: Iterable<JournalEvent>): Folded<RunState> | undefined {
+  const folded = fold(ns, "run", run, events);
+  return folded && { state: folded.state.state as RunState, torn: folded.torn };
 }
 
 /** Types must agree before a commit is applied; bytes are compared by `replay.ts`, which has the time for it. */

@@ -2,14 +2,13 @@
  * Exact replay (CORE-6): the machines of the recorded version are run again over the recorded inputs and facts, and
  * every event that they compute is compared with the stored one, byte for byte. Nothing is asked, nothing is done.
  */
-import type { DocumentKind, DocumentState } from "../../machines/registry.ts";
 import type { RunState } from "../../machines/state.ts";
 import type { MachineVersion } from "../../machines/versions.ts";
-import type { AggregateKind, Namespace, RunId } from "../../schemas/ids.ts";
+import type { AggregateKind, Namespace } from "../../schemas/ids.ts";
 import { type Aggregate, bodyOf, type ChainHead, EMPTY_CHAIN, type JournalEvent, chainLink, headerFaults } from "../bus/commit.ts";
 import { subjects } from "../../schemas/subjects.ts";
 import { decode, encode } from "../bus/codec.ts";
-import { type Computed, Diverged, type StoredCommit, commits, recompute, recomputeDocument, version } from "./fold.ts";
+import { type Computed, Diverged, type Driven, type StoredCommit, beginning, commits, recomputed, version } from "./fold.ts";
 import { sameBytes } from "./same-bytes.ts";
 
 /** The first place where recorded and computed part. */
@@ -45,7 +44,7 @@ export class Replayer {
   readonly #aggregate: Aggregate;
   readonly #subject: string;
   readonly #options: ReplayOptions;
-  #state: { readonly kind: "run"; readonly state: RunState } | { readonly kind: DocumentKind; readonly state: DocumentState } | undefined;
+  #state: Driven | undefined;
   #head: ChainHead = EMPTY_CHAIN;
   #open: JournalEvent[] = [];
   /** Links of the open events' stored bytes: what follows an event that is identical carries its link. */
@@ -107,7 +106,7 @@ export class Replayer {
   }
 
   /** The state after the last event that was identical; undefined before the first. */
-  get state(): RunState | DocumentState | undefined {
+  get state(): Driven["state"] | undefined {
     return this.#state?.state;
   }
 
@@ -141,14 +140,9 @@ export class Replayer {
     const { ns, kind, name } = this.#aggregate;
     this.#machine ||= stored.first.machine;
     const machine = this.#options.machine ?? version(this.#machine);
-    if (kind === "run") {
-      // it keeps the recorded version's name whoever drives it: the name is part of the bytes that are compared
-      const run = (this.#state ??= { kind, state: machine.emptyRun(ns, name as RunId, this.#machine) });
-      return recompute(run.state as RunState, stored, machine);
-    }
-    const documentKind = kind as DocumentKind;
-    this.#state ??= { kind: documentKind, state: machine.emptyDocument(ns, documentKind, name, this.#machine) };
-    return recomputeDocument(this.#state.state as DocumentState, stored, machine);
+    // it keeps the recorded version's name whoever drives it: the name is part of the bytes that are compared
+    this.#state ??= beginning(ns, kind, name, this.#machine, machine);
+    return recomputed(this.#state, stored, machine);
   }
 
   #differsIn(event: JournalEvent, computed: Uint8Array): Difference {

@@ -12,7 +12,9 @@ import { type Arrival, readInput } from "../../services/coordinator/arrival.ts";
 import { GroupCommitter, type Part } from "../../services/coordinator/committer.ts";
 import type { FactSources } from "../../services/coordinator/facts.ts";
 import { PolicyJudge } from "../../services/policy/judgement.ts";
+import { GuardView } from "../../services/coordinator/guard-view.ts";
 import { Lane } from "../../services/coordinator/lanes.ts";
+import { People } from "../../services/coordinator/people.ts";
 import { type Turn, takeTurn } from "../../services/coordinator/turn.ts";
 import { Validators } from "../../services/registry/validate.ts";
 import { RegistryView } from "../../services/registry/view.ts";
@@ -37,7 +39,10 @@ export async function rival(plane: TestPlane, nc: NatsConnection, timeoutMs = 50
   const journal = new StreamReader(nc, streamName("JOURNAL", ns));
   const registry = new RegistryView(ns, journal, new Documents(nc, publisher, ns));
   await registry.load();
-  const sources: FactSources = { registry, validators: new Validators(), judge: new PolicyJudge() };
+  const people = new People(registry);
+  const guard = new GuardView(ns, journal, people);
+  await guard.load();
+  const sources: FactSources = { registry, validators: new Validators(), judge: new PolicyJudge(), guard, people };
   const log = onTrouble === undefined ? pino({ level: "silent" }) : pino({ level: "warn" }, { write: onTrouble });
   const load: Rival["load"] = (run) => loadAggregate(journal, ns, "run", run);
   return {
