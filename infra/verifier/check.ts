@@ -1,0 +1,75 @@
+/** Verifies and replays an export as `signalbox verify --file` and `signalbox replay --file` do, with their code. */
+import type { AggregateKind } from "../../schemas/ids.ts";
+import { parseLog } from "../../schemas/subjects.ts";
+import { decodeEvent, EventMalformed } from "../../services/bus/commit.ts";
+import { ExportFile } from "../../services/replay/export-file.ts";
+import { ChainVerifier, Replayer } from "../../services/replay/replay.ts";
+
+export interface AggregateResult {
+  readonly kind: AggregateKind;
+  readonly name: string;
+  readonly events: number;
+  /** Link of the last event, in hex. */
+  readonly head: string;
+  /** What is wrong with the chain, or where the machine computes something else; none when all is well. */
+  readonly faults: readonly string[];
+}
+
+export interface Result {
+  readonly namespace: string;
+  readonly from: string;
+  readonly to: string;
+  readonly counts: { readonly lines: number; readonly events: number; readonly documents: number; readonly missing: number; readonly faults: number };
+  readonly faults: readonly { readonly line: number; readonly why: string }[];
+  readonly aggregates: readonly AggregateResult[];
+  readonly whole: boolean;
+}
+
+export async function checkExport(chunks: AsyncIterable<Uint8Array>): Promise<Result> {
+  const file = new ExportFile(chunks);
+  const checks = new Map<string, { readonly verify: ChainVerifier; readonly replay: Replayer; broken?: string }>();
+  for await (const message of file.messages()) {
+    const address = parseLog(message.subject);
+    if (address === undefined || file.header === undefined) continue;
+    let check = checks.get(message.subject);
+    if (check === undefined) {
+      const { kind, name } = address;
+      check = { verify: new ChainVerifier(kind, name), replay: new Replayer(file.header.namespace, kind, name) };
+      checks.set(message.subject, check);
+    }
+    try {
+      const event = decodeEvent(message);
+      check.verify.push(event);
+      check.replay.push(event);
+    } catch (error) {
+      if (!(error instanceof EventMalformed)) throw error;
+      check.broken ??= error.message;
+    }
+  }
+  const aggregates = [...checks.values()].map(({ verify, replay, broken }): AggregateResult => {
+    const { kind, name, events, head, fault } = verify.report;
+    const { difference } = replay.report;
+    const faults: string[] = [];
+    if (broken !== undefined) faults.push(broken);
+    if (fault !== undefined) faults.push(`the chain breaks at event ${fault.seq}: ${fault.why}`);
+    if (difference !== undefined) {
+      faults.push(`event ${difference.seq} differs in \`${difference.field}\`: recorded ${text(difference.recorded)}, computed ${text(difference.computed)}`);
+    }
+    return { kind, name, events, head, faults };
+  });
+  const { header, counts, faults } = file;
+  return {
+    namespace: header?.namespace ?? "",
+    from: header?.range.from ?? "",
+    to: header?.range.to ?? "",
+    counts: { ...counts },
+    faults,
+    aggregates,
+    whole: counts.faults === 0 && aggregates.every((one) => one.faults.length === 0),
+  };
+}
+
+function text(value: unknown): string {
+  const json = typeof value === "string" ? value : JSON.stringify(value);
+  return json === undefined ? "nothing" : json.length > 200 ? `${json.slice(0, 200)}…` : json;
+}

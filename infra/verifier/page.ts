@@ -1,0 +1,81 @@
+/** The page: a file is chosen or dropped, read piece by piece, and never leaves the machine. */
+import { checkExport, type Result } from "./check.ts";
+
+/** As much of the page's world as is used here: the tree is compiled for Node, whose names are not a page's. */
+interface Place {
+  textContent: string;
+  className: string;
+  append(...children: Place[]): void;
+  replaceChildren(): void;
+  addEventListener(type: string, listener: (event: { preventDefault(): void; readonly target: unknown; readonly dataTransfer?: { readonly files?: ArrayLike<File> } }) => void): void;
+}
+declare const document: Pick<Place, "addEventListener"> & { getElementById(id: string): Place; createElement(tag: string): Place };
+
+const byId = (id: string) => document.getElementById(id);
+
+async function* piecesOf(file: File): AsyncGenerator<Uint8Array> {
+  const reader = file.stream().getReader();
+  let read = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    read += value.length;
+    byId("state").textContent = `reading ${Math.round((100 * read) / Math.max(1, file.size))} %`;
+    yield value;
+  }
+}
+
+async function check(file: File): Promise<void> {
+  byId("verdict").textContent = "";
+  byId("details").replaceChildren();
+  try {
+    const began = performance.now();
+    const result = await checkExport(piecesOf(file));
+    byId("state").textContent = `${file.name}: ${result.counts.events} event(s), ${result.counts.documents} document(s), in ${((performance.now() - began) / 1000).toFixed(1)} s`;
+    shown(result);
+  } catch (error) {
+    byId("state").textContent = "";
+    verdict(false, `it cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function verdict(good: boolean, text: string): void {
+  const place = byId("verdict");
+  place.className = good ? "good" : "bad";
+  place.textContent = text;
+}
+
+function shown(result: Result): void {
+  const { namespace, from, to, whole, faults, aggregates, counts } = result;
+  const wrong = counts.faults + aggregates.filter((one) => one.faults.length > 0).length;
+  verdict(whole, whole ? "intact and identical: every chain holds, and the machines compute every event byte for byte" : `${wrong} fault(s): this is not what the plane wrote`);
+  const rows = byId("details");
+  const row = (mark: string, name: string, text: string) => {
+    const line = document.createElement("tr");
+    for (const cell of [mark, name, text]) {
+      // text only: an export may hold anybody's words
+      const place = document.createElement("td");
+      place.textContent = cell;
+      line.append(place);
+    }
+    line.className = mark === "ok" ? "good" : "bad";
+    rows.append(line);
+  };
+  if (counts.events > 0) row("ok", `namespace ${namespace}`, `${from} to ${to}`);
+  for (const { line, why } of faults) row("broken", `line ${line}`, why);
+  for (const one of aggregates) {
+    const name = one.kind === "run" ? one.name : `${one.kind} ${one.name}`;
+    row(one.faults.length === 0 ? "ok" : "broken", name, one.faults.length === 0 ? `${one.events} event(s), head sha256:${one.head}` : one.faults.join("; "));
+  }
+}
+
+byId("file").addEventListener("change", (event) => {
+  const file = (event.target as { readonly files?: ArrayLike<File> }).files?.[0];
+  if (file !== undefined) void check(file);
+});
+document.addEventListener("dragover", (event) => event.preventDefault());
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  const file = event.dataTransfer?.files?.[0];
+  if (file !== undefined) void check(file);
+});
