@@ -6,12 +6,16 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import type { Envelope, EventBody } from "../../schemas/event.ts";
+import type { Envelope, EventBody, EventData } from "../../schemas/event.ts";
 import { startingAgent, type RunId } from "../../schemas/ids.ts";
 import { parseLog } from "../../schemas/subjects.ts";
 import { chainLink, decodeEvent, EventMalformed } from "../bus/commit.ts";
 import type { StoredMessage } from "../bus/journal.ts";
-import { SCHEMA, SCHEMA_VERSION } from "./index-schema.ts";
+import { FlightIndex } from "./index-flight.ts";
+import { LedgerIndex } from "./index-ledgers.ts";
+import { shown } from "./approval-about.ts";
+import { CLEAR, SCHEMA, SCHEMA_VERSION } from "./index-schema.ts";
+import { StopIndex } from "./index-stops.ts";
 
 export interface RunRow {
   run: string;
@@ -26,6 +30,27 @@ export interface RunRow {
   updated_at: string;
   /** Requests for approval that are open. */
   waiting: number;
+  /** Of the contract; empty where it has none. */
+  version: string;
+  project: string;
+  /** `<issuer>|<subject>`; empty when nobody was named. */
+  principal: string;
+  /** 1 while its agent has been given output that is not trusted. */
+  tainted: number;
+  /** Allowances of the ledger, by account and day, that it has not given back for good. */
+  owes: number;
+}
+
+/** What tells one request from another before anybody has read it: from the text that approvers are shown. */
+export interface ApprovalAbout {
+  readonly agent?: string;
+  readonly effect?: string;
+  readonly tainted?: boolean;
+  readonly labels?: readonly string[];
+  readonly risk?: number;
+  readonly amount?: string;
+  /** The action that somebody edited. */
+  readonly edited_from?: string;
 }
 
 export interface ApprovalRow {
@@ -35,10 +60,14 @@ export interface ApprovalRow {
   readonly tool: string;
   readonly state: string;
   readonly role: string;
+  /** Persons that must approve, and that have. */
+  readonly count: number;
+  readonly grants: number;
   readonly expires_at: string;
   /** Stream sequence of its `approval.requested`. */
   readonly requested: number;
   readonly requested_at: string;
+  readonly about: ApprovalAbout;
 }
 
 export interface DocumentRow {
@@ -74,8 +103,11 @@ const CACHED_RUNS = 20_000;
 
 export class RunIndex {
   readonly #db: DatabaseSync;
-  readonly #put: Readonly<Record<"run" | "approval" | "decide" | "document" | "meta" | "alarm", StatementSync>>;
+  readonly #put: Readonly<Record<"run" | "approval" | "decide" | "grant" | "document" | "meta" | "alarm", StatementSync>>;
   readonly #get: StatementSync;
+  readonly flight: FlightIndex;
+  readonly ledgers: LedgerIndex;
+  readonly stops: StopIndex;
   readonly #cache = new Map<string, RunRow>();
   readonly #dirty = new Set<RunRow>();
   #checkpoint: number;
@@ -84,16 +116,21 @@ export class RunIndex {
     this.#db = db;
     this.#put = {
       run: db.prepare(
-        `INSERT INTO runs VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (run) DO UPDATE SET agent=excluded.agent, team=excluded.team,
-         state=excluded.state, seq=excluded.seq, last_stream_seq=excluded.last_stream_seq, updated_at=excluded.updated_at, waiting=excluded.waiting`,
+        `INSERT INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (run) DO UPDATE SET agent=excluded.agent, team=excluded.team,
+         state=excluded.state, seq=excluded.seq, last_stream_seq=excluded.last_stream_seq, updated_at=excluded.updated_at, waiting=excluded.waiting,
+         version=excluded.version, project=excluded.project, principal=excluded.principal, tainted=excluded.tainted, owes=excluded.owes`,
       ),
-      approval: db.prepare("INSERT OR REPLACE INTO approvals VALUES (?,?,?,?,?,?,?,?,?)"),
+      approval: db.prepare("INSERT OR REPLACE INTO approvals VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"),
       decide: db.prepare("UPDATE approvals SET state=? WHERE run=? AND request=? AND state='requested'"),
+      grant: db.prepare("UPDATE approvals SET grants=? WHERE run=? AND request=?"),
       document: db.prepare("INSERT OR REPLACE INTO documents VALUES (?,?,?,?,?)"),
       meta: db.prepare("INSERT OR REPLACE INTO meta VALUES (?,?)"),
       alarm: db.prepare("INSERT OR REPLACE INTO alarms VALUES (?,?,?)"),
     };
     this.#get = db.prepare("SELECT * FROM runs WHERE run=?");
+    this.flight = new FlightIndex(db);
+    this.ledgers = new LedgerIndex(db);
+    this.stops = new StopIndex(db);
     this.#checkpoint = Number(this.meta("checkpoint") ?? 0);
   }
 
@@ -121,7 +158,8 @@ export class RunIndex {
 
   /** Forgets everything. */
   clear(): void {
-    this.#db.exec("DELETE FROM runs; DELETE FROM approvals; DELETE FROM documents; DELETE FROM alarms; DELETE FROM meta WHERE key<>'schema'");
+    this.#db.exec(CLEAR);
+    this.flight.reload();
     this.#cache.clear();
     this.#dirty.clear();
     this.#checkpoint = 0;
@@ -138,13 +176,16 @@ export class RunIndex {
         this.#put.run.run(
           row.run, row.agent, row.team, row.state, row.seq,
           row.first_stream_seq, row.last_stream_seq, row.started_at, row.updated_at, row.waiting,
+          row.version, row.project, row.principal, row.tainted, row.owes,
         );
       }
+      this.flight.flush();
       this.#put.meta.run("checkpoint", String(last));
       this.#db.exec("COMMIT");
     } catch (error) {
       this.#cache.clear();
       this.#db.exec("ROLLBACK");
+      this.flight.reload();
       throw error;
     } finally {
       this.#dirty.clear();
@@ -164,6 +205,8 @@ export class RunIndex {
     try {
       const name = type.slice(TYPE_PREFIX.length);
       if (address.kind === "run") this.#runEvent(message, address.name, name, seq);
+      else if (address.kind === "ledger") this.ledgers.take(bodyOf(message), message.seq);
+      else if (address.kind === "guard") this.stops.take(bodyOf(message));
       else if (name === `${address.kind}.applied`) this.#documentEvent(message, address.kind, address.name);
     } catch (error) {
       if (!(error instanceof EventMalformed)) throw error;
@@ -178,6 +221,7 @@ export class RunIndex {
       row = {
         run, agent: startingAgent(run as RunId), team: "", state: "admitting", seq: 0,
         first_stream_seq: message.seq, last_stream_seq: 0, started_at: at, updated_at: at, waiting: 0,
+        version: "", project: "", principal: "", tainted: 0, owes: 0,
       };
       this.#cache.set(run, row);
     }
@@ -191,20 +235,32 @@ export class RunIndex {
       const { envelope } = bodyOf(message).data as { envelope?: Envelope };
       row.agent = envelope?.agent.name ?? row.agent;
       row.team = envelope?.team ?? "";
+      row.version = envelope?.agent.version ?? "";
+      row.project = envelope?.project ?? "";
+      row.principal = envelope?.principal ? `${envelope.principal.issuer ?? ""}|${envelope.principal.subject}` : "";
     } else if (type.startsWith("approval.")) {
       this.#approvalEvent(message, row, type.slice("approval.".length));
+    } else if (type === "budget.leased" || type === "budget.returned") {
+      row.owes += this.ledgers.owed(run, bodyOf(message));
+    } else if (type === "taint.raised") {
+      if (bodyOf(message).data["tainted"] === true) row.tainted = 1;
+    } else if (type === "taint.lowered") {
+      row.tainted = 0;
     }
+    if (this.flight.concerns(run, type)) this.flight.take(run, bodyOf(message));
   }
 
   #approvalEvent(message: StoredMessage, row: RunRow, what: string): void {
     const { data, at } = bodyOf(message);
     const request = String(data["request"]);
     if (what === "requested") {
-      const { action, role, expires_at } = data as { action: string; role: string; expires_at: string };
-      this.#put.approval.run(row.run, request, action, toolOf(data["view"]), "requested", role, expires_at, message.seq, at);
+      const { action, role, count, expires_at, view } = data as EventData<"approval.requested">;
+      const { tool, about } = shown(view);
+      this.#put.approval.run(row.run, request, action, tool, "requested", role, count, 0, expires_at, message.seq, at, JSON.stringify(about));
       row.waiting += 1;
       return;
     }
+    if (what === "granted") this.#put.grant.run(Number(data["grants"]), row.run, request);
     if (what === "granted" && Number(data["grants"]) < Number(data["count"])) return;
     if (this.#put.decide.run(what, row.run, request).changes > 0) row.waiting -= 1;
   }
@@ -252,11 +308,20 @@ export class RunIndex {
 
   /** Requests that nobody has answered, oldest first. */
   openApprovals(limit = 1000): ApprovalRow[] {
-    return this.#all<ApprovalRow>("SELECT * FROM approvals WHERE state='requested' ORDER BY requested LIMIT ?", limit);
+    return this.#all<StoredApproval>("SELECT * FROM approvals WHERE state='requested' ORDER BY requested LIMIT ?", limit).map(approvalRow);
   }
 
   approvalsOf(run: string): ApprovalRow[] {
-    return this.#all<ApprovalRow>("SELECT * FROM approvals WHERE run=? ORDER BY requested", run);
+    return this.#all<StoredApproval>("SELECT * FROM approvals WHERE run=? ORDER BY requested", run).map(approvalRow);
+  }
+
+  /** Runs that have not given back what they leased, also those that have ended; oldest first. */
+  owing(limit = 1000): RunRow[] {
+    return this.#all<RunRow>("SELECT * FROM runs WHERE owes>0 ORDER BY first_stream_seq LIMIT ?", limit);
+  }
+
+  document(kind: string, name: string): DocumentRow | undefined {
+    return this.#all<DocumentRow>("SELECT * FROM documents WHERE kind=? AND name=?", kind, name)[0];
   }
 
   documents(): DocumentRow[] {
@@ -268,13 +333,14 @@ export class RunIndex {
   }
 
   /** Runs by state, and how many requests are open. */
-  counts(): { readonly runs: Record<string, number>; readonly approvals: number; readonly alarms: number } {
+  counts(): { readonly runs: Record<string, number>; readonly approvals: number; readonly alarms: number; readonly owing: number } {
     const states = this.#all<{ state: string; n: number }>("SELECT state, count(*) AS n FROM runs GROUP BY state ORDER BY state");
     const one = (sql: string) => Number((this.#db.prepare(sql).get() as { n: number }).n);
     return {
       runs: Object.fromEntries(states.map(({ state, n }) => [state, n])),
       approvals: one("SELECT count(*) AS n FROM approvals WHERE state='requested'"),
       alarms: one("SELECT count(*) AS n FROM alarms"),
+      owing: one("SELECT count(*) AS n FROM runs WHERE owes>0"),
     };
   }
 
@@ -323,11 +389,8 @@ function bodyOf(message: StoredMessage): EventBody {
   return decodeEvent(message).body;
 }
 
-function toolOf(view: unknown): string {
-  try {
-    const { action_document: document } = JSON.parse(String(view)) as { action_document?: { tool?: unknown } };
-    return typeof document?.tool === "string" ? document.tool : "";
-  } catch {
-    return "";
-  }
+type StoredApproval = Omit<ApprovalRow, "about"> & { readonly about: string };
+
+function approvalRow(stored: StoredApproval): ApprovalRow {
+  return { ...stored, about: JSON.parse(stored.about) as ApprovalAbout };
 }

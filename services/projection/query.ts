@@ -3,17 +3,22 @@
  * What each role may ask is decided by the broker; here an approver and an auditor are the same.
  */
 import { z } from "zod";
-import { type Namespace, type RunId, runIdSchema } from "../../schemas/ids.ts";
+import { ledgerNameSchema, type LedgerName, type Namespace, type RunId, runIdSchema } from "../../schemas/ids.ts";
+import { scopeSchema, unitSchema } from "../../schemas/inputs.ts";
 import { streamName, subjects } from "../../schemas/subjects.ts";
 import { decodeEvent, type JournalEvent } from "../bus/commit.ts";
 import { configurationFaults } from "../bus/configured.ts";
 import type { NatsConnection } from "../bus/connection.ts";
 import { StreamReader } from "../bus/journal.ts";
 import { type RunningService, SERVICE_ERROR, serve, type ServiceEndpoint, type ServiceRequest } from "../bus/service.ts";
-import { approvalAnswer, runView, whyView } from "./fold-view.ts";
+import { runView } from "./fold-view.ts";
+import { inFlight } from "./in-flight.ts";
+import { approvalAnswer, whyView } from "./why-view.ts";
 import type { JournalFollower } from "./follower.ts";
+import type { LedgerRow } from "./index-ledgers.ts";
+import type { StopRow } from "./index-stops.ts";
 import type { RunIndex } from "./index-store.ts";
-import type { RunView, StatusAnswer } from "./views.ts";
+import type { FlightAnswer, LedgerAnswer, OwingAnswer, RunView, StatusAnswer } from "./views.ts";
 
 const filter = z.strictObject({
   agent: z.string().max(64).optional(),
@@ -21,11 +26,14 @@ const filter = z.strictObject({
   limit: z.int().min(1).max(1000).optional(),
   after: z.int().min(1).optional(),
 });
+const ofLedger = z.strictObject({ ledger: ledgerNameSchema });
 const runOnly = z.strictObject({ run: runIdSchema });
 const ofAction = z.strictObject({ run: runIdSchema, action: z.string().max(16) });
 const ofApproval = z
   .strictObject({ request: z.string().max(16).optional(), action: z.string().max(16).optional() })
   .refine(({ request, action }) => (request === undefined) !== (action === undefined), "expected `request` or `action`");
+const ofScope = z.strictObject({ scope: scopeSchema.optional() });
+const ofLedgers = z.strictObject({ day: z.iso.date().optional(), unit: unitSchema.optional(), limit: z.int().min(1).max(1000).optional() });
 const nothing = z.strictObject({});
 
 /** A question that cannot be answered; the code is that of the same case in HTTP. */
@@ -71,6 +79,14 @@ export function serveQueries(parts: QueryParts): Promise<RunningService> {
     endpoint("why", "why", (body) => answers.why(parse(ofAction, body))),
     endpoint("documents", "documents", (body) => answers.documents(parse(nothing, body))),
     endpoint("approvals", "approvals", (body) => answers.approvals(parse(nothing, body))),
+    endpoint("in-flight", "in-flight", (body) => answers.inFlight(parse(ofScope, body).scope)),
+    endpoint("stops", "stops", (body) => answers.stops(parse(nothing, body))),
+    endpoint("ledgers", "ledgers", (body) => answers.ledgers(parse(ofLedgers, body))),
+    endpoint("owing", "owing", (body) => answers.owing(parse(nothing, body))),
+    endpoint("ledger", "ledger.>", (body, subject) => {
+      parse(nothing, body);
+      return answers.ledger(parse(ofLedger, { ledger: subject.split(".").slice(4).join(".") }).ledger);
+    }),
     endpoint("approval", "approval.*", (body, subject) => {
       const { run } = parse(runOnly, { run: subject.split(".").at(-1) });
       return answers.approval(run, parse(ofApproval, body));
@@ -110,6 +126,9 @@ class Answers {
       ns,
       runs: counts.runs,
       approvals_waiting: counts.approvals,
+      stops_standing: index.stops.standing(),
+      in_flight: index.flight.all().filter(({ state }) => state === "started" || state === "in_doubt").length,
+      runs_owing: counts.owing,
       journal: { messages: state.messages, bytes: state.bytes, last_seq: state.lastSeq },
       configuration_faults: await this.#configurationFaults(),
       indexed: index.checkpoint,
@@ -173,6 +192,37 @@ class Answers {
     const answer = approvalAnswer(await this.#events(run), wanted);
     if (answer === undefined) throw new Unanswerable(404, `run \`${run}\` asked nobody for \`${request ?? action}\``);
     return answer;
+  }
+
+  /** What a stop finds: what is happening already, and what will not. */
+  async inFlight(scope: string | undefined): Promise<FlightAnswer> {
+    const { follower, index, nc, ns } = this.#parts;
+    await follower.current(FRESH_MS);
+    return inFlight(index, new StreamReader(nc, streamName("DOCUMENTS", ns)), ns, scope);
+  }
+
+  async stops(_: unknown): Promise<{ stops: StopRow[] }> {
+    await this.#parts.follower.current(FRESH_MS);
+    return { stops: this.#parts.index.stops.list() };
+  }
+
+  async ledgers({ day, unit, limit }: z.infer<typeof ofLedgers>): Promise<{ ledgers: LedgerRow[] }> {
+    await this.#parts.follower.current(FRESH_MS);
+    const filter = { ...(day !== undefined && { day }), ...(unit !== undefined && { unit }), ...(limit !== undefined && { limit }) };
+    return { ledgers: this.#parts.index.ledgers.list(filter) };
+  }
+
+  async ledger(ledger: LedgerName): Promise<LedgerAnswer> {
+    await this.#parts.follower.current(FRESH_MS);
+    const { ledgers } = this.#parts.index;
+    const windows = ledgers.of(ledger);
+    if (windows.length === 0) throw new Unanswerable(404, `nothing was leased of \`${ledger}\``);
+    return { ledger, windows, holders: ledgers.holders(ledger) };
+  }
+
+  async owing(_: unknown): Promise<OwingAnswer> {
+    await this.#parts.follower.current(FRESH_MS);
+    return { runs: this.#parts.index.owing() };
   }
 
   /** All events of a run, read from where the index saw the first of them. */

@@ -38,10 +38,13 @@ function noteOf(body: EventBody): string | undefined {
       return said(data);
     case "run.failed":
       return clip(JSON.stringify(data["error"]));
-    case "action.proposed":
-      return data["tool"];
+    case "action.proposed": {
+      const { edited } = body.data as { edited?: { from: string; by: string } };
+      return edited === undefined ? data["tool"] : `${String(data["tool"])}, edited by ${edited.by} from ${edited.from}`;
+    }
     case "action.approved": {
-      const { by, policies, approvers } = body.data as { by: string; policies: string[]; approvers: string[] };
+      const { by, policies, approvers, standing } = body.data as { by: string; policies: string[]; approvers: string[]; standing?: string };
+      if (by === "standing") return `by the standing approval ${standing ?? ""} of ${approvers.join(", ")}`;
       return by === "person" ? `by ${approvers.join(", ")}` : `by policy ${policies.join(", ")}`;
     }
     case "action.dispatched":
@@ -58,21 +61,54 @@ function noteOf(body: EventBody): string | undefined {
     }
     case "approval.requested":
       return `of ${body.data["count"]} ${body.data["role"]} until ${body.data["expires_at"]}`;
-    case "approval.granted":
+    case "approval.granted": {
+      const { standing } = body.data as { standing?: { uses: number; expires_seconds: number } };
+      return standing === undefined ? said(data) : `${said(data)}, standing for ${standing.uses} use(s) in ${standing.expires_seconds} s`;
+    }
+    case "approval.edited": {
+      const { replacement, diff } = body.data as { replacement?: string; diff?: { path: string }[] };
+      return `${said(data)}; ${(diff ?? []).map(({ path }) => path).join(", ")}, now ${replacement ?? ""}`;
+    }
     case "approval.refused":
-      return said(data);
+    case "guard.stopped":
+    case "guard.lifted":
+      return body.type.startsWith("guard.") ? `${String(data["scope"])} ${said(data)}` : said(data);
     case "approval.stale":
       return clip(data["reason"]);
     case "budget.reserved":
     case "budget.settled":
       return `${usd(Number(body.data["cost_micro_usd"]))} USD`;
+    case "budget.warned":
     case "budget.exhausted":
       return `${body.data["budget"]}: ${body.data["used"]} of ${body.data["limit"]}`;
+    case "budget.requested": {
+      const { needs } = body.data as { needs?: { ledger: string }[] };
+      return clip((needs ?? []).map(({ ledger }) => ledger).join(", "));
+    }
+    case "budget.leased":
+    case "ledger.leased":
+      return `${account(data)}: ${counted(data, "granted")}, ${counted(data, "total")} in all`;
+    case "ledger.refused":
+      return `${account(data)}: ${counted(data, "need")} is more than is left of ${counted(data, "cap")}`;
+    case "budget.returned":
+    case "ledger.returned":
+      return `${account(data)}: ${counted(data, "unused")} unused`;
+    case "taint.raised": {
+      const { tool, tainted, labels } = body.data as { tool?: string; tainted?: boolean; labels?: string[] };
+      return `by output of ${tool ?? ""}: ${[...(tainted === true ? ["tainted"] : []), ...(labels ?? [])].join(", ")}`;
+    }
+    case "taint.lowered": {
+      const { labels } = body.data as { labels?: string[] };
+      return `${said(data)}${labels === undefined || labels.length === 0 ? "" : `; ${labels.join(", ")}`}`;
+    }
     case "note.recorded":
       return clip(data["text"]);
     case "agent.applied":
     case "tool.applied":
     case "policy.applied":
+    case "person.applied":
+    case "issuer.applied":
+    case "budget.applied":
       return `version ${body.data["version"]}`;
     default:
       return undefined;
@@ -88,6 +124,17 @@ function clip(text: unknown): string | undefined {
 
 function said(data: Readonly<Record<string, unknown>>): string {
   return `by ${String(data["by"])}${typeof data["reason"] === "string" ? `: ${clip(data["reason"])}` : ""}`;
+}
+
+function account(data: Readonly<Record<string, unknown>>): string {
+  return `${String(data["ledger"])} ${String(data["window"])}`;
+}
+
+/** What an account counts, in its unit: money, requests, or an amount of some currency. */
+function counted({ unit, ...data }: Readonly<Record<string, unknown>>, member: string): string {
+  const value = Number(data[member]);
+  if (unit === "cost") return `${usd(value)} USD`;
+  return unit === "amount" ? String(value / 10_000) : `${value} request(s)`;
 }
 
 function reasonsText(reasons: unknown): string | undefined {

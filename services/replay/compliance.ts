@@ -1,26 +1,38 @@
-/** Who approved what, on whose behalf, under which policy, and what proves it (AUD-2, AUD-4): one record an action or document. */
-import type { Premise } from "../../schemas/event.ts";
+/**
+ * Who approved what, on whose behalf, under which policy, and what proves it (AUD-2, AUD-4): one record for each action,
+ * each version of a document, and each emergency stop with its lifting.
+ */
+import type { EventData, Premise } from "../../schemas/event.ts";
+import type { AggregateKind } from "../../schemas/ids.ts";
 import { parseLog } from "../../schemas/subjects.ts";
 import { chainLink, decodeEvent, EventMalformed, type JournalEvent } from "../bus/commit.ts";
-import { whyView } from "../projection/fold-view.ts";
-import type { WhyView } from "../projection/views.ts";
+import { foldRun } from "../projection/fold-view.ts";
+import { ownEvents, whyOf } from "../projection/why-view.ts";
+import type { DecisionView, StandingView, WhyView } from "../projection/views.ts";
 import type { Messages } from "./journal.ts";
 
-/** Somebody's answer to a request for approval. */
+/** Somebody's answer to a request for approval; of documents and stops, whoever made or lifted them. */
 export interface Review {
   readonly by: string;
+  /** `<issuer>|<subject>` of the person behind the name, where a document of kind `person` said so. */
+  readonly person?: string;
+  /** approve, refuse, edit; apply of documents; stop, revocation, lift of stops. */
   readonly decision: string;
   readonly at: string;
   readonly reason?: string;
   /** SHA-256 of what this person was shown. */
   readonly shown: string;
+  /** Of an edit: what was changed, as `/amount: 480 -> 400`. */
+  readonly changes?: readonly string[];
+  /** Of an approval that stands for later actions: how far. */
+  readonly standing?: string;
 }
 
 export interface ComplianceRecord {
-  readonly kind: "action" | "agent" | "tool" | "policy";
-  /** The run; of an applied document its name. */
+  readonly kind: "action" | "stop" | Exclude<AggregateKind, "run" | "ledger" | "guard">;
+  /** The run; of an applied document its name; of a stop its scope. */
   readonly run: string;
-  /** The action; of an applied document its version. */
+  /** The action; of an applied document its version; of a stop its id. */
   readonly action: string;
   readonly at: string;
   readonly tool?: string;
@@ -30,8 +42,21 @@ export interface ComplianceRecord {
   readonly team?: string;
   /** On whose behalf, and whether anybody checked. */
   readonly principal?: string;
+  readonly issuer?: string;
+  readonly verified?: boolean;
   readonly standing?: string;
-  /** What policy and contract answered, and who settled it: policy, person, expiry, budget, change, validation. */
+  /** From the principal to the agent that acted. */
+  readonly chain: readonly string[];
+  /** What it was about in money, as `480 USD`. */
+  readonly amount?: string;
+  /** The action that it stands in the place of, or that stands in its place, after an approver's edit. */
+  readonly edited_from?: string;
+  readonly replaced_by?: string;
+  /** The request whose approval stood for it. */
+  readonly standing_approval?: string;
+  /** The stop or revocation that covered it. */
+  readonly stop?: string;
+  /** What policy and contract answered, and who settled it: policy, person, standing, expiry, budget, change, edit, stop, validation. */
   readonly decision?: string;
   readonly decided_by?: string;
   readonly reviews: readonly Review[];
@@ -59,29 +84,33 @@ export async function complianceOf(messages: Messages): Promise<ComplianceRecord
       if (!(error instanceof EventMalformed)) throw error;
     }
   }
-  return [...aggregates].flatMap(([subject, events]) => (parseLog(subject)?.kind === "run" ? ofRun(events) : events.map(applied)));
-}
-
-function ofRun(events: readonly JournalEvent[]): ComplianceRecord[] {
-  const first = events[0];
-  const byAction = new Map<string, JournalEvent[]>();
-  for (const event of events) {
-    const { action } = event.body.data;
-    if (typeof action !== "string") continue;
-    const known = byAction.get(action);
-    if (known === undefined) byAction.set(action, [event]);
-    else known.push(event);
-  }
-  return [...byAction].flatMap(([action, own]) => {
-    // a view of the one action: of the rest of the run it needs the envelope, which stands in the first event
-    const why = whyView(first === undefined || own[0] === first ? own : [first, ...own], action);
-    return why === undefined ? [] : [record(why, own[0]?.body.at ?? "")];
+  return [...aggregates].flatMap(([subject, events]) => {
+    const kind = parseLog(subject)?.kind ?? "policy";
+    if (kind === "run") return ofRun(events);
+    if (kind === "guard") return stops(events);
+    // an account counts, and approves nothing; what it refused stands in the run
+    return kind === "ledger" ? [] : events.map((event) => applied(event, kind));
   });
 }
 
-function record({ run, action, tool, state, authority, permission, evidence }: WhyView, at: string): ComplianceRecord {
-  const { principal, standing, agent, agent_version, owner, team } = authority;
-  const { decision, decided_by, engine } = permission;
+function ofRun(events: readonly JournalEvent[]): ComplianceRecord[] {
+  const run = foldRun(events);
+  if (run === undefined) return [];
+  return [...ownEvents(events)].flatMap(([action, own]) => {
+    const why = whyOf(run, action, own);
+    return why === undefined ? [] : [record(why, own[0]?.event.body.at ?? "")];
+  });
+}
+
+function record({ run, action, tool, state, amount, edited, replaced_by, authority, permission, evidence }: WhyView, at: string): ComplianceRecord {
+  const { principal, standing, agent, agent_version, owner, team, chain } = authority;
+  const { decision, decided_by, engine, stop } = permission;
+  const instead: Pick<ComplianceRecord, "edited_from" | "replaced_by" | "standing_approval" | "stop"> = {
+    ...(edited !== undefined && { edited_from: edited.from }),
+    ...(replaced_by !== undefined && { replaced_by }),
+    ...(permission.standing !== undefined && { standing_approval: permission.standing.request }),
+    ...(stop !== undefined && { stop: String(stop.stop) }),
+  };
   return {
     kind: "action",
     run,
@@ -92,13 +121,15 @@ function record({ run, action, tool, state, authority, permission, evidence }: W
     agent: agent_version === undefined ? agent : `${agent} ${agent_version}`,
     ...(owner !== undefined && { owner }),
     ...(team !== undefined && { team }),
-    ...(principal !== null && { principal: principal.subject }),
+    ...(principal !== null && { principal: principal.subject, verified: principal.verified }),
+    ...(principal?.issuer !== undefined && { issuer: principal.issuer }),
     standing,
+    chain,
+    ...(amount !== undefined && { amount }),
+    ...instead,
     ...(decision !== undefined && { decision }),
     ...(decided_by !== undefined && { decided_by }),
-    reviews: permission.approvals.flatMap(({ decisions }) =>
-      decisions.map(({ by, decision, at, reason, digest }) => ({ by, decision, at, ...(reason !== undefined && { reason }), shown: digest })),
-    ),
+    reviews: [...permission.approvals.flatMap(({ decisions }) => decisions.map(review)), ...standingReview(permission.standing)],
     policies: permission.policies.map(({ effect, id, file, line }) => [effect, id, ...(file === undefined ? [] : [line === undefined ? file : `${file}:${line}`])].join(" ")),
     reasons: permission.reasons.map(({ code }) => code),
     ...(engine !== undefined && { engine }),
@@ -107,22 +138,73 @@ function record({ run, action, tool, state, authority, permission, evidence }: W
   };
 }
 
+function review({ by, person, decision, at, reason, digest, diff, standing }: DecisionView): Review {
+  return {
+    by,
+    ...(person !== undefined && { person: `${person.issuer}|${person.subject}` }),
+    decision,
+    at,
+    ...(reason !== undefined && { reason }),
+    shown: digest,
+    ...(diff !== undefined && { changes: diff.map(({ path, before, after }) => `${path}: ${JSON.stringify(before) ?? "absent"} -> ${JSON.stringify(after) ?? "absent"}`) }),
+    ...(standing !== undefined && { standing: JSON.stringify(standing) }),
+  };
+}
+
+/** Nobody was asked about this action: the person who let an earlier approval stand answers for it. */
+function standingReview(stands: StandingView | undefined): Review[] {
+  return stands === undefined ? [] : [{ by: stands.by, decision: "approve", at: stands.at, shown: stands.digest, standing: JSON.stringify(stands.standing) }];
+}
+
 /** Whoever puts a contract, tool or policy in force approves everything that is later judged by it. */
-function applied(event: JournalEvent): ComplianceRecord {
-  const { body, subject, data, streamSeq } = event;
+function applied(event: JournalEvent, kind: Exclude<AggregateKind, "run" | "ledger" | "guard">): ComplianceRecord {
+  const { body } = event;
   const { document, version, input } = body.data as { document: string; version: number } & Partial<Premise>;
   const reason = (input as { reason?: string } | undefined)?.reason;
   return {
-    kind: (parseLog(subject)?.kind ?? "policy") as ComplianceRecord["kind"],
+    kind,
     run: body.run,
     action: String(version),
     at: body.at,
     state: "applied",
+    chain: body.cause.chain ?? [],
     decided_by: "person",
     reviews: [{ by: body.cause.actor, decision: "apply", at: body.at, ...(reason !== undefined && { reason }), shown: document }],
     policies: [],
     reasons: [],
     documents: { document },
-    events: [{ seq: body.seq, stream_seq: streamSeq, type: body.type, hash: Buffer.from(chainLink(subject, data)).toString("hex") }],
+    events: [proof(event)],
   };
+}
+
+/** Who stopped what, and who lifted it: one record for both. */
+function stops(events: readonly JournalEvent[]): ComplianceRecord[] {
+  const records = new Map<string, ComplianceRecord>();
+  for (const event of events) {
+    const { type, at, data } = event.body;
+    const { stop, kind, scope, by, reason } = data as EventData<"guard.stopped">;
+    const before = records.get(stop);
+    const { facts, input_hash } = (event.body.part[0] === 1 ? data : {}) as Partial<Premise>;
+    const person = facts?.kind === "guard" && facts.person ? { person: `${facts.person.issuer}|${facts.person.subject}` } : {};
+    const decision = type === "guard.lifted" ? "lift" : kind;
+    records.set(stop, {
+      kind: "stop",
+      run: scope,
+      action: stop,
+      at: before?.at ?? at,
+      state: type === "guard.lifted" ? "lifted" : "standing",
+      chain: [],
+      decided_by: "person",
+      reviews: [...(before?.reviews ?? []), { by, ...person, decision, at, reason, shown: input_hash ?? "" }],
+      policies: [],
+      reasons: [],
+      documents: {},
+      events: [...(before?.events ?? []), proof(event)],
+    });
+  }
+  return [...records.values()];
+}
+
+function proof({ body, subject, data, streamSeq }: JournalEvent): ComplianceRecord["events"][number] {
+  return { seq: body.seq, stream_seq: streamSeq, type: body.type, hash: Buffer.from(chainLink(subject, data)).toString("hex") };
 }

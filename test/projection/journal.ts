@@ -1,5 +1,5 @@
 /** Writes journal events by hand, sealed as the coordinator seals them, so that readers are tested without it. */
-import type { EventDraft, Premise } from "../../schemas/event.ts";
+import type { Cause, EventDraft, Premise } from "../../schemas/event.ts";
 import { type AggregateKind, type Digest, type Namespace, namespace } from "../../schemas/ids.ts";
 import { canonicalText, sha256Digest } from "../../schemas/canonical.ts";
 import { NO_FACTS } from "../../schemas/facts.ts";
@@ -22,14 +22,14 @@ export class JournalWriter {
     this.#publisher = nc && new Publisher(nc);
   }
 
-  seal(kind: AggregateKind, name: string, drafts: readonly Loose[], premise: Partial<Premise> = {}): SealedEvent[] {
+  seal(kind: AggregateKind, name: string, drafts: readonly Loose[], premise: Partial<Premise> = {}, cause: Partial<Cause> = {}): SealedEvent[] {
     this.#inputs += 1;
     const at = new Date(Date.UTC(2026, 0, 1) + this.#inputs * 1000).toISOString();
     const sealed = seal({ ns: NS, kind, name }, this.#heads.get(`${kind}/${name}`) ?? EMPTY_CHAIN, {
       drafts: drafts.map((draft) => ({ from: "active", to: "active", data: {}, ...draft }) as EventDraft),
       at,
       machine: "1",
-      cause: { id: `i${this.#inputs}`, kind: "propose", actor: "refunds", time: at },
+      cause: { id: `i${this.#inputs}`, kind: "propose", actor: "refunds", time: at, ...cause },
       premise: { input: {}, input_hash: HASH, facts: NO_FACTS, ...premise },
     });
     this.#heads.set(`${kind}/${name}`, sealed.head);
@@ -37,8 +37,8 @@ export class JournalWriter {
   }
 
   /** One commit; returns the stream sequence of its last event. */
-  async commit(kind: AggregateKind, name: string, drafts: readonly Loose[], premise: Partial<Premise> = {}): Promise<number> {
-    const stored = await this.#publisher!.batch(this.seal(kind, name, drafts, premise));
+  async commit(kind: AggregateKind, name: string, drafts: readonly Loose[], premise: Partial<Premise> = {}, cause: Partial<Cause> = {}): Promise<number> {
+    const stored = await this.#publisher!.batch(this.seal(kind, name, drafts, premise, cause));
     return stored.seq;
   }
 

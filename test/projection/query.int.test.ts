@@ -92,7 +92,7 @@ describe("questions to the read model", () => {
     const run = await ask<RunView>(auditor, "run", { run: "refunds_1" });
     assert.equal(run.state, "active");
     assert.equal(run.envelope?.owner, "ops");
-    assert.deepEqual(run.spend, { steps: 1, settled_micro_usd: 0, reserved_micro_usd: 500 });
+    assert.deepEqual(run.spend, { steps: 1, settled_micro_usd: 0, reserved_micro_usd: 500, input_tokens: 0, output_tokens: 0 });
     assert.deepEqual(run.actions.map(({ action, state, input, why }) => ({ action, state, input, why })), [
       { action: "a2", state: "approved", input: { amount: 480 }, why: "they asked" },
     ]);
@@ -135,7 +135,7 @@ describe("questions to the read model", () => {
 
   it("an approver may ask nothing else; agents may ask nothing at all (CORE-9)", async () => {
     const agent = await server.connect("agent", "refunds");
-    for (const what of ["status", "runs", "run", "why", "documents"]) {
+    for (const what of ["status", "runs", "run", "why", "documents", "in-flight", "stops", "ledgers", "ledger.team.x.2026-01-01", "owing"]) {
       await assert.rejects(approver.request(subjects.query(NS, what), "{}", { timeout: 1_000 }), /PERMISSIONS_VIOLATION|Permissions Violation/i);
     }
     for (const what of ["approvals", "approval.refunds_2", "run"]) {
