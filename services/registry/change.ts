@@ -4,12 +4,15 @@
  */
 import { type ChangeFacts, type DocumentFacts, type Principal, type StartFacts, type ToolFacts } from "../../schemas/facts.ts";
 import type { Actor, Digest, Namespace } from "../../schemas/ids.ts";
-import type { ApplyChangeInput } from "../../schemas/inputs.ts";
+import { type ApplyChangeInput, applyChangeSchema } from "../../schemas/inputs.ts";
+import type { JsonValue } from "../../schemas/json.ts";
 import type { Judgement } from "../../schemas/judgement.ts";
-import { type Reason, pointer, reason } from "../../schemas/reason.ts";
+import { type Reason, pointer, reason, reasonsOf } from "../../schemas/reason.ts";
 import { compilePolicySet } from "../policy/compile.ts";
 import { BUILT_IN_CONTRACT, BUILT_IN_DEFINITION } from "./built-in.ts";
+import { inconsistencies, type Standing } from "./consistency.ts";
 import { demands } from "./demands.ts";
+import type { Finding } from "./explain.ts";
 import { type Document, type DocumentKind, inOrder } from "./kinds.ts";
 import { readStored } from "./parse.ts";
 import { type Proposer, reviewOf, type Ruling } from "./review.ts";
@@ -20,13 +23,14 @@ export const CHANGE_ENGINE = "signalbox-registry 1";
 const REVIEW_TTL_MS = 7 * 24 * 3600 * 1000;
 
 export interface ChangeSources {
-  readonly registry: Ruling;
+  readonly registry: Ruling & Standing;
   /** A stored document's bytes; null when it cannot be had. May throw: it is then called again, once there is more. */
   readonly document: (digest: Digest) => Uint8Array | null;
 }
 
 /** What is applied: the body of the input, and the input of the change's one action. */
 export type Change = Pick<ApplyChangeInput, "documents" | "reason">;
+const changeSchema = applyChangeSchema.pick({ documents: true, reason: true });
 
 /** Facts of the start of a change and of its one action. @throws what `sources.document` throws */
 export function changeFacts(sources: ChangeSources, ns: Namespace, actor: Actor, body: Change, _time: string): ChangeFacts {
@@ -46,11 +50,13 @@ export function changeDocuments(registry: Pick<Ruling, "policy">): DocumentFacts
  * @param principal of the run: whoever applied it
  * @throws what `sources.document` throws
  */
-export function changeToolFacts(sources: ChangeSources, ns: Namespace, change: Change, principal: Principal | null): ToolFacts {
+export function changeToolFacts(sources: ChangeSources, ns: Namespace, change: JsonValue | Change, principal: Principal | null): ToolFacts {
   const { registry } = sources;
   const { timeout_ms, retries, effect, idempotent } = BUILT_IN_DEFINITION.value;
-  const read = readAll(sources, change);
-  const faults = [...read.faults, ...read.documents.flatMap(({ document, index }) => placeFault(document, ns, index))];
+  // an approver may put anything in the place of what was proposed
+  const parsed = changeSchema.safeParse(change);
+  const read: Read = parsed.success ? readAll(sources, parsed.data) : { documents: [], faults: reasonsOf(parsed.error) };
+  const faults = [...read.faults, ...read.documents.flatMap(({ document, index }) => placeFault(document, ns, index)), ...setFaults(registry, read)];
   const facts: ToolFacts = {
     kind: "tool",
     documents: changeDocuments(registry),
@@ -139,6 +145,14 @@ function readAll(sources: ChangeSources, change: Change): Read {
   return { documents: documents.sort((a, b) => inOrder(a.document, b.document)), faults };
 }
 
+/** Documents that are read are checked as one set even where others have faults: all faults at once. */
+function setFaults(registry: Standing, { documents }: Read): Reason[] {
+  const index = new Map<Document, number>(documents.map(({ document, index: at }) => [document, at]));
+  return inconsistencies(registry, [...index.keys()])
+    .filter(({ severity }) => severity === "fault")
+    .map((found) => reasonOf({ ...found, path: ["documents", String(index.get(found.document)), ...found.path] }));
+}
+
 /**
  * What one document that is applied on its own is refused for: `in.apply.<actor>.<kind>:<name>`, the way that needs no
  * run and has no review. Gateways, which carry reviewed changes out, are not asked for one again.
@@ -201,6 +215,6 @@ function checkAnew(bytes: Uint8Array): CheckedDocument {
   return { document, faults: [...faults, ...places] };
 }
 
-function reasonOf(found: { code: string; message: string; path: readonly string[]; help?: string }): Reason {
+function reasonOf(found: Finding): Reason {
   return reason(found.code, found.message, { path: pointer(found.path), ...(found.help !== undefined && { help: found.help }) });
 }

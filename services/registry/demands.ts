@@ -2,7 +2,9 @@
  * What a document must keep to beyond its form, as far as it alone can tell. Asked when a document is written and when
  * it is applied, never when one that was applied before is read again: a new demand does not undo an old document.
  */
-import { RESERVED_PREFIX } from "../../schemas/ids.ts";
+import { accountNameSchema, RESERVED_PREFIX } from "../../schemas/ids.ts";
+import { budgetName } from "../../schemas/budget.ts";
+import type { Contract } from "../../schemas/contract.ts";
 import { RESERVED_TOOLS } from "./built-in.ts";
 import { contractDemands } from "./contract-demands.ts";
 import { type Finding } from "./explain.ts";
@@ -18,16 +20,30 @@ export function demands(document: Document): Finding[] {
 function ofKind(document: Document): Finding[] {
   switch (document.kind) {
     case "agent":
-      return contractDemands(document.value);
+      return [...contractDemands(document.value), ...accounts(document.value)];
     case "tool":
       return toolDemands(document.value);
     case "issuer":
       return issuerDemands(document.value);
-    case "person":
     case "budget":
+      return account(document.name, ["budget", "name"]);
+    case "person":
     case "policy":
       return [];
   }
+}
+
+function accounts({ agent: { team, project } }: Contract): Finding[] {
+  return [
+    ...account(budgetName({ scope: "team", name: team }), ["agent", "team"]),
+    ...(project === undefined ? [] : account(budgetName({ scope: "project", name: project }), ["agent", "project"])),
+  ];
+}
+
+/** An account stands in subjects, and a name that is long when it is escaped does not. */
+function account(name: string, path: readonly string[]): Finding[] {
+  if (accountNameSchema.safeParse(name).success) return [];
+  return [{ path, code: "document.invalid", message: "the name is too long for an account of the ledger", help: "characters beyond A-Z, a-z, 0-9, `_` and `-` count three for each of their bytes, and 400 are the limit" }];
 }
 
 const NAME_AT: { readonly [K in Document["kind"]]: readonly string[] } = {

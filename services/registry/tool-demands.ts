@@ -21,7 +21,7 @@ export function toolDemands(tool: Tool): Finding[] {
   };
   if (tool.amount !== undefined) {
     const { field, currency, target } = tool.amount;
-    input(["amount", "field"], field, "an amount", ["number", "integer", "string"]);
+    input(["amount", "field"], field, "an amount", ["number", "integer"]);
     if (typeof currency !== "string") input(["amount", "currency", "field"], currency.field, "a currency", ["string"]);
     if (target !== undefined) input(["amount", "target"], target, "a target", ["string", "number", "integer"]);
   }
