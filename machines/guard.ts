@@ -129,7 +129,7 @@ export function decideGuard(state: GuardState, input: GuardInput, facts: GuardFa
   if (body.verb === "lift") {
     const found = state.stops.get(body.stop);
     if (found === undefined) return refuse(reason("guard.unknown", `there is no stop \`${body.stop}\``, { path: "/stop" }));
-    if (found.value === "lifted") return refuse(reason("guard.lifted", `\`${body.stop}\` was lifted before`, { path: "/stop" }));
+    if (found.value === "lifted") return refuse(reason("guard.lifted_before", `\`${body.stop}\` was lifted before`, { path: "/stop" }));
     if (!isOther(found.context, said)) {
       const why = `\`${found.context.by}\` made \`${body.stop}\`, and another person lifts it`;
       return refuse(reason("guard.same_person", why, { help: "ask a second operator" }));

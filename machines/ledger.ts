@@ -120,8 +120,8 @@ export interface LedgerChange {
   readonly at: string;
   readonly snapshot: Snapshot<unknown>;
   readonly total: readonly [string, number];
-  /** Undefined: the run holds nothing more of this window. */
-  readonly held: readonly [string, number | undefined] | undefined;
+  /** Undefined where nothing is given back. */
+  readonly held: readonly [string, number] | undefined;
   readonly answered: readonly [string, { readonly hash: Digest; readonly reply: SignalInput }];
 }
 
@@ -173,7 +173,7 @@ export function decideLedger(state: LedgerState, input: LedgerInput, facts: Ledg
       at: state.at === "" ? input.time : later(state.at, input.time),
       snapshot: taken.next,
       total: [window, after],
-      held: body.unit === "requests" ? undefined : [holding, body.name === "return" && body.last ? undefined : held + after - total],
+      held: body.unit === "requests" ? undefined : [holding, held + after - total],
       answered: [key, { hash: input.hash, reply }],
     },
   };
@@ -186,7 +186,7 @@ export function evolveLedger(state: LedgerState, change: LedgerChange): void {
   state.totals.set(change.total[0], change.total[1]);
   if (change.held !== undefined) {
     const [key, held] = change.held;
-    if (held === undefined || held === 0) state.held.delete(key);
+    if (held === 0) state.held.delete(key);
     else state.held.set(key, held);
   }
   state.answered.set(change.answered[0], change.answered[1]);

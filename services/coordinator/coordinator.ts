@@ -15,6 +15,7 @@ import { Intake } from "../bus/intake.ts";
 import { StreamReader } from "../bus/journal.ts";
 import { Publisher } from "../bus/publisher.ts";
 import { Timers } from "../bus/timers.ts";
+import { BUILT_IN_DOCUMENTS } from "../registry/built-in.ts";
 import { Validators } from "../registry/validate.ts";
 import { RegistryView } from "../registry/view.ts";
 import { Admissions, type Quota } from "./admission.ts";
@@ -58,6 +59,7 @@ export class Coordinator {
   readonly #publisher: Publisher;
   readonly #committer: GroupCommitter;
   readonly #outbox: Outbox;
+  readonly #documents: Documents;
   readonly #applied: Applied;
   readonly #guard: GuardView;
   readonly #lanes = new Lanes();
@@ -80,8 +82,8 @@ export class Coordinator {
     this.#nc = nc;
     this.#publisher = new Publisher(nc);
     const journal = new StreamReader(nc, streamName("JOURNAL", ns));
-    const documents = new Documents(nc, this.#publisher, ns);
-    const registry = new RegistryView(ns, journal, documents);
+    this.#documents = new Documents(nc, this.#publisher, ns);
+    const registry = new RegistryView(ns, journal, this.#documents);
     const people = new People(registry);
     this.#applied = new Applied(registry, (kind) => {
       if (kind === "person") people.changed();
@@ -100,7 +102,7 @@ export class Coordinator {
       loader: new Loader(journal, this.#committer, ns, log),
       committer: this.#committer,
       applied: this.#applied,
-      documents,
+      documents: this.#documents,
       outbox: this.#outbox,
       desk: this.#desk,
       inHand: (arrival) => arrival.message.generation === this.#intakeOf(arrival).generation,
@@ -130,6 +132,8 @@ export class Coordinator {
     );
     await this.#applied.load();
     await this.#guard.load();
+    // a change of documents names these by their digests, and whoever reads it looks them up
+    await Promise.all(BUILT_IN_DOCUMENTS.map(({ bytes }) => this.#documents.put(bytes, "application/json")));
     void this.#watch();
     await this.#control.start((messages) => {
       this.#desk.take(messages);
