@@ -88,7 +88,7 @@ export const judgementRequestSchema = z.strictObject({
   tainted: z.boolean().default(false),
   /** What kinds of data the run was given, with those of what this call's input was taken from. */
   labels: z.array(labelSchema).default([]),
-  /** Untrusted outputs of the run that the input rests on: matched by content, or named by the agent. */
+  /** Outputs that left marks on the run and that the input rests on: matched by content, or named by the agent. */
   sources: count,
   /** Server time of the input (law 1: judgement has no clock of its own). */
   at: z.iso.datetime({ precision: 3 }),

@@ -13,6 +13,7 @@ import { doctorCommand } from "./doctor.ts";
 import { CliError, EXIT, type Exit } from "./exit.ts";
 import { exportCommand } from "./export.ts";
 import { type Io, line, paintFor } from "./io.ts";
+import { policyCommands } from "./policy.ts";
 import { proposeCommand } from "./propose.ts";
 import { readCommands } from "./read.ts";
 import { tailCommand } from "./tail.ts";
@@ -52,6 +53,7 @@ Exit codes:
   controlCommands(cli);
   applyCommand(cli);
   auditCommands(cli);
+  policyCommands(cli);
   exportCommand(cli);
   witnessCommands(cli);
   adminCommands(cli);

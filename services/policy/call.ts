@@ -17,7 +17,7 @@ export interface Call {
   readonly tokens: JudgementRequest["tokens"];
   readonly tainted: boolean;
   readonly labels: readonly string[];
-  /** Untrusted outputs that the input rests on, and those of them that are there without the agent's word. */
+  /** Outputs that left marks and that the input rests on, and those of them that are found without the agent's word. */
   readonly sources: number;
   readonly matched: number;
 }

@@ -6,7 +6,9 @@ import { type Digest } from "../../schemas/ids.ts";
 import { type Ask, type Effect, EFFECTS, roleSchema } from "../../schemas/judgement.ts";
 import { type PolicySet } from "../../schemas/policy.ts";
 import { CEDAR_SCHEMA, CedarCrash, type PolicyTexts, readsOfAction, withCedar } from "./engine.ts";
+import { type FixtureResult, readFixtures, runFixture } from "./fixtures.ts";
 import type { Reads } from "./reads.ts";
+import { readSetSchema } from "./set-schema.ts";
 import { type PolicyPiece, splitPolicies } from "./split.ts";
 
 export interface CompiledPolicy {
@@ -49,10 +51,35 @@ interface Source {
 }
 
 /**
- * Reads and strictly validates a set. A policy that can never apply is a fault too: whoever wrote it meant something.
+ * Reads and strictly validates a set, against the plane's schema and its own, and runs its fixtures. A policy that can
+ * never apply is a fault too: whoever wrote it meant something.
  * @param folder where the set was loaded from, for the places of faults; its name by default
  */
 export function compilePolicySet(document: PolicySet, folder: string = document.name): Compiled {
+  const { set, faults } = checkPolicySet(document, folder);
+  return set === undefined || faults.length > 0 ? { ok: false, faults } : { ok: true, set };
+}
+
+export interface CheckedPolicySet {
+  /** Undefined when the policies themselves have faults; fixtures that fail leave it as it is. */
+  readonly set: CompiledPolicySet | undefined;
+  readonly faults: readonly Fault[];
+  /** What was answered to the fixtures; none are asked while there is any fault in what is written. */
+  readonly results: readonly FixtureResult[];
+}
+
+/** The same, with what became of each fixture. */
+export function checkPolicySet(document: PolicySet, folder: string = document.name): CheckedPolicySet {
+  const faults: Fault[] = [];
+  const set = compilePolicies(document, folder, faults);
+  const fixtures = readFixtures(document, folder, faults);
+  if (set === undefined || faults.length > 0) return { set, faults, results: [] };
+  const results = fixtures.map((fixture) => runFixture(set, fixture, document.settings?.risk));
+  return { set, faults: results.flatMap((result) => result.faults), results };
+}
+
+/** The set without its fixtures, which were run when it was put in force; undefined when it has faults, which are added. */
+export function compilePolicies(document: PolicySet, folder: string = document.name, found: Fault[] = []): CompiledPolicySet | undefined {
   const faults: Fault[] = [];
   const policies = new Map<string, CompiledPolicy>();
   const texts: Record<string, string> = {};
@@ -75,15 +102,21 @@ export function compilePolicySet(document: PolicySet, folder: string = document.
       texts[key] = piece.text;
     }
   }
-  faults.push(...validationFaults(texts, sources));
-  if (faults.length > 0) return { ok: false, faults };
+  faults.push(...validationFaults(texts, sources, CEDAR_SCHEMA));
+  const own = readSetSchema(document, folder, faults);
+  if (own !== undefined) {
+    const known = new Set(faults.map(placeText));
+    const more = validationFaults(texts, sources, own).filter((one) => !known.has(placeText(one)));
+    faults.push(...more.map((one) => ({ ...one, help: one.help ?? "the set's own schema says so" })));
+  }
+  found.push(...faults);
+  if (faults.length > 0) return undefined;
   const agreed = Object.fromEntries(Object.entries(texts).filter(([id]) => policies.get(id)?.ask === undefined));
   const reads = Object.fromEntries(EFFECTS.map((effect) => [effect, readsOfAction(texts, effect)])) as Record<Effect, Reads>;
-  return {
-    ok: true,
-    set: { name: document.name, digest: canonicalDigest(document), policies, texts, textsOnceAgreed: agreed, reads },
-  };
+  return { name: document.name, digest: canonicalDigest(document), policies, texts, textsOnceAgreed: agreed, reads };
 }
+
+const placeText = ({ file, line, column, code }: Fault) => `${file}:${line}:${column} ${code}`;
 
 /** The policy without its id when that is missing or bad; undefined when it cannot be read. Adds its faults. */
 function readPolicy(source: Source, faults: Fault[]): CompiledPolicy | undefined {
@@ -142,12 +175,12 @@ function whole(text: string | null | undefined, absent: number | undefined, most
   return value <= most ? value : "bad";
 }
 
-function validationFaults(texts: PolicyTexts, sources: ReadonlyMap<string, Source>): Fault[] {
+function validationFaults(texts: PolicyTexts, sources: ReadonlyMap<string, Source>, schema: string): Fault[] {
   if (Object.keys(texts).length === 0) return [];
   const first = [...sources.values()][0];
   try {
     const answer = withCedar((engine) =>
-      engine.validate({ schema: CEDAR_SCHEMA, policies: { staticPolicies: { ...texts } }, validationSettings: { mode: "strict" } }),
+      engine.validate({ schema, policies: { staticPolicies: { ...texts } }, validationSettings: { mode: "strict" } }),
     );
     const found: { policyId?: string; error: DetailedError; warning: boolean }[] =
       answer.type === "failure"

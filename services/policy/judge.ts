@@ -46,12 +46,16 @@ function onceAgreed(set: CompiledPolicySet, engine: Engine, forbids: Judgement["
   }
   const ask = asks.reduce<Ask | undefined>((all, one) => (all === undefined ? undefined : tighter(all, one)), asks[0]);
   if (ask === undefined) {
-    const roles = [...new Set(asks.map((one) => `\`${one.role}\``))].sort().join(" and ");
-    const help = "let these policies ask the same role, or keep them from meeting";
-    return answer("deny", forbids, [reason("policy.ask_conflict", `one action can ask one role, and policies ask ${roles}`, { help })]);
+    return answer("deny", forbids, [askConflict(asks.map(({ role }) => role))]);
   }
   const policies = [...forbids, ...policiesOf(set, then.reason)].sort((a, b) => (a.id < b.id ? -1 : 1));
   return { ...answer("ask", policies, [reason("policy.ask", `a policy asks ${people(ask)}`)]), ask };
+}
+
+export function askConflict(asked: readonly string[]): Reason {
+  const roles = [...new Set(asked)].map((role) => `\`${role}\``).sort().join(" and ");
+  const help = "let these policies ask the same role, or keep them from meeting";
+  return reason("policy.ask_conflict", `one action can ask one role, and policies ask ${roles}`, { help });
 }
 
 /** What satisfies both: more people and less time. Undefined when they ask different roles. */

@@ -12,7 +12,7 @@ import type { Effect } from "../../schemas/judgement.ts";
 import type { Tool } from "../../schemas/tool.ts";
 import type { InForce } from "../registry/view.ts";
 import { type Call, requestOf } from "./call.ts";
-import { type CompiledPolicySet, compilePolicySet } from "./compile.ts";
+import { type CompiledPolicySet, compilePolicies } from "./compile.ts";
 import { combine } from "./decide.ts";
 import { judge } from "./judge.ts";
 import type { Reads } from "./reads.ts";
@@ -64,8 +64,7 @@ export class PolicyJudge implements Judge {
     if (policy === undefined) return undefined;
     const { digest } = policy;
     if (this.#compiled.has(digest)) return this.#compiled.get(digest);
-    const compiled = compilePolicySet(policy.value);
-    const set = compiled.ok ? compiled.set : undefined;
+    const set = compilePolicies(policy.value);
     this.#compiled.set(digest, set);
     const [oldest] = this.#compiled.keys();
     if (this.#compiled.size > SETS && oldest !== undefined) this.#compiled.delete(oldest);

@@ -5,7 +5,6 @@ import type { RunState } from "../../machines/state.ts";
 import type { Need, Principal } from "../../schemas/facts.ts";
 import type { ActionId } from "../../schemas/ids.ts";
 import type { SignalInput } from "../../schemas/inputs.ts";
-import type { ToolProposal } from "../../schemas/proposal.ts";
 import type { Amount } from "./amounts.ts";
 
 /** The principal by its last token. */
@@ -48,9 +47,4 @@ const accountOf = ({ ledger }: Need) => ledger.slice(0, ledger.lastIndexOf("."))
 export function sumsOf(state: RunState, action: ActionId | undefined, reply: SignalInput | undefined): Partial<Record<"target" | "principal" | "agent", number>> {
   const held = action === undefined ? [] : holdingsOf(state, action, reply);
   return Object.fromEntries(held.flatMap(({ unit, dimension, total }) => (unit === "amount" && dimension !== undefined ? [[dimension, total]] : [])));
-}
-
-/** Untrusted outputs that the input rests on. */
-export function sourcesOf(_state: RunState, _proposal: ToolProposal): ActionId[] {
-  return [];
 }

@@ -24,7 +24,8 @@ import type { Judge } from "./judgement.ts";
 import { needsOf } from "./needs.ts";
 import { writesFor } from "./plane-rules.ts";
 import { MACHINE_OF_RULES_1 } from "./rules-1.ts";
-import { amountInRun, inOwnWindow, needsOfAction, openNeeds, principalOf, sourcesOf, sumsOf } from "./run-view.ts";
+import { amountInRun, inOwnWindow, needsOfAction, openNeeds, principalOf, sumsOf } from "./run-view.ts";
+import { sourcesOf } from "./sources.ts";
 import { tokensOfCall } from "./tokens.ts";
 
 /** How long a person has when neither contract nor policy says. */

@@ -4,11 +4,11 @@
  */
 import type { ContractTool } from "../../schemas/contract.ts";
 import type { Ask, Judgement, JudgementRequest } from "../../schemas/judgement.ts";
-import { type Reason, reason } from "../../schemas/reason.ts";
+import type { Reason } from "../../schemas/reason.ts";
 import type { CompiledPolicySet } from "./compile.ts";
 import { contractAsks, CONTRACT_ROLE, shorter } from "./decide.ts";
 import { CEDAR_ENGINE } from "./engine.ts";
-import { judge, tighter } from "./judge.ts";
+import { askConflict, judge, tighter } from "./judge.ts";
 import { planeAsks, planeDenials } from "./plane-rules.ts";
 
 /** Cedar's version, and that of the rules in this folder. */
@@ -28,7 +28,8 @@ export function verdict(set: CompiledPolicySet | undefined, asked: Asked): Judge
   const judged = { ...policyOf(set, asked), engine: ENGINE };
   if (judged.decision === "deny") return judged;
   const denials = planeDenials(request);
-  if (denials.length > 0) return denied(judged, denials);
+  // no policy determined that: whichever permitted it is not what forbids it
+  if (denials.length > 0) return { decision: "deny", policies: [], reasons: denials, errors: [], engine: ENGINE };
   const asks = [...contractAsks(entry, request), ...unclear, ...planeAsks(request)];
   if (judged.decision === "allow" && asks.length === 0) return judged;
   const ask = judged.ask ?? { role: CONTRACT_ROLE, count: 1 };
@@ -60,16 +61,18 @@ export function stricter(a: Judgement, b: Judgement): Judgement {
   if (a.ask === undefined || b.ask === undefined) return a;
   const ask = tighter(a.ask, b.ask);
   if (ask === undefined) {
-    return denied(a, [reason("policy.ask_conflict", `one action can ask one role, and policies ask \`${a.ask.role}\` and \`${b.ask.role}\``, { help: "let these policies ask the same role, or keep them from meeting" })]);
+    const { ask: _, ...rest } = a;
+    return { ...rest, decision: "deny", policies: forbids([...a.policies, ...b.policies]), reasons: [askConflict([a.ask.role, b.ask.role])] };
   }
-  const policies = [...new Map([...a.policies, ...b.policies].map((policy) => [policy.id, policy])).values()].sort((x, y) => (x.id < y.id ? -1 : 1));
+  const policies = once([...a.policies, ...b.policies]);
   const reasons = sameAsk(a.ask, ask) ? a.reasons : b.reasons;
   return { ...a, policies, ask, reasons };
 }
 
 const sameAsk = (a: Ask, b: Ask) => a.count === b.count && a.expires_seconds === b.expires_seconds;
 
-function denied(judgement: Judgement, why: readonly Reason[]): Judgement {
-  const { ask: _, ...rest } = judgement;
-  return { ...rest, decision: "deny", reasons: [...judgement.reasons, ...why] };
+const forbids = (policies: Judgement["policies"]) => once(policies).filter(({ effect }) => effect === "forbid");
+
+function once(policies: Judgement["policies"]): Judgement["policies"] {
+  return [...new Map(policies.map((policy) => [policy.id, policy])).values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
