@@ -15,7 +15,7 @@ import { Publisher } from "../../services/bus/publisher.ts";
 import { Coordinator, type CoordinatorOptions } from "../../services/coordinator/coordinator.ts";
 import { CHANGE_ACTOR } from "../../services/identity/permissions.ts";
 import { loadPath } from "../../services/registry/load.ts";
-import { SCHEMA_OF, type StoredDocument } from "../../services/registry/kinds.ts";
+import type { StoredDocument } from "../../services/registry/kinds.ts";
 import { type TestIssuer, type TestPerson, personDocument, testIssuer } from "./issuer.ts";
 import { type TestServer, type TestServerOptions, startTestServer } from "./server.ts";
 
@@ -57,18 +57,29 @@ export interface TestActor {
   send(kind: InputKind, aggregate: string, body: unknown, more?: { headers?: Record<string, string> }): Promise<void>;
   /** Sends a proposal and waits for an answer to its id that fits (default: a final one). */
   propose(run: string, body: { id: string; [key: string]: unknown }, fits?: (answer: Answer) => boolean): Promise<Answer>;
+  /**
+   * Sends an input and waits for what is said to it next: an answer that is final or asks a person, or a rejection.
+   * @param about what the wait ends with, when it is another answer
+   */
+  hear(kind: InputKind, run: string, body: { id: string; [key: string]: unknown }, more?: { headers?: Record<string, string> }, about?: (answer: Answer) => boolean): Promise<Heard>;
   answer(run: string, fits: (answer: Answer) => boolean): Promise<Answer>;
   rejection(fits: (rejection: Rejection) => boolean): Promise<Rejection>;
   readonly answers: readonly Answer[];
   readonly rejections: readonly Rejection[];
 }
 
+/** What an actor was told: status and codes of the reasons, `rejected` for what never entered a journal. */
+export interface Heard {
+  readonly status: string;
+  readonly codes: readonly string[];
+  readonly answer?: Answer;
+  readonly rejection?: Rejection;
+}
+
 const log = (): Logger => pino({ level: process.env["SIGNALBOX_TEST_LOG"] ?? "silent" });
 const DEMO = new URL("../../infra/demo/", import.meta.url).pathname;
 export const DEMO_DOCUMENTS = [`${DEMO}tools`, `${DEMO}contracts`, `${DEMO}policies/default`];
 const PATIENCE_MS = 15_000;
-/** Until the registry takes documents of persons and issuers. */
-const PERSONS_KNOWN = Object.hasOwn(SCHEMA_OF, "issuer");
 
 export async function startTestPlane(options: TestServerOptions = {}): Promise<TestPlane> {
   const server = await startTestServer(options);
@@ -121,7 +132,7 @@ export async function startTestPlane(options: TestServerOptions = {}): Promise<T
     }
   };
   const introduce = async (): Promise<void> => {
-    if (known.has(issuer.name) || !PERSONS_KNOWN) return;
+    if (known.has(issuer.name)) return;
     known.add(issuer.name);
     for (const name of CAST) known.add(name);
     await applyValues([issuer.document, ...CAST.map((name) => personDocument(name))]);
@@ -148,7 +159,7 @@ export async function startTestPlane(options: TestServerOptions = {}): Promise<T
     agent: (name, { principal: subject = "kim" } = {}) =>
       actorOf("agent", name, subject === null ? undefined : (run) => issuer.token({ agent: name, run, subject })),
     approver: async (name, person = {}) => {
-      if (person !== null && !known.has(name) && PERSONS_KNOWN) {
+      if (person !== null && !known.has(name)) {
         known.add(name);
         await applyValues([personDocument(name, person)]);
       }
@@ -209,11 +220,12 @@ async function testActor(server: TestServer, ns: Namespace, role: ActorRole, nam
   if (role === "agent") listen(`${subjects.out(ns, who, "*").slice(0, -1)}>`, answers);
   await nc.flush();
 
-  const until = <T>(list: readonly T[], fits: (item: T) => boolean, what: string): Promise<T> =>
+  const until = <T>(list: readonly T[], fits: (item: T) => boolean, what: string): Promise<T> => untilFound(() => list.find(fits), what);
+  const untilFound = <T>(find: () => T | undefined, what: string): Promise<T> =>
     withPatience(
       new Promise<T>((resolve) => {
         const look = () => {
-          const found = list.find(fits);
+          const found = find();
           if (found === undefined) return;
           waiting.delete(look);
           resolve(found);
@@ -234,6 +246,16 @@ async function testActor(server: TestServer, ns: Namespace, role: ActorRole, nam
     send,
     answers,
     rejections,
+    hear: async (kind, run, body, more = {}, about = ({ final, status }) => final || status === "pending") => {
+      const [answered, rejected] = [answers.length, rejections.length];
+      await send(kind, run, body, more);
+      return untilFound((): Heard | undefined => {
+        const answer = answers.slice(answered).find((one) => one.run === run && one.id === body.id && about(one));
+        if (answer !== undefined) return { status: answer.status, codes: (answer.reasons ?? []).map(({ code }) => code), answer };
+        const rejection = rejections.slice(rejected).find((one) => one.run === run && (one.id === undefined || one.id === body.id));
+        return rejection && { status: "rejected", codes: rejection.reasons.map(({ code }) => code), rejection };
+      }, `what is said to ${body.id} on ${run}`);
+    },
     answer: (run, fits) => until(answers, (answer) => answer.run === run && fits(answer), `an answer on ${run}`),
     rejection: (fits) => until(rejections, fits, "a rejection"),
     propose: async (run, body, fits = (answer) => answer.final) => {
