@@ -12,15 +12,19 @@ import { compilePolicySet } from "../policy/compile.ts";
 import { BUILT_IN_CONTRACT, BUILT_IN_DEFINITION } from "./built-in.ts";
 import { inconsistencies, type Standing } from "./consistency.ts";
 import { demands } from "./demands.ts";
+import { documentChanges } from "./diff.ts";
 import type { Finding } from "./explain.ts";
 import { type Document, type DocumentKind, inOrder } from "./kinds.ts";
 import { readStored } from "./parse.ts";
 import { type Proposer, reviewOf, type Ruling } from "./review.ts";
+import { widenings } from "./widening.ts";
 
 /** Recorded beside its verdicts (law 2). */
 export const CHANGE_ENGINE = "signalbox-registry 1";
 /** Reviews are asked of people who have other work. */
 const REVIEW_TTL_MS = 7 * 24 * 3600 * 1000;
+/** Lines that a reviewer is shown of what differs. */
+const MAX_EXPLAINED = 100;
 
 export interface ChangeSources {
   readonly registry: Ruling & Standing;
@@ -94,7 +98,7 @@ function changeStart(registry: Ruling, actor: Actor, principal: Principal): Star
 }
 
 /** Nothing is judged by what it may do to itself: policy sets do not rule changes, this rule does. */
-function judged(registry: Ruling, proposer: Proposer, documents: readonly (Document & { readonly digest: Digest })[]): Judgement {
+function judged(registry: Ruling & Standing, proposer: Proposer, documents: readonly (Document & { readonly digest: Digest })[]): Judgement {
   const review = reviewOf(registry, proposer, documents);
   const base = { policies: [], errors: [], engine: CHANGE_ENGINE };
   if (review === undefined) return { ...base, decision: "allow", reasons: [reason("change.allowed", "nothing in this change asks for a review")] };
@@ -104,11 +108,28 @@ function judged(registry: Ruling, proposer: Proposer, documents: readonly (Docum
     decision: "ask",
     ask,
     reasons: [
+      ...explained(registry, documents),
       reason("change.review", `${because.map((what) => `\`${what}\``).join(", ")} ${because.length === 1 ? "is" : "are"} changed only with the agreement of ${ask.count} \`${ask.role}\``, {
         ...(proposer === undefined && { help: "who applies it is no known person, so one more is asked" }),
       }),
     ],
   };
+}
+
+/** What whoever reviews has to see, said by the plane: where somebody is given more, and every field that differs. */
+function explained(registry: Standing, documents: readonly (Document & { readonly digest: Digest })[]): Reason[] {
+  const found = documents.flatMap((document) => {
+    const before = registry.inForce(document.kind, document.name);
+    if (before?.digest === document.digest) return [];
+    const what = `${document.kind} \`${document.name}\``;
+    if (before === undefined) return [reason("change.new", `${what} is new`), ...widenings(undefined, document).map((text) => reason("change.widens", `${what}: ${text}`))];
+    return [
+      ...widenings(before.value, document).map((text) => reason("change.widens", `${what}: ${text}`)),
+      ...documentChanges(before.value, document).map((change) => reason("change.field", `${what}: \`${change.path}\` ${change.before === undefined ? "is added" : change.after === undefined ? "is removed" : "is changed"}`)),
+    ];
+  });
+  const most = found.slice(0, MAX_EXPLAINED).map((one) => ({ ...one, message: one.message.slice(0, 500) }));
+  return found.length <= MAX_EXPLAINED ? most : [...most, reason("change.more", `and ${found.length - MAX_EXPLAINED} more differences`, { help: "`signalbox apply --dry-run` shows all of them" })];
 }
 
 interface Read {

@@ -27,6 +27,7 @@ export interface Standing {
   issuers(): readonly InForce<Issuer>[];
   persons(): readonly InForce<Person>[];
   policy(): InForce<PolicySet> | undefined;
+  inForce(kind: Document["kind"], name: string): InForce<Document["value"]> | undefined;
 }
 
 export interface Inconsistency extends Finding {

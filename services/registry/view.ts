@@ -1,6 +1,7 @@
 /** The documents in force: what the journal says was applied last, read from the content-addressed store. */
 import { DOCUMENT_KINDS, type DocumentKind } from "../../machines/registry.ts";
 import type { BudgetDocument } from "../../schemas/budget.ts";
+import type { EventData } from "../../schemas/event.ts";
 import type { Contract } from "../../schemas/contract.ts";
 import type { Digest, Namespace } from "../../schemas/ids.ts";
 import type { Issuer } from "../../schemas/issuer.ts";
@@ -19,6 +20,12 @@ export interface InForce<T> {
   readonly value: T;
 }
 
+interface Last {
+  readonly digest: Digest;
+  readonly previous: Digest | undefined;
+  readonly version: number;
+}
+
 /** Documents that are fetched at a time when everything is read. */
 const FETCHED_AT_ONCE = 64;
 
@@ -28,7 +35,7 @@ export class RegistryView {
   readonly #documents: Documents;
   readonly #current = new Map<string, InForce<Document["value"]>>();
   /** What each name was last given, also when it cannot be read, and what it was given before that. */
-  readonly #last = new Map<string, { digest: Digest; previous: Digest | undefined }>();
+  readonly #last = new Map<string, Last>();
   /** Names by kind, so that the few persons are not looked for among many agents. */
   readonly #names = new Map<DocumentKind, Set<string>>();
   /** Tools by hash, for actions that were approved under a version which is no longer in force. */
@@ -40,25 +47,26 @@ export class RegistryView {
     this.#documents = documents;
   }
 
-  /** Reads what is in force. Call again at any time. @throws ReadError */
-  async load(): Promise<void> {
+  /**
+   * Reads what is in force. Call again at any time.
+   * @param wanted which documents are needed themselves; of the others only digest and version are known then
+   * @throws ReadError
+   */
+  async load(wanted: (kind: DocumentKind, name: string) => boolean = () => true): Promise<void> {
     for (const kind of DOCUMENT_KINDS) {
-      const last = new Map<string, { digest: Digest; previous: Digest | undefined }>();
+      const last = new Map<string, Last>();
       for await (const message of this.#journal.read({ subject: patterns.logOfKind(this.#ns, kind) })) {
         const name = parseLog(message.subject)?.name;
         const { body } = decodeEvent(message);
         if (name === undefined || body.type !== `${kind}.applied`) continue;
-        last.set(name, { digest: body.data["document"] as Digest, previous: body.data["previous"] as Digest | undefined });
+        const { document, previous, version } = body.data as EventData<"agent.applied">;
+        last.set(name, { digest: document, previous, version });
       }
-      const names = [...last];
+      for (const [name, state] of last) this.#last.set(`${kind}/${name}`, state);
+      const names = [...last.keys()].filter((name) => wanted(kind, name));
       for (let from = 0; from < names.length; from += FETCHED_AT_ONCE) {
         const some = names.slice(from, from + FETCHED_AT_ONCE);
-        await Promise.all(
-          some.map(async ([name, { digest, previous }]) => {
-            await this.put(kind, name, digest);
-            this.#last.set(`${kind}/${name}`, { digest, previous });
-          }),
-        );
+        await Promise.all(some.map((name) => this.put(kind, name, (last.get(name) as Last).digest)));
       }
     }
   }
@@ -71,7 +79,7 @@ export class RegistryView {
     const document = await this.document(digest);
     const key = `${kind}/${name}`;
     const last = this.#last.get(key);
-    if (last?.digest !== digest) this.#last.set(key, { digest, previous: last?.digest });
+    if (last?.digest !== digest) this.#last.set(key, { digest, previous: last?.digest, version: (last?.version ?? 0) + 1 });
     if (document?.kind === kind && document.name === name) {
       this.#current.set(key, { digest, value: document.value });
       const names = this.#names.get(kind) ?? new Set();
@@ -97,6 +105,10 @@ export class RegistryView {
   /** What was applied last under a name, whether or not it can be read. */
   applied(kind: DocumentKind, name: string): Digest | undefined {
     return this.#last.get(`${kind}/${name}`)?.digest;
+  }
+  /** How many versions there were; 0 when there was none. */
+  version(kind: DocumentKind, name: string): number {
+    return this.#last.get(`${kind}/${name}`)?.version ?? 0;
   }
   /** The version that was in force before the one that is. */
   previous(kind: DocumentKind, name: string): Digest | undefined {
