@@ -15,18 +15,16 @@ import type { RunState } from "../../machines/state.ts";
 import type { ActionId } from "../../schemas/ids.ts";
 import type { JsonValue } from "../../schemas/json.ts";
 import type { ToolProposal } from "../../schemas/proposal.ts";
-import { GRAM, GramFilter, hashesOf } from "./grams.ts";
+import { GRAM, gramsOf, GROUPS, OwnerTable, PAIRED, pairsOf, PieceFilter } from "./grams.ts";
 import { folded } from "./scan/fold.ts";
 import { eachText } from "./scan/place.ts";
 
 /** As many characters in a row are found wherever they stand. */
-const SHARED = 12;
-/** Grams in a row that `SHARED` characters have. */
-const IN_A_ROW = SHARED - GRAM + 1;
+const SHARED = GRAM + PAIRED;
 const MIN_DIGITS = 6;
 /** Characters of a run's outputs that are held for matching. */
 const MAX_INDEXED = 4 * 1024 * 1024;
-/** Looks at filters, and characters compared, for one proposal. What is beyond it counts as found. */
+/** Looks at filters and at texts for one proposal. What could not be looked at any more counts as found. */
 const MAX_WORK = 32 * 1024 * 1024;
 
 /** Marked actions whose output the input holds parts of, or that `uses` names; oldest first. A pure function. */
@@ -52,19 +50,28 @@ interface Indexed {
   readonly action: ActionId;
   /** Folded strings, a line each. */
   readonly text: string;
-  readonly filter: GramFilter;
+  readonly pieces: PieceFilter;
+}
+
+/** A whole string of 8 to 11 characters. */
+interface Short {
+  readonly text: string;
+  readonly action: ActionId;
 }
 
 class OutputIndex {
-  readonly #outputs: Indexed[] = [];
-  readonly #known = new Set<ActionId>();
-  /** Of all outputs together: most inputs are done with after one look at it. */
-  #all = new GramFilter(1024);
-  #grams = 0;
+  /** Dealt out to the groups of the tables in turn. */
+  readonly #groups: Indexed[][] = Array.from({ length: GROUPS }, () => []);
+  /** Of pieces of 12 characters, and of grams: most of an input is done with after a look at them. */
+  readonly #pieces = new OwnerTable(0);
+  readonly #grams = new OwnerTable(0);
   #chars = 0;
-  /** Whole strings of 8 to 11 characters, and numbers by their digits: those who gave them. */
-  readonly #shorts = new Map<string, ActionId[]>();
+  #count = 0;
+  /** By their first gram. */
+  readonly #shorts = new Map<number, Short[]>();
+  /** By their digits. */
   readonly #numbers = new Map<string, ActionId[]>();
+  readonly #known = new Set<ActionId>();
   #taken: readonly ActionId[] | undefined;
 
   take(sources: readonly ActionId[], outputOf: (action: ActionId) => JsonValue | undefined): void {
@@ -75,83 +82,109 @@ class OutputIndex {
       this.#known.add(action);
       this.#add(action, outputOf(action));
     }
+    if (this.#pieces.full || this.#grams.full) this.#grow();
   }
 
   #add(action: ActionId, output: JsonValue | undefined): void {
-    const parts = textsOf(output);
-    const size = parts.texts.reduce((sum, text) => sum + text.length, 0);
+    const { texts, numbers } = textsOf(output);
+    const size = texts.reduce((sum, text) => sum + text.length, 0);
     if (this.#chars + size > MAX_INDEXED) return;
     this.#chars += size;
-    for (const digits of parts.numbers) push(this.#numbers, digits, action);
-    const filter = new GramFilter(size);
-    const hashes: Int32Array[] = [];
-    for (const text of parts.texts) {
-      const of = hashesOf(text);
-      hashes.push(of);
-      filter.add(of);
-      this.#grams += of.length;
+    for (const digits of numbers) push(this.#numbers, digits, action);
+    const pieces = new PieceFilter(size);
+    const group = this.#count++ % GROUPS;
+    for (const text of texts) {
+      const grams = gramsOf(text);
+      pieces.add(this.#own(grams, group));
       const whole = text.trim();
-      if (whole.length >= GRAM && whole.length < SHARED) push(this.#shorts, whole, action);
+      if (whole.length >= GRAM && whole.length < SHARED) push(this.#shorts, gramsOf(whole)[0]!, { text: whole, action });
     }
-    this.#outputs.push({ action, text: parts.texts.join("\n"), filter });
-    if (this.#grams <= this.#all.room) {
-      for (const of of hashes) this.#all.add(of);
-    } else {
-      this.#all = new GramFilter(2 * this.#grams);
-      for (const { text } of this.#outputs) for (const line of text.split("\n")) this.#all.add(hashesOf(line));
-    }
+    this.#groups[group]!.push({ action, text: texts.join("\n"), pieces });
+  }
+
+  #own(grams: Int32Array, group: number): Int32Array {
+    const pieces = pairsOf(grams);
+    this.#grams.add(grams, group);
+    this.#pieces.add(pieces, group);
+    return pieces;
+  }
+
+  #grow(): void {
+    this.#grams.grow();
+    this.#pieces.grow();
+    this.#groups.forEach((outputs, group) => {
+      for (const { text } of outputs) for (const line of text.split("\n")) this.#own(gramsOf(line), group);
+    });
   }
 
   find(input: JsonValue): Set<string> {
-    const found = new Set<string>();
-    const work = { left: MAX_WORK };
+    const search: Search = { found: new Set(), left: this.#groups.map((outputs) => [...outputs]), work: MAX_WORK };
     const { texts, numbers } = textsOf(input);
-    for (const digits of numbers) for (const action of this.#numbers.get(digits) ?? []) found.add(action);
+    for (const digits of numbers) for (const action of this.#numbers.get(digits) ?? []) search.found.add(action);
     for (const text of texts) {
-      if (found.size === this.#outputs.length) break;
-      this.#findText(text, found, work);
+      const grams = gramsOf(text);
+      this.#findPieces(text, pairsOf(grams), search);
+      if (this.#shorts.size > 0) this.#findShorts(text, grams, search);
+      const whole = text.trim();
+      if (whole.length >= GRAM && whole.length < SHARED) this.#findWhole(whole, search);
+      if (search.found.size === this.#known.size) break;
     }
-    return found;
+    return search.found;
   }
 
-  #findText(text: string, found: Set<string>, work: { left: number }): void {
-    const hashes = hashesOf(text);
-    const whole = text.trim();
-    for (let from = 0; from < hashes.length; from++) {
-      if (!this.#all.has(hashes[from]!)) continue;
-      let to = from;
-      while (to < hashes.length && this.#all.has(hashes[to]!)) {
-        for (let length = GRAM; this.#shorts.size > 0 && length < SHARED; length++) {
-          for (const action of this.#shorts.get(text.slice(to, to + length)) ?? []) found.add(action);
+  /** Outputs that hold any 12 characters of the text. */
+  #findPieces(text: string, pieces: Int32Array, search: Search): void {
+    for (let at = 0; at < pieces.length; at++) {
+      const hash = pieces[at]!;
+      for (let groups = this.#pieces.at(hash); groups !== 0; groups &= groups - 1) {
+        const outputs = search.left[31 - Math.clz32(groups & -groups)]!;
+        search.work -= outputs.length;
+        for (let i = outputs.length - 1; i >= 0; i--) {
+          const output = outputs[i]!;
+          if (output.pieces.has(hash) && holds(output, text.slice(at, at + SHARED), search)) take(outputs, i, search);
         }
-        to++;
       }
-      const short = whole.length < SHARED && whole.length >= GRAM && to - from > whole.length - GRAM;
-      if (to - from >= IN_A_ROW || short) this.#confirm(text, hashes, from, to, short ? whole : undefined, found, work);
-      from = to;
     }
   }
 
-  /** Which outputs hold 12 characters of a stretch that the common filter knows, or all of a short text. */
-  #confirm(text: string, hashes: Int32Array, from: number, to: number, short: string | undefined, found: Set<string>, work: { left: number }): void {
-    for (const output of this.#outputs) {
-      if (found.has(output.action)) continue;
-      if (work.left <= 0 || (short === undefined ? shares(output, text, hashes, from, to, work) : output.text.includes(short))) found.add(output.action);
+  /** Outputs of which a whole short string stands within the text. */
+  #findShorts(text: string, grams: Int32Array, search: Search): void {
+    for (let at = 0; at < grams.length; at++) {
+      if (this.#grams.at(grams[at]!) === 0) continue;
+      for (const short of this.#shorts.get(grams[at]!) ?? []) if (text.startsWith(short.text, at)) search.found.add(short.action);
+    }
+  }
+
+  /** Outputs that hold all of a short text. */
+  #findWhole(whole: string, search: Search): void {
+    let groups = 2 ** GROUPS - 1;
+    for (const hash of gramsOf(whole)) groups &= this.#grams.at(hash);
+    for (; groups !== 0; groups &= groups - 1) {
+      const outputs = search.left[31 - Math.clz32(groups & -groups)]!;
+      for (let i = outputs.length - 1; i >= 0; i--) if (holds(outputs[i]!, whole, search)) take(outputs, i, search);
     }
   }
 }
 
-function shares(output: Indexed, text: string, hashes: Int32Array, from: number, to: number, work: { left: number }): boolean {
-  work.left -= to - from;
-  let row = 0;
-  for (let at = from; at < to; at++) {
-    row = output.filter.has(hashes[at]!) ? row + 1 : 0;
-    if (row < IN_A_ROW) continue;
-    const begin = at - IN_A_ROW + 1;
-    work.left -= output.text.length / 4;
-    if (work.left <= 0 || output.text.includes(text.slice(begin, begin + SHARED))) return true;
-  }
-  return false;
+/** One look at one input. */
+interface Search {
+  readonly found: Set<string>;
+  /** Outputs that have not been found yet, by group. */
+  readonly left: Indexed[][];
+  /** What may still be spent. */
+  work: number;
+}
+
+function holds({ action, text }: Indexed, piece: string, search: Search): boolean {
+  search.work -= text.length / 8;
+  return search.work < 0 || search.found.has(action) || text.includes(piece);
+}
+
+/** Found, and not looked for again. */
+function take(outputs: Indexed[], at: number, { found }: Search): void {
+  found.add(outputs[at]!.action);
+  outputs[at] = outputs.at(-1)!;
+  outputs.pop();
 }
 
 /** Folded strings of a value, its members' names among them, and its longer numbers by their digits. */
@@ -192,8 +225,8 @@ function innerJson(text: string): JsonValue | undefined {
   }
 }
 
-function push(map: Map<string, ActionId[]>, key: string, action: ActionId): void {
+function push<Key, Value>(map: Map<Key, Value[]>, key: Key, value: Value): void {
   const known = map.get(key);
-  if (known === undefined) map.set(key, [action]);
-  else if (known.at(-1) !== action) known.push(action);
+  if (known === undefined) map.set(key, [value]);
+  else known.push(value);
 }
