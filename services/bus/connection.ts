@@ -2,8 +2,9 @@
  * The way onto the bus. Nothing outside `services/bus` imports the NATS client: what others need of it is
  * re-exported here, so that the client can be replaced in one folder.
  */
-import { connect, credsAuthenticator, Empty, ErrorCode, headers, NatsError } from "nats";
+import { connect, Empty, ErrorCode, Events, headers, NatsError } from "nats";
 import type { Msg, MsgHdrs, NatsConnection, Subscription } from "nats";
+import { Credential, type CredentialSource } from "./credential.ts";
 
 export { Empty, headers };
 export type { Msg, MsgHdrs, NatsConnection, Subscription };
@@ -17,14 +18,14 @@ export interface ConnectOptions {
   readonly url: string;
   /** Shown by the server in its connection lists. */
   readonly name: string;
-  /** The contents of a `.creds` file (JWT and seed). */
-  readonly creds?: Uint8Array | string;
+  /** The contents of a `.creds` file (JWT and seed); a function is asked at every connect, for a file that is renewed. */
+  readonly creds?: CredentialSource;
   /** Replies arrive under this prefix only; permissions allow a principal no other inbox. */
   readonly inboxPrefix?: string;
   /** For the first connection, milliseconds. */
   readonly timeoutMs?: number;
-  /** Default true: for ever, every 250 ms. False suits a command that runs once. */
-  readonly reconnect?: boolean;
+  /** Default true: for ever, every 250 ms. False suits a command that runs once; a number is how often in a row. */
+  readonly reconnect?: boolean | number;
 }
 
 /** Nothing answered at the address, or what answered broke off. */
@@ -64,7 +65,8 @@ export class ServerTooOld extends Error {
  * @throws PlaneUnreachable, CredentialRefused, ServerTooOld
  */
 export async function connectBus(options: ConnectOptions): Promise<NatsConnection> {
-  const creds = typeof options.creds === "string" ? new TextEncoder().encode(options.creds) : options.creds;
+  const { reconnect = true } = options;
+  const credential = options.creds === undefined ? undefined : new Credential(options.creds);
   let nc: NatsConnection;
   try {
     nc = await connect({
@@ -73,22 +75,33 @@ export async function connectBus(options: ConnectOptions): Promise<NatsConnectio
       timeout: options.timeoutMs ?? 5_000,
       pingInterval: 5_000,
       maxPingOut: 2,
-      reconnect: options.reconnect ?? true,
-      maxReconnectAttempts: -1,
+      reconnect: reconnect !== false,
+      maxReconnectAttempts: typeof reconnect === "number" ? reconnect : -1,
       reconnectTimeWait: 250,
       noAsyncTraces: true,
-      ...(creds && { authenticator: credsAuthenticator(creds) }),
+      ...(credential && { authenticator: credential.authenticator }),
+      // a refused credential may be renewed; the credential itself says when it will not be
+      ...(credential?.renewable === true && { ignoreAuthErrorAbort: true, reconnectDelayHandler: credential.delay }),
       ...(options.inboxPrefix !== undefined && { inboxPrefix: options.inboxPrefix }),
     });
   } catch (error) {
     throw isRefusal(error) ? new CredentialRefused(options.url, error) : new PlaneUnreachable(options.url, error);
   }
+  if (credential?.renewable === true) void watch(nc, credential);
   const info = nc.info as { version: string; api_lvl?: number } | undefined;
   if (!isRecentEnough(info?.version ?? "0", info?.api_lvl)) {
     await nc.close();
     throw new ServerTooOld(info?.version ?? "unknown", info?.api_lvl);
   }
   return nc;
+}
+
+/** Tells the credential what the server thinks of it. Ends with the connection. */
+async function watch(nc: NatsConnection, credential: Credential): Promise<void> {
+  for await (const status of nc.status()) {
+    if (status.type === Events.Reconnect) credential.accepted();
+    else if (status.type === Events.Error && REFUSALS.includes(String(status.data))) credential.refused();
+  }
 }
 
 /** Whether a server of this version and JetStream API level keeps the promises that the plane makes. */

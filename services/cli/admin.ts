@@ -4,14 +4,15 @@ import { namespace, type Namespace, namespaceSchema } from "../../schemas/ids.ts
 import { contextPath, readContext } from "../bus/context.ts";
 import { signAccounts } from "../identity/accounts.ts";
 import { writeContext } from "../identity/contexts.ts";
-import { issueCreds, writeCreds, writeSecret } from "../identity/creds.ts";
-import { openKeys } from "../identity/keys.ts";
+import { issueCreds, writeCreds } from "../identity/creds.ts";
+import { writeSecret } from "../identity/files.ts";
+import { knownNamespaces, openKeys } from "../identity/keys.ts";
 import { renderIdentity, renderServerConfig } from "../identity/natsConfig.ts";
 import { isPlaneRole, type Role, ROLES } from "../identity/roles.ts";
 import { type Cli, examples, globalsOf, show } from "./cli.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { line } from "./io.ts";
-import { keysOfPlane, namespacesOf } from "./plane-keys.ts";
+import { keysOfPlane } from "./plane-keys.ts";
 import { dataFolder, readPlane } from "./plane.ts";
 import { count } from "./read.ts";
 import { openSession, resolveLogin } from "./session.ts";
@@ -148,7 +149,7 @@ function natsConfig(cli: Cli): void {
   examples(command, "nats-config > nats.conf", "nats-config --ns default,finance --identity-only");
   command.action(async (options: { ns?: string; listen: string; storeDir: string; identityOnly?: boolean }) => {
     const dataDir = dataFolder(cli.io.env);
-    const known = await namespacesOf(dataDir);
+    const known = await knownNamespaces(dataDir);
     const wanted = options.ns?.split(",").map((text) => text.trim());
     const bad = wanted?.find((text) => !namespaceSchema.safeParse(text).success);
     if (bad !== undefined) throw new CliError(EXIT.usage, `\`${visible(bad)}\` is no namespace`, "a namespace is [a-z0-9][a-z0-9-]{0,62}");

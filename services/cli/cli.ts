@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { Exit } from "./exit.ts";
 import { type Io, json, line, type Paint } from "./io.ts";
-import { type Globals, type Purpose, type Session, withSession } from "./session.ts";
+import { type Globals, type Purpose, type Session, type SessionOptions, withSession } from "./session.ts";
 
 export interface Cli {
   readonly program: Command;
@@ -23,8 +23,8 @@ export function globalsOf(command: Command): Globals {
 }
 
 /** A session with the command's context. */
-export function inSession<T>(cli: Cli, command: Command, purpose: Purpose, work: (session: Session) => Promise<T>): Promise<T> {
-  return withSession(cli.io, globalsOf(command), purpose, work);
+export function inSession<T>(cli: Cli, command: Command, purpose: Purpose, work: (session: Session) => Promise<T>, options?: SessionOptions): Promise<T> {
+  return withSession(cli.io, globalsOf(command), purpose, work, options);
 }
 
 /** A value for programs, or the text made of it for people. */

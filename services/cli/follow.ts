@@ -75,7 +75,7 @@ export async function follow(cli: Cli, self: Command, named: string | undefined,
     count(true);
     if (total.wrong > 0) cli.ends(EXIT.failed);
     if (lost) throw new CliError(EXIT.unreachable, "the connection to the plane was lost", "run it again: it begins with the first event");
-  });
+  }, { lasting: true });
 }
 
 function stopped(signal: AbortSignal): Promise<false> {

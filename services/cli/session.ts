@@ -1,4 +1,5 @@
 /** One connection for one command: which context, which server, whose name. */
+import { readFileSync } from "node:fs";
 import { access } from "node:fs/promises";
 import { type Namespace, namespaceSchema } from "../../schemas/ids.ts";
 import { subjects } from "../../schemas/subjects.ts";
@@ -96,8 +97,16 @@ async function login(context: string, url: string, credsPath: string, inboxPrefi
   return { context, url, creds, credsPath, identity, inboxPrefix: inboxPrefix ?? identity.inboxPrefix };
 }
 
+/** How often in a row a command that goes on tries to come back: five seconds. */
+const LASTING = 20;
+
+export interface SessionOptions {
+  /** The command goes on until it is ended: its credential is renewed meanwhile, and the connection with it. */
+  readonly lasting?: boolean;
+}
+
 /** Logs in. @throws CliError, ContextError, PlaneUnreachable, CredentialRefused, ServerTooOld */
-export async function openSession(io: Io, globals: Globals, purpose: Purpose): Promise<Session> {
+export async function openSession(io: Io, globals: Globals, purpose: Purpose, { lasting = false }: SessionOptions = {}): Promise<Session> {
   const chosen = await resolveLogin(io, globals, purpose);
   const { identity } = chosen;
   const ns = namespaceSchema.safeParse(identity.namespace);
@@ -107,8 +116,8 @@ export async function openSession(io: Io, globals: Globals, purpose: Purpose): P
   const nc = await connectBus({
     url: chosen.url,
     name: `signalbox-${identity.role}-${identity.name}`,
-    creds: chosen.creds,
-    reconnect: false,
+    creds: () => readFileSync(chosen.credsPath),
+    reconnect: lasting && LASTING,
     ...(chosen.inboxPrefix !== undefined && { inboxPrefix: chosen.inboxPrefix }),
   });
   const session: Session = {
@@ -124,8 +133,14 @@ export async function openSession(io: Io, globals: Globals, purpose: Purpose): P
 }
 
 /** Opens a session, does one thing with it, and closes it. */
-export async function withSession<T>(io: Io, globals: Globals, purpose: Purpose, work: (session: Session) => Promise<T>): Promise<T> {
-  const session = await openSession(io, globals, purpose);
+export async function withSession<T>(
+  io: Io,
+  globals: Globals,
+  purpose: Purpose,
+  work: (session: Session) => Promise<T>,
+  options: SessionOptions = {},
+): Promise<T> {
+  const session = await openSession(io, globals, purpose, options);
   try {
     return await work(session);
   } finally {

@@ -45,7 +45,7 @@ export function tailCommand(cli: Cli): void {
         if (lost) throw new CliError(EXIT.unreachable, "the connection to the plane was lost", "run it again with `--from` to see what was missed");
       }
       await follower.stop();
-    });
+    }, { lasting: options.follow });
   });
 }
 

@@ -1,4 +1,5 @@
 /** Logging in: the options, then the environment, then an error that names both. */
+import { readFileSync } from "node:fs";
 import { type Actor, type Namespace, actor, namespace } from "../../schemas/ids.ts";
 import type { EventType } from "../../schemas/event.ts";
 import type { JsonValue } from "../../schemas/json.ts";
@@ -14,7 +15,7 @@ import { type ServedTool, type ToolHandler, type ToolOptions, serveTool } from "
 export interface ConnectOptions {
   /** `nats://host:port`, several joined by commas; else of `context`, else NATS_URL, else of NATS_CONTEXT. */
   readonly url?: string;
-  /** Path of a `.creds` file, or its contents; else of `context`, else NATS_CREDS, else of NATS_CONTEXT. */
+  /** Path of a `.creds` file, which is read again at every reconnect, or its contents; else of `context`, else NATS_CREDS, else of NATS_CONTEXT. */
   readonly creds?: string;
   /** Name of a context of the `nats` tool, looked for under XDG_CONFIG_HOME. */
   readonly context?: string;
@@ -41,14 +42,16 @@ export async function connect(options: ConnectOptions = {}): Promise<Box> {
   if (!url) throw new NotConfigured("the plane's address", "`url` (or `context`)", "NATS_URL (or NATS_CONTEXT)");
 
   const given = options.creds ?? chosen?.creds ?? env["NATS_CREDS"] ?? fallback?.creds;
-  const creds = given === undefined || given.includes("-----BEGIN") ? given : await readCreds(given);
+  const path = given === undefined || given.includes("-----BEGIN") ? undefined : given;
+  const creds = path === undefined ? given : await readCreds(path);
   const identity: Identity = creds === undefined ? {} : identityOf(creds);
   const inboxPrefix = options.inboxPrefix ?? identity.inboxPrefix ?? chosen?.inboxPrefix ?? fallback?.inboxPrefix;
   const name = options.name ?? identity.name;
   const nc = await connectBus({
     url,
     name: name ?? "signalbox-client",
-    ...(creds !== undefined && { creds }),
+    // a file is read again at every connect: credentials are short-lived, and renewed in their place
+    ...(creds !== undefined && { creds: path === undefined ? creds : () => readFileSync(path) }),
     ...(inboxPrefix !== undefined && { inboxPrefix }),
   });
   return new Box(nc, namespace(options.namespace ?? identity.namespace ?? "default"), name === undefined ? undefined : actor(name));

@@ -33,7 +33,10 @@ import {
 import type { Namespace } from "../../schemas/ids.ts";
 import { patterns, streamName, subjects } from "../../schemas/subjects.ts";
 import type { NamespaceKeys, PlaneKeys } from "./keys.ts";
+import type { Bearer } from "./issued.ts";
 import { LONGEST_ANSWER_MS } from "./permissions.ts";
+import { revocations, type Revoked } from "./revoked.ts";
+import { accountOf } from "./roles.ts";
 
 export interface AccountToken {
   readonly name: string;
@@ -56,32 +59,66 @@ const ONE_ANSWER: Answers = { response_type: "Singleton", response_threshold: LO
 /** Answers end when nothing came for ten seconds: until then each request costs the server some memory. */
 const MANY_ANSWERS: Answers = { response_type: "Stream", response_threshold: 10_000 * NANOSECONDS };
 
-/** Signs the operator's and all accounts' tokens. They do not expire; signing again gives equivalent ones. */
+/**
+ * Signs the operator's and all accounts' tokens. They do not expire; signing again gives equivalent ones. Credentials
+ * that were revoked are in them.
+ */
 export async function signAccounts(keys: PlaneKeys): Promise<ServerIdentity> {
-  const sign = async (name: string, key: KeyPair, account: Partial<Account>): Promise<AccountToken> => ({
-    name,
-    publicKey: key.getPublicKey(),
-    jwt: await encodeAccount(name, key, account, { signer: keys.operator }),
-  });
-  const accounts = [
-    await sign("SYS", keys.system, { limits: LIMITS }),
-    await sign("PLANE", keys.plane, await planeAccount(keys)),
-    await sign("AGENTS_DOOR", keys.agentsDoor, await doorAccount(keys, keys.agentsDoor, agentsServices, ONE_ANSWER)),
-    await sign("PEOPLE_DOOR", keys.peopleDoor, await doorAccount(keys, keys.peopleDoor, peoplesServices, MANY_ANSWERS)),
-  ];
-  for (const [ns, own] of keys.namespaces) {
-    accounts.push(
-      await sign(`NS_${ns}`, own.agents, await agentsAccount(keys, ns, own)),
-      await sign(`PEOPLE_${ns}`, own.people, await peopleAccount(keys, ns, own)),
-      await sign(`TOOLS_${ns}`, own.tools, toolsAccount(ns)),
-    );
-  }
   const systemAccount = keys.system.getPublicKey();
   return {
     operatorJwt: await encodeOperator("signalbox", keys.operator, { system_account: systemAccount }),
     systemAccount,
-    accounts,
+    accounts: await signEach(keys, [...accountsOf(keys).keys()], await revocations(keys.dataDir)),
   };
+}
+
+/** The same for some accounts, by name, with these revocations. */
+export async function signEach(keys: PlaneKeys, names: readonly string[], revoked: readonly Revoked[]): Promise<AccountToken[]> {
+  const accounts = accountsOf(keys);
+  const signed: AccountToken[] = [];
+  for (const name of names) {
+    const found = accounts.get(name);
+    if (found === undefined) throw new Error(`there is no account \`${name}\``);
+    const { key, account } = found;
+    const jwt = await encodeAccount(name, key, withRevocations(await account(), name, revoked), { signer: keys.operator });
+    signed.push({ name, publicKey: key.getPublicKey(), jwt });
+  }
+  return signed;
+}
+
+interface OwnAccount {
+  readonly key: KeyPair;
+  readonly account: () => Promise<Partial<Account>>;
+}
+
+function accountsOf(keys: PlaneKeys): Map<string, OwnAccount> {
+  const accounts = new Map<string, OwnAccount>([
+    ["SYS", { key: keys.system, account: () => Promise.resolve({ limits: LIMITS }) }],
+    ["PLANE", { key: keys.plane, account: () => planeAccount(keys) }],
+    ["AGENTS_DOOR", { key: keys.agentsDoor, account: () => doorAccount(keys, keys.agentsDoor, agentsServices, ONE_ANSWER) }],
+    ["PEOPLE_DOOR", { key: keys.peopleDoor, account: () => doorAccount(keys, keys.peopleDoor, peoplesServices, MANY_ANSWERS) }],
+  ]);
+  for (const [ns, own] of keys.namespaces) {
+    accounts.set(`NS_${ns}`, { key: own.agents, account: () => agentsAccount(keys, ns, own) });
+    accounts.set(`PEOPLE_${ns}`, { key: own.people, account: () => peopleAccount(keys, ns, own) });
+    accounts.set(`TOOLS_${ns}`, { key: own.tools, account: () => Promise.resolve(toolsAccount(ns)) });
+  }
+  return accounts;
+}
+
+/** The name of the account that a bearer logs in to. */
+export function accountNameOf({ role, ns }: Bearer): string {
+  const kind = accountOf(role);
+  if (kind === "plane") return "PLANE";
+  if (kind === "system") return "SYS";
+  return `${{ agents: "NS", people: "PEOPLE", tools: "TOOLS" }[kind]}_${ns ?? ""}`;
+}
+
+/** The server refuses a user's credential that was made before the second given for its key. */
+function withRevocations(account: Partial<Account>, name: string, revoked: readonly Revoked[]): Partial<Account> {
+  const own = revoked.filter((record) => accountNameOf(record) === name);
+  if (own.length === 0) return account;
+  return { ...account, revocations: Object.fromEntries(own.map(({ public_key, revoked_at }) => [public_key, Math.ceil(Date.parse(revoked_at) / 1000)])) };
 }
 
 /** No leaf nodes: they would speak for others with one credential. JetStream is off unless granted. */

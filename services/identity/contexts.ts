@@ -3,7 +3,7 @@
  * prefix is part of it: without it no answer arrives.
  */
 import { join, resolve } from "node:path";
-import { writeSecret } from "./creds.ts";
+import { writeSecret } from "./files.ts";
 
 export interface NatsContext {
   readonly description: string;

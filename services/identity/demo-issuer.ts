@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import type { Issuer } from "../../schemas/issuer.ts";
-import { writeSecret } from "./creds.ts";
+import { writeSecret } from "./files.ts";
 import { openSigningKey, type SigningKey } from "./signing-key.ts";
 
 export const DEMO_ISS = "urn:signalbox:demo-issuer";

@@ -4,10 +4,10 @@
  * same moment gets the first one's.
  */
 import { createPrivateKey, randomBytes, sign } from "node:crypto";
-import { chmod, link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, link, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createAccount, createOperator, fromSeed, type KeyPair } from "@nats-io/jwt";
-import type { Namespace } from "../../schemas/ids.ts";
+import { namespace, type Namespace, namespaceSchema } from "../../schemas/ids.ts";
 
 /** The accounts of one namespace: why there are three, and the doors, stands in `accounts.ts`. */
 export interface NamespaceKeys {
@@ -17,6 +17,8 @@ export interface NamespaceKeys {
 }
 
 export interface PlaneKeys {
+  /** The folder that they are of: what they sign is written down there, too. */
+  readonly dataDir: string;
   readonly operator: KeyPair;
   readonly system: KeyPair;
   readonly plane: KeyPair;
@@ -40,6 +42,7 @@ export async function openKeys(dataDir: string, namespaces: readonly Namespace[]
     });
   }
   return {
+    dataDir,
     operator: await open("operator", createOperator),
     system: await open("sys", createAccount),
     plane: await open("plane", createAccount),
@@ -47,6 +50,13 @@ export async function openKeys(dataDir: string, namespaces: readonly Namespace[]
     peopleDoor: await open("people_door", createAccount),
     namespaces: perNamespace,
   };
+}
+
+/** Namespaces that have keys in a data folder, sorted. */
+export async function knownNamespaces(dataDir: string): Promise<Namespace[]> {
+  const files = await readdir(join(dataDir, "keys")).catch(() => []);
+  const names = files.filter((file) => file.startsWith("ns_") && file.endsWith(".nk")).map((file) => file.slice(3, -3));
+  return names.filter((name) => namespaceSchema.safeParse(name).success).toSorted().map(namespace);
 }
 
 async function openKey(dataDir: string, name: string, create: () => KeyPair): Promise<KeyPair> {

@@ -86,7 +86,13 @@ const EVERYWHERE: Partial<Record<Role, Rights>> = {
   reader: { subscribe: ["$SRV.>"] },
   tool: { subscribe: ["$SRV.>"] },
   system: {
-    publish: ["$SYS.REQ.CLAIMS.UPDATE", "$SYS.REQ.CLAIMS.LIST", "$SYS.REQ.ACCOUNT.*.CLAIMS.LOOKUP"],
+    publish: [
+      "$SYS.REQ.CLAIMS.UPDATE",
+      "$SYS.REQ.CLAIMS.LIST",
+      "$SYS.REQ.ACCOUNT.*.CLAIMS.LOOKUP",
+      // understood by servers of every kind of resolver
+      "$SYS.REQ.ACCOUNT.*.CLAIMS.UPDATE",
+    ],
   },
 };
 

@@ -1,7 +1,7 @@
 /** The gateway's key for tool tokens, and its public part where tools and people find it. */
 import { chmod } from "node:fs/promises";
 import { join } from "node:path";
-import { writeSecret } from "./creds.ts";
+import { writeSecret } from "./files.ts";
 import { type Jwks, openSigningKey, type SigningKey } from "./signing-key.ts";
 
 /** Loads the key, making it when it is missing. @throws when the file is damaged */
