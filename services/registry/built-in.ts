@@ -5,7 +5,7 @@
  */
 import { canonicalBytes, sha256Digest } from "../../schemas/canonical.ts";
 import { type Contract, contractSchema } from "../../schemas/contract.ts";
-import { actor, type Digest, RESERVED_PREFIX, type RunId, startingAgent, toolName } from "../../schemas/ids.ts";
+import { actor, type Digest, RESERVED_PREFIX, type RunId, runId, startingAgent, toolName } from "../../schemas/ids.ts";
 import { type Tool, toolSchema } from "../../schemas/tool.ts";
 
 export const BUILT_IN_AGENT = actor(`${RESERVED_PREFIX}registry`);
@@ -94,6 +94,21 @@ export const BUILT_IN_DOCUMENTS: readonly BuiltIn<unknown>[] = [BUILT_IN_CONTRAC
 /** Whether a run is a change of documents. */
 export function isChange(run: RunId): boolean {
   return startingAgent(run) === BUILT_IN_AGENT;
+}
+
+/**
+ * The id under which a gateway applies one document of a change, and from which the document's own history finds its
+ * change again. One for each attempt: what another change replaced in between is put in force again, and is not taken
+ * for done.
+ */
+export function changeInputId(run: RunId, action: string, attempt: number): string {
+  return `${run.replace("_", ":")}.${action}.${attempt}`;
+}
+
+/** The change behind the id of an input; undefined for one that was applied on its own. */
+export function changeOf(inputId: string): RunId | undefined {
+  const [, agent, id] = /^([a-z0-9-]+):([A-Za-z0-9-]+)\.a[0-9]+\.[0-9]+$/.exec(inputId) ?? [];
+  return agent === BUILT_IN_AGENT ? runId(`${agent}_${id ?? ""}`) : undefined;
 }
 
 function builtIn<T>(value: T): BuiltIn<T> {

@@ -2,7 +2,7 @@
 import { canonicalText } from "../../schemas/canonical.ts";
 import type { JsonValue } from "../../schemas/json.ts";
 import { pointer } from "../../schemas/reason.ts";
-import { compilePolicySet } from "../policy/compile.ts";
+import { compilePolicies } from "../policy/compile.ts";
 import type { PolicySet } from "../../schemas/policy.ts";
 import { type Document, isObject } from "./kinds.ts";
 
@@ -28,8 +28,8 @@ export function documentChanges(before: Document["value"] | undefined, after: Do
 function comparable(kind: Document["kind"], value: Document["value"]): JsonValue {
   if (kind !== "policy") return value as unknown as JsonValue;
   const { files, ...rest } = value as PolicySet;
-  const compiled = compilePolicySet(value as PolicySet);
-  return { ...rest, ...(compiled.ok ? { policies: { ...compiled.set.texts } } : { files }) } as JsonValue;
+  const compiled = compilePolicies(value as PolicySet);
+  return { ...rest, ...(compiled === undefined ? { files } : { policies: { ...compiled.texts } }) } as JsonValue;
 }
 
 export function valueChanges(before: JsonValue, after: JsonValue, path: readonly string[]): FieldChange[] {

@@ -2,8 +2,8 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { type Fault } from "../../schemas/fault.ts";
-import { inOrder, type StoredDocument } from "./kinds.ts";
-import { parseDocuments } from "./parse.ts";
+import { inOrder } from "./kinds.ts";
+import { parseDocuments, type WrittenDocument } from "./parse.ts";
 import { belongsToSet, readPolicyFolder } from "./policy-folder.ts";
 import { fileFault, readText } from "./text-file.ts";
 
@@ -13,7 +13,8 @@ export interface Loaded {
   readonly faults: readonly Fault[];
 }
 /** `file` is what its faults are reported against: the file, or the folder of a policy set. */
-export type LoadedDocument = StoredDocument & { readonly file: string };
+export type LoadedDocument = WrittenDocument & { readonly file: string };
+const FIRST = { line: 1, column: 1 };
 
 const DOCUMENT_FILE = /\.(ya?ml|json)$/;
 const WHAT = "documents are `.yaml` files and folders of `.cedar` files";
@@ -55,7 +56,7 @@ async function loadFolder(folder: string, out: { documents: LoadedDocument[]; fa
   const isSet = entries.some((entry) => entry.isFile() && entry.name.endsWith(".cedar"));
   if (isSet) {
     const set = await readPolicyFolder(folder, out.faults);
-    if (set !== undefined) out.documents.push({ ...set, file: folder });
+    if (set !== undefined) out.documents.push({ ...set, file: folder, placeOf: () => FIRST });
   }
   for (const entry of entries) {
     const path = join(folder, entry.name);

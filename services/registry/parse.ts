@@ -9,7 +9,7 @@ import { demands } from "./demands.ts";
 import { type Finding, findings } from "./explain.ts";
 import { schemaFindings } from "./json-schema.ts";
 import { type Document, isObject, kindOf, KINDS_HELP, lift, nameOf, SCHEMA_OF, type StoredDocument } from "./kinds.ts";
-import { FORBIDDEN_KEYS, readYaml, type YamlDocument } from "./yaml.ts";
+import { FORBIDDEN_KEYS, type Place, readYaml, type YamlDocument } from "./yaml.ts";
 
 export type Parsed =
   | { readonly ok: true; readonly document: Document; readonly bytes: Uint8Array }
@@ -24,14 +24,17 @@ export function parseDocument(text: string, file: string): Parsed {
     const message = `expected one document, found ${documents.length}`;
     return { ok: false, faults: [{ file, line: 1, column: 1, path: "", code: "document.count", message }] };
   }
-  const { bytes, digest: _, ...document } = first;
+  const { bytes, digest: _, placeOf: __, ...document } = first;
   return { ok: true, document, bytes };
 }
 
+/** A document that was written, and where: the place of a path in its stored form. */
+export type WrittenDocument = StoredDocument & { readonly placeOf: (path: readonly string[]) => Place };
+
 /** Reads a text that may hold several documents, parted by `---`. Faults of all of them together. Never throws. */
-export function parseDocuments(text: string, file: string): { documents: StoredDocument[]; faults: Fault[] } {
+export function parseDocuments(text: string, file: string): { documents: WrittenDocument[]; faults: Fault[] } {
   const yaml = readYaml(text, file);
-  const documents: StoredDocument[] = [];
+  const documents: WrittenDocument[] = [];
   const faults: Fault[] = [...yaml.faults];
   if (yaml.documents.length === 0 && faults.length === 0) {
     faults.push({ file, line: 1, column: 1, path: "", code: "document.empty", message: "there is nothing here", help: KINDS_HELP });
@@ -39,7 +42,7 @@ export function parseDocuments(text: string, file: string): { documents: StoredD
   for (const source of yaml.documents) {
     const result = check(source.value, demands);
     const document = result.document === undefined ? undefined : stored(result.document);
-    if (document !== undefined && document.bytes.length <= MAX_STORED_BYTES) documents.push(document);
+    if (document !== undefined && document.bytes.length <= MAX_STORED_BYTES) documents.push({ ...document, placeOf: (path) => source.placeOf(result.written(path)) });
     else {
       const found = document === undefined ? result.findings : [tooLarge(document.bytes)];
       faults.push(...found.map((finding) => placed(finding, source, file)));
@@ -83,12 +86,19 @@ export function stored(document: Document): StoredDocument {
   return { ...document, bytes, digest: sha256Digest(bytes) };
 }
 
+interface Checked {
+  readonly document?: Document;
+  readonly findings: Finding[];
+  /** A path of the stored form as it stands in the text. */
+  readonly written: (path: readonly string[]) => string[];
+}
+
 /** @param more that is asked of a document which people write, and not of one that was applied long ago */
-function check(value: JsonValue, more: (document: Document) => Finding[] = () => []): { document?: Document; findings: Finding[] } {
+function check(value: JsonValue, more: (document: Document) => Finding[] = () => []): Checked {
   const kind = kindOf(value);
   if (kind === undefined) {
     const message = "this is no kind of document";
-    return { findings: [{ path: [], code: "document.unknown_kind", message, help: KINDS_HELP }] };
+    return { findings: [{ path: [], code: "document.unknown_kind", message, help: KINDS_HELP }], written: (path) => [...path] };
   }
   const lifted = lift(kind, value);
   const found: Finding[] = lifted.twice.map((path) => ({
@@ -103,10 +113,10 @@ function check(value: JsonValue, more: (document: Document) => Finding[] = () =>
   // schemas of a tool are checked even when the rest has faults: all faults at once
   if (kind === "tool") found.push(...toolFindings(lifted.value).map(written));
   if (kind === "agent" && parsed.success) found.push(...contractFindings(parsed.data as Contract).map(written));
-  if (!parsed.success) return { findings: found };
+  if (!parsed.success) return { findings: found, written: lifted.written };
   const document = { kind, name: nameOf(kind, parsed.data as JsonValue), value: parsed.data } as Document;
   found.push(...more(document).map(written));
-  return found.length > 0 ? { findings: found } : { document, findings: [] };
+  return { findings: found, written: lifted.written, ...(found.length === 0 && { document }) };
 }
 
 function toolFindings(value: JsonValue): Finding[] {

@@ -8,7 +8,7 @@ import type { Person } from "../../schemas/person.ts";
 import type { PolicySet } from "../../schemas/policy.ts";
 import { canonicalText } from "../../schemas/canonical.ts";
 import type { Tool } from "../../schemas/tool.ts";
-import { compilePolicySet } from "../policy/compile.ts";
+import { compilePolicies } from "../policy/compile.ts";
 import type { Document, DocumentValues } from "./kinds.ts";
 import { DEFAULT_REVIEW } from "./review.ts";
 import { added, fewer, list, raised } from "./widening-parts.ts";
@@ -90,20 +90,20 @@ function budgetWidenings({ budget: before }: BudgetDocument, { budget: after }: 
 }
 
 function policyWidenings(before: PolicySet | undefined, after: PolicySet): string[] {
-  const now = compilePolicySet(after);
-  if (before === undefined) return now.ok ? [`it permits what ${counted([...now.set.policies.values()].filter(({ effect }) => effect === "permit").length)} say`] : [];
+  const now = compilePolicies(after);
+  if (before === undefined) return now ? [`it permits what ${counted([...now.policies.values()].filter(({ effect }) => effect === "permit").length)} say`] : [];
   const found = reviewWidenings(before, after);
-  const was = compilePolicySet(before);
-  if (!was.ok || !now.ok) return [...found, "its policies cannot be compared one by one"];
-  for (const [id, { effect, ask }] of now.set.policies) {
-    const old = was.set.policies.get(id);
+  const was = compilePolicies(before);
+  if (was === undefined || now === undefined) return [...found, "its policies cannot be compared one by one"];
+  for (const [id, { effect, ask }] of now.policies) {
+    const old = was.policies.get(id);
     if (effect === "permit" && old === undefined) found.push(`the permit \`${id}\` is new`);
     else if (old !== undefined && old.effect !== effect) found.push(`\`${id}\` is a ${effect}, no longer a ${old.effect}`);
     else if (old !== undefined && fewer(old.ask, ask, effect === "forbid")) found.push(`the forbid \`${id}\` asks ${ask?.count} \`${ask?.role}\`${old.ask === undefined ? ", where it forbade" : ""}`);
-    else if (old !== undefined && was.set.texts[id] !== now.set.texts[id]) found.push(`the ${effect} \`${id}\` says something else`);
+    else if (old !== undefined && was.texts[id] !== now.texts[id]) found.push(`the ${effect} \`${id}\` says something else`);
   }
-  for (const [id, { effect }] of was.set.policies) {
-    if (effect === "forbid" && !now.set.policies.has(id)) found.push(`the forbid \`${id}\` is gone`);
+  for (const [id, { effect }] of was.policies) {
+    if (effect === "forbid" && !now.policies.has(id)) found.push(`the forbid \`${id}\` is gone`);
   }
   return found;
 }

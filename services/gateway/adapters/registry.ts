@@ -5,7 +5,6 @@
  */
 import { z } from "zod";
 import { rejectionSchema } from "../../../schemas/answer.ts";
-import { sha256Digest } from "../../../schemas/canonical.ts";
 import type { Digest, Namespace } from "../../../schemas/ids.ts";
 import { applyChangeSchema } from "../../../schemas/inputs.ts";
 import type { JsonValue } from "../../../schemas/json.ts";
@@ -15,6 +14,7 @@ import type { Msg, NatsConnection } from "../../bus/connection.ts";
 import { StreamReader } from "../../bus/journal.ts";
 import { PublishError, Publisher } from "../../bus/publisher.ts";
 import { CHANGE_ACTOR } from "../../identity/permissions.ts";
+import { changeInputId } from "../../registry/built-in.ts";
 import { inOrder, KIND_ORDER } from "../../registry/kinds.ts";
 import { type Adapter, type AdapterRequest, type AdapterResult, failure } from "./adapter.ts";
 
@@ -57,7 +57,7 @@ class Carrying {
   readonly #publisher: Publisher;
   readonly #journal: StreamReader;
   readonly #subscriptions: { unsubscribe(): void }[] = [];
-  /** What waits to hear of a document, by `<kind> <name>`; and of a refusal, by the input's id. */
+  /** What waits to hear of a document, by `<kind> <name>`; and of a refusal, by aggregate and input. */
   readonly #inForce = new Map<string, (digest: Digest, version: number) => void>();
   readonly #refused = new Map<string, (why: string) => void>();
 
@@ -123,14 +123,14 @@ class Carrying {
     }
     const rejection = rejectionSchema.safeParse(value).data;
     const why = rejection?.reasons.map(({ code, message: text }) => `${code}: ${text}`).join(", ");
-    if (rejection?.id !== undefined) this.#refused.get(rejection.id)?.(why ?? "it was refused");
+    if (rejection?.id !== undefined) this.#refused.get(`${rejection.run} ${rejection.id}`)?.(why ?? "it was refused");
   }
 
   async #apply(document: Wanted): Promise<Became> {
     const { kind, name, document: digest } = document;
     const { run, action, attempt } = this.#request;
-    // an id for each attempt: what another change replaced in between is put in force again, and not taken for done
-    const id = `change-${sha256Digest(JSON.stringify([run, action, attempt, kind, name, digest])).slice("sha256:".length, "sha256:".length + 40)}`;
+    const id = changeInputId(run, action, attempt);
+    const token = aggregateToken(kind, name);
     const key = `${kind} ${name}`;
     const outcome = Promise.withResolvers<Became>();
     const onAbort = () => outcome.reject(new Error("the change was given up"));
@@ -141,7 +141,7 @@ class Carrying {
       if (found === digest) outcome.resolve({ outcome: asked ? "applied" : "in_force", version });
     };
     this.#inForce.set(key, here);
-    this.#refused.set(id, (why) => outcome.resolve({ outcome: "refused", why }));
+    this.#refused.set(`${token} ${id}`, (why) => outcome.resolve({ outcome: "refused", why }));
     const look = async () => {
       const last = await this.#journal.lastDirect(subjects.log(this.#ns, kind, name));
       const applied = last && readApplied(last.data);
@@ -153,7 +153,7 @@ class Carrying {
       const known = await settled(outcome.promise);
       if (known !== undefined) return known;
       asked = true;
-      await this.#publish(subjects.input(this.#ns, "apply", CHANGE_ACTOR, aggregateToken(kind, name)), {
+      await this.#publish(subjects.input(this.#ns, "apply", CHANGE_ACTOR, token), {
         id,
         document: digest,
         ...(this.#reason !== undefined && { reason: this.#reason }),
@@ -163,7 +163,7 @@ class Carrying {
       clearInterval(timer);
       this.#signal.removeEventListener("abort", onAbort);
       this.#inForce.delete(key);
-      this.#refused.delete(id);
+      this.#refused.delete(`${token} ${id}`);
     }
   }
 
