@@ -1,19 +1,21 @@
-/**
- * `approvals`, `approve`, `refuse`. What is decided is what was on the screen: the digest is computed from the bytes
- * that are displayed, by this process, and asking anybody else for it is not possible (APP-4).
- */
-import { sha256Digest } from "../../schemas/canonical.ts";
-import type { Digest } from "../../schemas/ids.ts";
-import { subjects } from "../../schemas/subjects.ts";
+/** `approvals`, `approve`, `refuse`, `edit`: the answers of people. */
+import type { Command } from "commander";
+import { differences } from "../../machines/diff.ts";
+import { type Standing, standingSchema } from "../../schemas/inputs.ts";
+import type { JsonValue } from "../../schemas/json.ts";
 import type { ApprovalRow } from "../projection/index-store.ts";
 import type { ApprovalAnswer } from "../projection/views.ts";
+import { differenceText, listText } from "./approval-text.ts";
 import { type Cli, examples, globalsOf, inSession, show } from "./cli.ts";
+import { jsonOf } from "./control.ts";
+import { type Asked, confirm, decide, digestPrefix, displayed } from "./decide.ts";
+import { durationSeconds } from "./duration.ts";
 import { CliError, EXIT } from "./exit.ts";
-import { json, line, type Paint, readLine, table } from "./io.ts";
-import { freshId, refusedBy, send } from "./send.ts";
+import { json, line } from "./io.ts";
+import { count } from "./read.ts";
 import type { Session } from "./session.ts";
-import { runOf } from "./tail.ts";
-import { visible, visibleJson } from "./visible.ts";
+
+const EXIT_CODES = "\nExit codes:\n  0 decided   2 nothing was sent   3 it does not count: wrong role or digest, too late, one's own   4 stale: it is asked anew\n  5 more persons must approve";
 
 export function approvalCommands(cli: Cli): void {
   const list = cli.program.command("approvals").description("what waits for a person, oldest first");
@@ -22,137 +24,152 @@ export function approvalCommands(cli: Cli): void {
     const answer = await inSession(cli, command, "decide", (session) => session.query<{ approvals: ApprovalRow[] }>("approvals"));
     show(cli, command, answer, ({ approvals }) => listText(approvals, cli.paint));
   });
-  decideCommand(cli, "approve");
-  decideCommand(cli, "refuse");
+  approveCommand(cli);
+  refuseCommand(cli);
+  editCommand(cli);
 }
 
-function listText(approvals: readonly ApprovalRow[], paint: Paint): string {
-  if (approvals.length === 0) return "nothing waits for a person";
-  const rows = approvals.map((one) => [one.run, one.action, one.tool, one.role, one.requested_at, one.expires_at]);
-  const first = approvals[0] as ApprovalRow;
-  return `${table(["RUN", "ACTION", "TOOL", "ROLE", "ASKED", "EXPIRES"], rows, paint)}\n${paint.dim(`next: signalbox approve ${first.run} ${first.action}`)}`;
+interface Options {
+  readonly digest?: string;
+  readonly reason?: string;
 }
 
-type Verb = "approve" | "refuse";
-
-function decideCommand(cli: Cli, verb: Verb): void {
-  const command = cli.program.command(verb).argument("<run>").argument("<action>");
-  command
-    .description(`show what is asked, and ${verb} it`)
-    .option("--digest <hex>", "the first 8 or more digits of the digest that was shown: decides without asking")
+function deciding(command: Command, verb: string): Command {
+  return command
+    .option("--digest <hex>", `the first 8 or more digits of the digest that was shown: ${verb} without asking`)
     .option("--reason <text>", "recorded with the decision");
-  examples(command, `${verb} refund-assistant_demo a4`, `${verb} refund-assistant_demo a4 --digest 3f0c92aa --reason "checked with the customer"`);
-  command.action(async (run: string, action: string, options: { digest?: string; reason?: string }, self) => {
+}
+
+interface StandingOptions extends Options {
+  readonly standing?: boolean;
+  readonly vary?: string[];
+  readonly uses?: number;
+  readonly maxAmount?: string;
+  readonly maxTotal?: string;
+  readonly for?: string;
+}
+
+function approveCommand(cli: Cli): void {
+  const command = deciding(cli.program.command("approve").argument("<run>").argument("<action>"), "approve");
+  command
+    .description("show what is asked, and approve it")
+    .option("--standing", "also approve later actions of the same shape in this run, as far as the contract allows")
+    .option("--vary <pointer...>", "with --standing: what of the input may differ, as JSON pointers")
+    .option("--uses <n>", "with --standing: at most so many actions", count)
+    .option("--max-amount <decimal>", "with --standing: at most so much each, in the tool's currency")
+    .option("--max-total <decimal>", "with --standing: at most so much together")
+    .option("--for <time>", "with --standing: until so long from now, as 30m or 2h");
+  examples(
+    command,
+    "approve refund-assistant_demo a4",
+    'approve refund-assistant_demo a4 --digest 3f0c92aa --reason "checked with the customer"',
+    "approve refund-assistant_demo a4 --standing --vary /amount_usd --uses 5 --max-amount 50 --max-total 200 --for 1h",
+  ).addHelpText("after", EXIT_CODES);
+  command.action(async (run: string, action: string, options: StandingOptions, self) => {
     const given = options.digest === undefined ? undefined : digestPrefix(options.digest);
+    const standing = standingOf(options);
     await inSession(cli, self, "decide", async (session) => {
-      const asked = await session.query<ApprovalAnswer>(`approval.${runOf(run)}`, { action });
-      const digest = sha256Digest(asked.view);
-      const view = viewed(asked, run, action);
-      const asJson = globalsOf(self).json === true;
-      // with --json the text goes to the other stream, so that it is displayed all the same
-      line(asJson ? cli.io.stderr : cli.io.stdout, approvalText(asked, view, digest, cli.paint));
-      if (asked.state !== "requested") throw new CliError(EXIT.rejected, `request \`${asked.request}\` is ${asked.state} already`, `signalbox why ${run} ${action}`);
-      await confirm(cli, verb, run, action, digest, given);
-      await decide(cli, session, { verb, asked, digest, reason: options.reason, asJson });
+      const asked = await displayed(cli, self, session, run, action);
+      if (standing !== undefined) stands(cli, self, asked.answer, standing);
+      await confirm(cli, "approve", asked, given);
+      const event = await decide(session, asked, { decision: "approve", ...(standing && { standing }), ...said(options) });
+      const [grants, wanted] = [Number(event.data["grants"]), Number(event.data["count"])];
+      if (grants < wanted) cli.ends(EXIT.waiting);
+      decided(cli, self, session, asked, event, () =>
+        grants < wanted ? `approved by ${grants} of ${wanted}: ${run} ${action}` : `${cli.paint.green("approved")}: ${run} ${action}${standing === undefined ? "" : `, and ${standing.uses} like it until ${standing.expires_seconds} s from now`}`,
+      );
     });
   });
 }
 
-/** The hex digits of a digest that was typed; the algorithm before it is allowed. */
-function digestPrefix(text: string): string {
-  const hex = text.toLowerCase().replace(/^sha256:/, "");
-  if (/^[0-9a-f]{8,64}$/.test(hex)) return hex;
-  throw new CliError(EXIT.usage, `\`${visible(text)}\` is no digest`, "give its first 8 or more hex digits");
-}
-
-/** The text of the request as an object, which must be about what was asked for: nobody else's words are displayed. */
-function viewed(asked: ApprovalAnswer, run: string, action: string): Record<string, unknown> {
-  let view: Record<string, unknown>;
-  try {
-    view = JSON.parse(asked.view) as Record<string, unknown>;
-  } catch {
-    throw new CliError(EXIT.failed, "what the plane shows is no JSON", "`signalbox verify` follows the run's chain");
+/** @throws CliError when the options say too little or too much */
+function standingOf({ standing, vary, uses, maxAmount, maxTotal, for: time }: StandingOptions): Standing | undefined {
+  const more = [vary, uses, maxAmount, maxTotal, time].some((option) => option !== undefined);
+  if (standing !== true) {
+    if (more) throw new CliError(EXIT.usage, "`--vary`, `--uses`, `--max-amount`, `--max-total` and `--for` go with `--standing`", "without it, this one action is approved");
+    return undefined;
   }
-  const document = view["action_document"] as { run?: unknown; action?: unknown } | undefined;
-  if (document?.run !== run || document.action !== action || view["action"] !== action || view["request"] !== asked.request) {
-    throw new CliError(EXIT.failed, `what the plane shows is not \`${action}\` of \`${run}\``, "decide nothing, and tell who runs the plane");
-  }
-  return view;
-}
-
-async function confirm(cli: Cli, verb: Verb, run: string, action: string, digest: Digest, given: string | undefined): Promise<void> {
-  const hex = digest.slice("sha256:".length);
-  if (given !== undefined) {
-    if (hex.startsWith(given)) return;
-    throw new CliError(EXIT.rejected, `the digest of what is shown begins with \`${hex.slice(0, 8)}\`, not with \`${given.slice(0, 8)}\``, "it is not what you read before: read it again");
-  }
-  if (cli.io.stdin.isTTY !== true) {
-    throw new CliError(EXIT.usage, "nobody is here to ask", `read the above, then: signalbox ${verb} ${run} ${action} --digest <the first 8 digits of its digest>`);
-  }
-  cli.io.stderr.write(`type yes to ${verb}: `);
-  if ((await readLine(cli.io)) !== "yes") throw new CliError(EXIT.usage, "nothing was sent", "only `yes` decides");
-}
-
-interface Deciding {
-  readonly verb: Verb;
-  readonly asked: ApprovalAnswer;
-  readonly digest: Digest;
-  readonly reason: string | undefined;
-  readonly asJson: boolean;
-}
-
-async function decide(cli: Cli, session: Session, { verb, asked, digest, reason, asJson }: Deciding): Promise<void> {
-  const { run, action, request } = asked;
-  const outcome = await send(session, {
-    kind: "decide",
-    aggregate: { kind: "run", name: run },
-    body: { id: freshId(), request, decision: verb, digest, ...(reason !== undefined && { reason }) },
-    hear: subjects.event(session.ns, "approval.*", run),
+  if (uses === undefined || time === undefined) throw new CliError(EXIT.usage, "a standing approval says how often and how long", "add `--uses <n>` and `--for <time>`");
+  const parsed = standingSchema.safeParse({
+    vary: vary ?? [],
+    uses,
+    expires_seconds: durationSeconds(time),
+    ...(maxAmount !== undefined && { max_amount: maxAmount }),
+    ...(maxTotal !== undefined && { max_total: maxTotal }),
   });
-  if ("rejection" in outcome) throw refusedBy(outcome.rejection.reasons);
-  const { type, data } = outcome.event;
-  if (asJson) json(cli.io.stdout, { run, action, request, digest, by: session.name, event: type, seq: outcome.event.seq, grants: data["grants"], count: data["count"] });
-  if (type === "approval.stale") {
-    throw new CliError(EXIT.denied, `request \`${request}\` no longer stands: ${visible(String(data["reason"]))}`, "the agent proposes it again");
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new CliError(EXIT.usage, `\`${issue?.path.join(".") ?? ""}\`: ${issue?.message.toLowerCase() ?? ""}`, "`signalbox approve --help` shows an example");
+}
+
+/** Says what will stand, before anybody is asked. @throws CliError when the contract lets nothing stand */
+function stands(cli: Cli, self: Command, { standing: allowed, run, action }: ApprovalAnswer, wanted: Standing): void {
+  if (allowed === undefined) {
+    throw new CliError(EXIT.rejected, "no approval of this action can stand for others", `it is irreversible, or tainted, or its contract has no \`standing_approval\` for the tool; without --standing: signalbox approve ${run} ${action}`);
   }
-  if (asJson) return;
-  if (type === "approval.refused") return line(cli.io.stdout, `refused: ${run} ${action}`);
-  const [grants, count] = [Number(data["grants"]), Number(data["count"])];
-  line(cli.io.stdout, grants < count ? `approved by ${grants} of ${count}: ${run} ${action}` : `${cli.paint.green("approved")}: ${run} ${action}`);
-  if (grants < count) cli.ends(EXIT.waiting);
+  const { vary, uses, expires_seconds, max_amount, max_total } = wanted;
+  const limits = [max_amount === undefined ? "" : `, each at most ${max_amount}`, max_total === undefined ? "" : `, together at most ${max_total}`].join("");
+  const output = globalsOf(self).json === true ? cli.io.stderr : cli.io.stdout;
+  line(output, cli.paint.yellow(`  it also stands for ${uses} later action(s) of this run within ${expires_seconds} s, whose input differs in ${vary.length === 0 ? "nothing" : vary.join(", ")}${limits}`));
 }
 
-/** Everything that the digest is over. Nothing of it is left out, whatever the plane puts in. */
-function approvalText(asked: ApprovalAnswer, view: Record<string, unknown>, digest: Digest, paint: Paint): string {
-  const { action_document: document, agent_says: says, agent, owner, team, principal, role, count, expires_at, ...rest } = view;
-  const { tool, input, ...bound } = document as Record<string, unknown>;
-  const { action: _, request: __, ...others } = rest;
-  const row = (name: string, value: unknown) => (value === undefined ? [] : [`  ${name.padEnd(10)}  ${typeof value === "string" ? visible(value) : indented(visibleJson(value), 14)}`]);
-  const { subject, verified } = (principal ?? {}) as { subject?: string; verified?: boolean };
-  const who = (agent ?? {}) as { name?: string; version?: string };
-  return [
-    `${paint.bold(`${asked.run} ${asked.action}`)}  request ${asked.request}, ${asked.grants.length} of ${asked.count} ${visible(asked.role)}, ${asked.state}`,
-    "",
-    ...row("tool", tool),
-    `  ${"input".padEnd(10)}  ${paint.bold(indented(visibleJson(input ?? null), 14))}`,
-    ...row("agent", [who.name, who.version].filter((text) => text !== undefined).join(" ")),
-    ...row("owner", owner),
-    ...row("team", team),
-    ...row("principal", subject === undefined ? "nobody was named" : `${subject} (${verified === true ? "verified" : "claimed, not verified"})`),
-    ...row("approvers", role === undefined ? undefined : `${String(count)} of role ${String(role)}`),
-    ...row("expires", expires_at),
-    "",
-    paint.yellow("  the agent's own words, which nobody has checked:"),
-    ...Object.entries((says ?? {}) as Record<string, unknown>).map(([name, value]) => `  ${paint.dim("|")} ${visible(name)}: ${indented(visibleJson(value), 4, "| ")}`),
-    "",
-    paint.dim("  bound to:"),
-    ...Object.entries({ ...bound, ...others }).map(([name, value]) => `  ${paint.dim(`${visible(name)}: ${indented(visibleJson(value), 4)}`)}`),
-    "",
-    `  digest of all this: ${paint.bold(digest)}`,
-  ].join("\n");
+function refuseCommand(cli: Cli): void {
+  const command = deciding(cli.program.command("refuse").argument("<run>").argument("<action>"), "refuse");
+  command.description("show what is asked, and refuse it");
+  examples(command, "refuse refund-assistant_demo a4", 'refuse refund-assistant_demo a4 --digest 3f0c92aa --reason "not this customer"').addHelpText("after", EXIT_CODES);
+  command.action(async (run: string, action: string, options: Options, self) => {
+    const given = options.digest === undefined ? undefined : digestPrefix(options.digest);
+    await inSession(cli, self, "decide", async (session) => {
+      const asked = await displayed(cli, self, session, run, action);
+      await confirm(cli, "refuse", asked, given);
+      const event = await decide(session, asked, { decision: "refuse", ...said(options) });
+      decided(cli, self, session, asked, event, () => `refused: ${run} ${action}`);
+    });
+  });
 }
 
-/** Lines after the first, moved to the right. */
-function indented(text: string, columns: number, mark = ""): string {
-  return text.split("\n").join(`\n${" ".repeat(Math.max(0, columns - mark.length))}${mark}`);
+function editCommand(cli: Cli): void {
+  const command = deciding(cli.program.command("edit").argument("<run>").argument("<action>"), "edit");
+  command
+    .description("show what is asked, and put another input in the place of the agent's: a new action, judged anew, and not approved by that")
+    .requiredOption("--input <json>", "the whole new input");
+  examples(
+    command,
+    "edit refund-assistant_demo a4 --input '{\"charge_id\":\"ch_1001\",\"amount_usd\":400}'",
+    "edit refund-assistant_demo a4 --digest 3f0c92aa --reason \"one item was kept\" --input '{\"charge_id\":\"ch_1001\",\"amount_usd\":400}'",
+  ).addHelpText("after", EXIT_CODES);
+  command.action(async (run: string, action: string, options: Options & { input: string }, self) => {
+    const given = options.digest === undefined ? undefined : digestPrefix(options.digest);
+    const input = jsonOf(options.input, "--input") as JsonValue;
+    await inSession(cli, self, "decide", async (session) => {
+      const asked = await displayed(cli, self, session, run, action);
+      const diff = differences((asked.view["action_document"] as { input: JsonValue }).input, input);
+      if (diff.length === 0) throw new CliError(EXIT.usage, "the new input is the old one", `approve it as it is: signalbox approve ${run} ${action}`);
+      line(globalsOf(self).json === true ? cli.io.stderr : cli.io.stdout, `\n  ${cli.paint.bold("you change")}\n${differenceText(diff, "    ")}\n`);
+      await confirm(cli, "edit", asked, given);
+      const event = await decide(session, asked, { decision: "edit", input, ...said(options) });
+      const replacement = String(event.data["replacement"]);
+      const next = await session.query<ApprovalAnswer>(`approval.${run}`, { action: replacement }).catch(() => undefined);
+      const waits = next?.state === "requested";
+      if (waits) cli.ends(EXIT.waiting);
+      decided(cli, self, session, asked, event, () =>
+        [
+          `${cli.paint.green("edited")}: ${run} ${action} is now ${replacement}`,
+          waits ? `  it is asked anew, as request ${next.request}: ${next.count} of ${next.role}\n${cli.paint.dim(`next: signalbox approve ${run} ${replacement}`)}` : cli.paint.dim(`next: signalbox why ${run} ${replacement}`),
+        ].join("\n"),
+        { replacement, ...(waits && { next_request: next.request }) },
+      );
+    });
+  });
+}
+
+function said({ reason }: Options): { reason?: string } {
+  return reason === undefined ? {} : { reason };
+}
+
+function decided(cli: Cli, self: Command, session: Session, asked: Asked, event: Awaited<ReturnType<typeof decide>>, text: () => string, more: object = {}): void {
+  const { run, action, request } = asked.answer;
+  const { type, seq, data } = event;
+  if (globalsOf(self).json !== true) return line(cli.io.stdout, text());
+  json(cli.io.stdout, { run, action, request, digest: asked.digest, by: session.name, event: type, seq, grants: data["grants"], count: data["count"], ...more });
 }

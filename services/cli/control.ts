@@ -1,4 +1,4 @@
-/** `pause`, `resume`, `cancel`, `resolve`: an operator's hand on a run. */
+/** `pause`, `resume`, `cancel`, `resolve`, `cleanse`: an operator's hand on a run. */
 import { controlSchema } from "../../schemas/inputs.ts";
 import { subjects } from "../../schemas/subjects.ts";
 import { type Command, Option } from "commander";
@@ -39,6 +39,15 @@ export function controlCommands(cli: Cli): void {
       ...(output !== undefined && { output: jsonOf(output, "--output") }),
       ...(reason !== undefined && { reason }),
     });
+  });
+  const cleanse = cli.program.command("cleanse").argument("<run>");
+  cleanse
+    .description("lower a run's marks, after reading what its agent was given: later proposals are no longer tainted by it")
+    .requiredOption("--reason <text>", "what was found; recorded")
+    .option("--labels <label...>", "also take these labels off; without it all labels stay");
+  examples(cleanse, 'cleanse refund-assistant_demo --reason "read the ticket: nothing in it speaks to the agent"', 'cleanse refund-assistant_demo --labels pii --reason "test data"');
+  cleanse.action(async (run: string, { reason, labels }: { reason: string; labels?: string[] }, self) => {
+    await control(cli, self, run, { verb: "cleanse", reason, ...(labels !== undefined && { labels }) });
   });
 }
 

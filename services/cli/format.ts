@@ -1,13 +1,14 @@
 /** Events as people read them, one line each. */
+import { usd } from "../../schemas/money.ts";
 import type { JournalEvent } from "../bus/commit.ts";
 import { timelineEntry } from "../projection/timeline.ts";
 import type { TimelineEntry } from "../projection/views.ts";
 import { type Paint, PLAIN } from "./io.ts";
 import { visibleShort } from "./visible.ts";
 
-const BAD = /\.(rejected|denied|refused|failed|cancelled|expired|stale|exhausted)$/;
+const BAD = /\.(rejected|denied|refused|failed|cancelled|expired|stale|exhausted|stopped)$/;
 const GOOD = /\.(verified|succeeded|completed|granted|approved)$/;
-const PENDING = /\.(requested|in_doubt|retrying|paused)$/;
+const PENDING = /\.(requested|in_doubt|retrying|paused|edited|raised|warned)$/;
 
 /** `12:30:01.123  refunds_1   7  action.approved     a2  validated → approved  by policy small-refunds` */
 export function formatEvent(event: Pick<JournalEvent, "body" | "streamSeq">, paint: Paint = PLAIN): string {
@@ -36,4 +37,10 @@ export function coloured(word: string, paint: Paint): (text: string) => string {
   if (GOOD.test(dotted)) return paint.green;
   if (PENDING.test(dotted) || word === "awaiting_approval") return paint.yellow;
   return (text) => text;
+}
+
+/** Money in USD; an amount in its currency's unit; requests as they are. */
+export function inUnit(value: number, unit: string): string {
+  if (unit === "cost") return `${usd(value)} USD`;
+  return unit === "amount" ? String(value / 10_000) : String(value);
 }

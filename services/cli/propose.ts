@@ -10,8 +10,10 @@ import { type Cli, examples, globalsOf, inSession } from "./cli.ts";
 import { jsonOf } from "./control.ts";
 import { CliError, EXIT, type Exit } from "./exit.ts";
 import { coloured } from "./format.ts";
+import { differenceText } from "./approval-text.ts";
 import { json, line, readAll } from "./io.ts";
 import { freshId, notStored, refusedBy, rejectionOf } from "./send.ts";
+import { principalOf } from "./principal.ts";
 import type { Session } from "./session.ts";
 import { runOf } from "./tail.ts";
 import { visible, visibleJson } from "./visible.ts";
@@ -29,6 +31,8 @@ interface Options {
   readonly output?: string;
   readonly id?: string;
   readonly principal?: string;
+  readonly token?: string;
+  readonly subject?: string;
   readonly file?: string;
   readonly wait?: string | true;
 }
@@ -52,12 +56,15 @@ export function proposeCommand(cli: Cli): void {
     .option("--finish", "finish the run")
     .option("--output <json>", "the run's output, with --finish")
     .option("--id <id>", "id of the proposal; repeating one is asking how it stands")
-    .option("--principal <name>", "on whose behalf, with --start; claimed, not verified")
+    .option("--subject <name>", "on whose behalf: a token of the demo issuer, made with the data folder's key")
+    .option("--token <jwt>", "on whose behalf: a token of an issuer in force; `-` reads SIGNALBOX_PRINCIPAL_TOKEN")
+    .option("--principal <name>", "on whose behalf, claimed and not verified: such a run only reads")
     .option("-f, --file <file>", "a proposal as JSON, `-` for standard input; a member `run` names the run")
     .option("--wait [seconds]", `wait for the outcome, ${DEFAULT_WAIT_S} s when no number is given`);
   examples(
     command,
-    'propose --start --goal "refund order 4711" --run demo-1',
+    'propose --start --goal "refund order 4711" --run demo-1 --subject kim',
+    'propose --start --goal "refund order 4711" --run demo-2 --token "$(signalbox token --agent demo-agent --run demo-agent_demo-2 --subject kim)"',
     "propose --run demo-1 --tool crm.read_customer --input '{\"customer\":\"c-17\"}' --wait",
     'echo \'{"kind":"note","id":"n1","text":"done"}\' | signalbox propose --run demo-1 --wait=5 -f -',
   );
@@ -69,9 +76,10 @@ export function proposeCommand(cli: Cli): void {
         throw new CliError(EXIT.denied, `\`${session.login.context}\` is \`${session.name}\` and cannot speak for \`${options.agent}\``, "choose that agent's context with `--as`");
       }
       const { run, bodies } = proposals(session, options, file);
+      const principal = await principalOf(cli, session, run, options);
       for (const body of bodies) {
         const last = body === bodies.at(-1);
-        const answer = await propose(cli, session, run, body, options.principal, last ? waitMs : undefined);
+        const answer = await propose(cli, session, run, body, principal, last ? waitMs : undefined);
         const exit = exitOf(answer);
         if (last || exit !== EXIT.done) {
           report(cli, globalsOf(self).json === true, answer, waitMs !== undefined);
@@ -222,6 +230,9 @@ function report(cli: Cli, asJson: boolean, answer: Answer, waited: boolean): voi
   for (const { code, message, path, help } of answer.reasons ?? []) {
     line(io.stdout, `  ${code}: ${visible(message)}${path ? ` (at \`${visible(path)}\`)` : ""}`);
     if (help !== undefined) line(io.stdout, `    ${/:\d+$/.test(help) ? "at " : "help: "}${visible(help)}`);
+  }
+  if (answer.edited !== undefined) {
+    line(io.stdout, `  ${visible(answer.edited.by)} changed the input of ${answer.edited.from}:\n${differenceText(answer.edited.diff, "    ")}`);
   }
   if (answer.request !== undefined) line(io.stdout, `  waiting for a person until ${answer.expires_at ?? "further notice"}`);
   if (answer.output !== undefined && answer.output !== null) line(io.stdout, visibleJson(answer.output));

@@ -4,7 +4,7 @@ import type { RunRow } from "../projection/index-store.ts";
 import type { RunView, StatusAnswer } from "../projection/views.ts";
 import { type Cli, examples, inSession, show } from "./cli.ts";
 import { CliError, EXIT } from "./exit.ts";
-import { coloured, formatEntry } from "./format.ts";
+import { coloured, formatEntry, inUnit } from "./format.ts";
 import { type Paint, table } from "./io.ts";
 import { visible, visibleJson, visibleShort } from "./visible.ts";
 
@@ -56,6 +56,9 @@ function statusText(status: StatusAnswer & { url: string }, paint: Paint): strin
     ["plane", `${status.url}, namespace ${status.ns}`],
     ["runs", states.join(", ") || "none yet"],
     ["approvals", status.approvals_waiting === 0 ? "none waiting" : paint.yellow(`${status.approvals_waiting} waiting: signalbox approvals`)],
+    ...(status.in_flight > 0 ? [["in flight", `${status.in_flight} action(s): signalbox in-flight`]] : []),
+    ...(status.stops_standing > 0 ? [["stopped", paint.red(`${status.stops_standing} stop(s) stand: signalbox stops`)]] : []),
+    ...(status.runs_owing > 0 ? [["ledger", `${status.runs_owing} run(s) hold allowances: signalbox ledger`]] : []),
     ["documents", documents.join(", ") || "none applied: signalbox apply <files>"],
     ["journal", `${status.journal.messages} events, ${(status.journal.bytes / 1024 / 1024).toFixed(1)} MiB${lag > 0 ? `, index ${lag} behind` : ""}`],
     ...status.alarms.slice(0, 10).map((alarm) => ["alarm", paint.red(visible(`message ${alarm.stream_seq} on ${alarm.subject}: ${alarm.why}`))]),
@@ -80,10 +83,14 @@ function runText(run: RunView, paint: Paint): string {
   if (envelope) {
     rows.push(["agent", visible([envelope.agent.name, envelope.agent.version ?? ""].join(" ").trim())]);
     rows.push(["owner", visible(`${envelope.owner}, team ${envelope.team}`)]);
-    rows.push(["principal", principal ? `${visible(principal.subject)} (${principal.verified ? "verified" : "claimed, not verified"})` : "nobody was named"]);
+    const issuer = principal?.issuer === undefined ? "" : `, issuer ${visible(principal.issuer)}`;
+    rows.push(["principal", principal ? `${visible(principal.subject)} (${principal.verified ? "verified" : "claimed, not verified"}${issuer})` : "nobody was named"]);
+    if (run.chain.length > 0) rows.push(["chain", run.chain.map(visible).join(" > ")]);
     rows.push(["budget", budgetText(envelope.budget)]);
   }
-  rows.push(["spent", `${run.spend.steps} step(s), ${usd(run.spend.settled_micro_usd)} USD${run.spend.reserved_micro_usd > 0 ? `, ${usd(run.spend.reserved_micro_usd)} USD reserved` : ""}`]);
+  rows.push(["spent", spentText(run)]);
+  for (const what of run.warned) rows.push(["warned", paint.yellow(`half of the budget for ${what} is used`)]);
+  if (run.marks.tainted || run.marks.labels.length > 0) rows.push(["marks", marksText(run, paint)]);
   if (run.output !== undefined) rows.push(["output", visibleShort(run.output, 400)]);
   if (run.error !== undefined) rows.push(["error", visibleShort(run.error, 400)]);
   for (const reason of run.reasons ?? []) rows.push(["refused", `${reason.code}: ${visible(reason.message)}`]);
@@ -92,15 +99,40 @@ function runText(run: RunView, paint: Paint): string {
     const actions = run.actions.map((action) => [action.action, action.state, action.tool, action.attempt, visibleShort(action.input ?? "", 60), said(action)]);
     parts.push("", table(["ACTION", "STATE", "TOOL", "ATTEMPT", "INPUT", ""], actions, paint));
   }
+  if (run.holdings.length > 0) {
+    const holdings = run.holdings.map(({ ledger, unit, window, granted, unused, done }) => [ledger, window, inUnit(granted, unit), inUnit(unused, unit), done ? "settled" : unit === "requests" ? "" : "held"]);
+    parts.push("", table(["ACCOUNT", "WINDOW", "LEASED", "GIVEN BACK", ""], holdings, paint));
+  }
+  for (const { request, by, uses, standing } of run.standings) {
+    parts.push("", `standing approval ${request} by ${visible(by)}: ${uses.length} of ${standing.uses} use(s)${uses.length === 0 ? "" : `, ${uses.join(", ")}`}`);
+  }
   const open = run.approvals.filter(({ state }) => state === "requested");
-  for (const { action, role, expires_at } of open) {
-    parts.push("", paint.yellow(`${action} waits for ${role} until ${expires_at}: signalbox approve ${run.run} ${action}`));
+  for (const { action, role, count, decisions, expires_at } of open) {
+    const approved = decisions.filter(({ decision }) => decision === "approve").length;
+    parts.push("", paint.yellow(`${action} waits for ${count - approved} of ${role} until ${expires_at}: signalbox approve ${run.run} ${action}`));
   }
   parts.push("", ...run.timeline.map((entry) => `${paint.dim(entry.at.slice(11, 23))}  ${formatEntry(entry, paint)}`));
   return parts.join("\n");
 }
 
-function said({ reasons, error, output }: RunView["actions"][number]): string {
+function spentText({ spend }: RunView): string {
+  const { steps, settled_micro_usd, reserved_micro_usd, input_tokens, output_tokens } = spend;
+  return [
+    `${steps} step(s)`,
+    `${usd(settled_micro_usd)} USD`,
+    ...(reserved_micro_usd > 0 ? [`${usd(reserved_micro_usd)} USD reserved`] : []),
+    ...(input_tokens + output_tokens > 0 ? [`${input_tokens} + ${output_tokens} tokens`] : []),
+  ].join(", ");
+}
+
+function marksText({ marks }: RunView, paint: Paint): string {
+  const from = marks.sources.map(({ action, tool }) => `${action} ${tool}`).join(", ");
+  return `${[...(marks.tainted ? [paint.yellow("tainted")] : []), ...marks.labels.map(visible)].join(", ")}${from === "" ? "" : `, by output of ${visible(from)}`}`;
+}
+
+function said({ reasons, error, output, edited, replaced_by }: RunView["actions"][number]): string {
+  if (edited !== undefined) return visibleShort(`edited by ${edited.by} from ${edited.from}`, 80);
+  if (replaced_by !== undefined) return `now ${replaced_by}`;
   if (reasons?.[0] !== undefined) return visibleShort(`${reasons[0].code}: ${reasons[0].message}`, 80);
   if (error !== undefined) return visibleShort(`${error.code}: ${error.message}`, 80);
   return output === undefined ? "" : visibleShort(visibleJson(output).replace(/\s+/g, " "), 80);
@@ -111,6 +143,9 @@ function budgetText(budget: NonNullable<RunView["envelope"]>["budget"]): string 
     budget.max_steps === undefined ? undefined : `${budget.max_steps} steps`,
     budget.max_cost_micro_usd === undefined ? undefined : `${usd(budget.max_cost_micro_usd)} USD`,
     budget.max_wall_ms === undefined ? undefined : `${budget.max_wall_ms / 1000} s`,
+    budget.max_input_tokens === undefined ? undefined : `${budget.max_input_tokens} input tokens`,
+    budget.max_output_tokens === undefined ? undefined : `${budget.max_output_tokens} output tokens`,
+    budget.pause_at_half === true ? "paused at half" : undefined,
   ].filter((part) => part !== undefined);
   return parts.join(", ") || "no limit";
 }

@@ -276,7 +276,8 @@ class Fold implements Folded {
     const lowered: readonly string[] = (body.data as EventData<"taint.lowered">).labels;
     marks.tainted = false;
     marks.labels = marks.labels.filter((label) => !lowered.includes(label));
-    marks.sources = marks.sources.filter(({ labels }) => labels.some((label) => marks.labels.includes(label)));
+    // while a label stays, nobody can say any more which of them it came from
+    if (marks.labels.length === 0) marks.sources = [];
   }
 }
 

@@ -13,7 +13,7 @@ import { signalbox } from "./terminal.ts";
 
 const COMMANDS = [
   "status", "runs", "show", "why", "tail", "propose", "approvals", "approve", "refuse", "pause", "resume", "cancel",
-  "resolve", "apply", "replay", "verify", "export", "whoami", "creds issue", "nats-config", "doctor",
+  "resolve", "cleanse", "edit", "stop", "lift", "stops", "revoke", "in-flight", "ledger", "apply", "replay", "verify", "export", "whoami", "creds issue", "nats-config", "doctor",
 ];
 
 describe("the command line", () => {
@@ -40,7 +40,12 @@ describe("the command line", () => {
   });
 
   it("a line that cannot be understood exits with 2 and says how to go on", async () => {
-    const wrong = [["bogus"], ["show"], ["approve", "run"], ["replay"], ["replay", "a_b", "--all"], ["runs", "--limit", "many"], ["resolve", "a_b", "a2", "--outcome", "perhaps"], ["approve", "a_b", "a2", "--digest", "123"], ["approve", "a_b", "a2", "--digest", "not-hex-"]];
+    const wrong = [["bogus"], ["show"], ["approve", "run"], ["replay"], ["replay", "a_b", "--all"], ["runs", "--limit", "many"], ["resolve", "a_b", "a2", "--outcome", "perhaps"], ["approve", "a_b", "a2", "--digest", "123"], ["approve", "a_b", "a2", "--digest", "not-hex-"],
+      ["approve", "a_b", "a2", "--uses", "5"], ["approve", "a_b", "a2", "--standing", "--uses", "5"], ["approve", "a_b", "a2", "--standing", "--uses", "5", "--for", "soon"],
+      ["approve", "a_b", "a2", "--standing", "--uses", "5", "--for", "1h", "--vary", "amount"], ["approve", "a_b", "a2", "--standing", "--uses", "5", "--for", "1h", "--max-amount", "-1"],
+      ["edit", "a_b", "a2"], ["edit", "a_b", "a2", "--input", "{"], ["stop", "everything", "--reason", "x"], ["stop", "all"], ["revoke", "agent:"], ["lift", "s1"], ["in-flight", "agents"],
+      ["ledger", "team support"], ["ledger", "--unit", "eur"], ["cleanse", "a_b"],
+    ];
     for (const args of wrong) {
       const { exit, err, out } = await signalbox(args, { env });
       assert.equal(exit, 2, args.join(" "));
@@ -50,7 +55,7 @@ describe("the command line", () => {
   });
 
   it("without a plane every command that needs one exits with 7, in one line and a help", async () => {
-    for (const args of [["status"], ["runs"], ["approvals"], ["propose", "--start", "--goal", "x"], ["pause", "a_b"], ["verify", "--all"], ["whoami"]]) {
+    for (const args of [["status"], ["runs"], ["approvals"], ["propose", "--start", "--goal", "x"], ["pause", "a_b"], ["verify", "--all"], ["whoami"], ["stops"], ["in-flight"], ["ledger"], ["stop", "all", "--reason", "x"]]) {
       const { exit, err } = await signalbox(args, { env });
       assert.equal(exit, 7, args.join(" "));
       assert.match(err, /^error: no plane was found in .*\nhelp: start one with `npm start`.*\n$/);
