@@ -44,8 +44,6 @@ export interface ActionContext {
   readonly rests: Rests | undefined;
   /** What it is about in money, in ten-thousandths of the currency's unit. */
   readonly amount: { readonly units: number; readonly currency: string; readonly group?: string | undefined } | undefined;
-  /** The amount is in the run's sum. */
-  readonly counted: boolean;
   /** The action that this one replaces, who edited it, and how they differ. */
   readonly edited: Edited | undefined;
   /** Attempts that were sent back to judgement when they were to be claimed: they are no tries. */
@@ -69,8 +67,9 @@ export interface ActionInput {
   readonly proposal: string;
   readonly agent: Actor;
   readonly tool: string;
-  readonly asked?: ToolProposal | undefined;
-  readonly edited?: Edited | undefined;
+  readonly asked: ToolProposal;
+  readonly amount: ActionContext["amount"];
+  readonly edited: Edited | undefined;
 }
 
 export type Outcome =
@@ -79,6 +78,7 @@ export type Outcome =
       readonly output: JsonValue;
       readonly removed: Removed[];
       readonly usage: Usage | undefined;
+      readonly scan: Scan | undefined;
       /** What the plane's own check of the output found. */
       readonly faults: Reason[];
     }
@@ -101,11 +101,19 @@ export type ActionEvent =
       readonly document: { readonly text: string; readonly digest: Digest } | undefined;
       /** A budget of the run that this action would overdraw. */
       readonly exhausted: Reason | undefined;
+      /** What has to be leased before anything is judged. */
+      readonly missing: readonly Need[];
+      /** An approval that stands for this action too, if people would be asked. */
+      readonly standing: { readonly request: RequestId; readonly approvers: string[] } | undefined;
     })
-  | (Common & { readonly type: "GRANT"; readonly approvers: string[] })
-  | (Common & { readonly type: "REFUSE"; readonly by: "person" | "expiry" | "change"; readonly reasons: Reason[] })
+  /** An account of the ledger refused what the action needs. */
+  | (Common & { readonly type: "EXHAUST"; readonly reasons: Reason[] })
+  | (Common & { readonly type: "GRANT"; readonly request: RequestId; readonly approvers: string[] })
+  | (Common & { readonly type: "REFUSE"; readonly by: "person" | "expiry" | "change" | "edit"; readonly reasons: Reason[] })
   | (Common & { readonly type: "RELEASE" })
-  | (Common & { readonly type: "CLAIM"; readonly claim: Claim; readonly attempt: number; readonly documents: DocumentFacts })
+  | (Common & { readonly type: "CLAIM"; readonly claim: Claim; readonly attempt: number })
+  /** What was dispatched is not to be begun (law 9), or what a read brought is not to be given to the agent. */
+  | (Common & { readonly type: "HALT"; readonly code: string; readonly message: string; readonly done: boolean; readonly reasons: Reason[] })
   | (Common & { readonly type: "REPORT"; readonly claim: Claim; readonly attempt: number; readonly outcome: Outcome })
   | (Common & { readonly type: "DUE"; readonly armed: number })
   | (Common & { readonly type: "RESOLVE"; readonly outcome: Outcome })
@@ -170,7 +178,7 @@ export function repeatable({ context, event }: Args): boolean {
 }
 
 export const retriesLeft = (args: Args) =>
-  !args.event.over && repeatable(args) && args.context.attempt <= args.context.retries;
+  !args.event.over && repeatable(args) && args.context.attempt - args.context.unbegun <= args.context.retries;
 
 /**
  * Nobody knows what it did, and it is not tried again (EXEC-7). A read did nothing, whatever became of it; any write may
@@ -197,12 +205,8 @@ export const unclaimedRead = ({ context, event }: Args) =>
 
 export const sameAttempt = ({ context, event }: Args) => event.type === "CLAIM" && event.attempt === context.attempt;
 
-export const documentsChanged = ({ context, event }: Args) =>
-  event.type === "CLAIM" &&
-  event.attempt === context.attempt &&
-  (event.documents.contract !== context.documents.contract ||
-    event.documents.tool !== context.documents.tool ||
-    event.documents.policy !== context.documents.policy);
+export const documentsDiffer = (a: DocumentFacts, b: DocumentFacts): boolean =>
+  a.contract !== b.contract || a.tool !== b.tool || a.policy !== b.policy;
 
 /** Not a timer that was replaced meanwhile. */
 export const currentTimer = ({ context, event }: Args) => event.type === "DUE" && event.armed === context.timer?.armed;
@@ -219,6 +223,16 @@ export const claimDeadline = ({ context, event }: Args) => plusMillis(event.at, 
 
 const of = (context: ActionContext) => ({ action: context.id, attempt: Math.max(1, context.attempt) });
 
+/** Whose yes it is that lets an action go. */
+export function restsOn(event: ActionEvent): Rests {
+  if (event.type === "GRANT") return { by: "person", request: event.request };
+  const asked = event.type === "JUDGE" && judgementOf(event).decision === "ask";
+  return asked ? { by: "standing", request: event.standing?.request } : { by: "policy", request: undefined };
+}
+
+/** What an attempt that never began leaves behind: nothing, but for what earlier ones may have done. */
+export const unbegun = (context: ActionContext) => (context.doubt ? ("unknown" as const) : ("none" as const));
+
 /** Data of the events, by type. */
 export const recorded = {
   rejected: ({ context }: Args): EventData<"action.rejected"> => ({
@@ -229,19 +243,27 @@ export const recorded = {
     if (context.digest === undefined || context.document === undefined) throw new Error("an action without a document");
     return { action: context.id, digest: context.digest, document: context.document };
   },
+  requested: ({ context, event }: Args): EventData<"budget.requested"> => ({
+    action: context.id,
+    needs: event.type === "JUDGE" ? [...event.missing] : [],
+  }),
   denied:
-    (by: "policy" | "budget" | "answer") =>
+    (by: "policy" | "budget" | "stop" | "answer") =>
     ({ context, event }: Args): EventData<"action.denied"> => ({
       action: context.id,
       by: by !== "answer" ? by : event.type === "REFUSE" ? event.by : "change",
       reasons: [...(context.reasons ?? [])],
     }),
-  approved: ({ context, event }: Args): EventData<"action.approved"> => ({
-    action: context.id,
-    by: event.type === "GRANT" ? "person" : "policy",
-    policies: judgementPolicies(event),
-    approvers: event.type === "GRANT" ? event.approvers : [],
-  }),
+  approved: ({ context, event }: Args): EventData<"action.approved"> => {
+    const { by, request } = restsOn(event);
+    return {
+      action: context.id,
+      by,
+      policies: event.type === "JUDGE" ? judgementOf(event).policies.map((policy) => policy.id) : [],
+      approvers: event.type === "GRANT" ? event.approvers : by === "standing" && event.type === "JUDGE" ? (event.standing?.approvers ?? []) : [],
+      ...(by === "standing" && request !== undefined && { standing: request }),
+    };
+  },
   dispatched: ({ context }: Args): EventData<"action.dispatched"> => {
     if (context.digest === undefined) throw new Error("an action without a document");
     return { ...of(context), tool: context.tool, digest: context.digest };
@@ -253,8 +275,8 @@ export const recorded = {
   succeeded: ({ context, event }: Args): EventData<"action.succeeded"> => {
     const outcome = outcomeOf(event);
     if (outcome.status !== "succeeded") throw new Error("a failed attempt is no success");
-    const { output, removed, usage } = outcome;
-    return { ...of(context), output, removed, ...(usage && { usage }) };
+    const { output, removed, usage, scan } = outcome;
+    return { ...of(context), output, removed, ...(usage && { usage }), ...(scan && { scan }) };
   },
   verified: ({ context }: Args): EventData<"action.verified"> => of(context),
   failed: ({ context }: Args): EventData<"action.failed"> => ({
@@ -269,7 +291,3 @@ export const recorded = {
   }),
   inDoubt: ({ context }: Args): EventData<"action.in_doubt"> => ({ ...of(context), error: context.error ?? NOT_REPORTED }),
 } as const;
-
-function judgementPolicies(event: ActionEvent): string[] {
-  return event.type === "JUDGE" ? judgementOf(event).policies.map((policy) => policy.id) : [];
-}

@@ -3,7 +3,7 @@
  * `took(from, to, event, data)` names the event that a transition leaves in the journal.
  */
 import { assign, setup } from "xstate";
-import { reason } from "../schemas/reason.ts";
+import type { Reason } from "../schemas/reason.ts";
 import {
   type ActionContext,
   type ActionEvent,
@@ -13,20 +13,22 @@ import {
   claimDeadline,
   currentTimer,
   denialReasons,
-  documentsChanged,
   endOfAction,
   judgementOf,
   junk,
   leavesDoubt,
   outcomeOf,
   recorded,
+  restsOn,
   retriesLeft,
   retryAt,
   sameAttempt,
   succeeded,
+  unbegun,
   unclaimedRead,
   unknowable,
 } from "./action-rules.ts";
+import { stopped } from "./guard-hit.ts";
 import { took } from "./record.ts";
 
 type Guard = (args: Args) => boolean;
@@ -108,8 +110,59 @@ const grantClaim = (from: string, guard: Guard, timed: boolean) => ({
   ],
 });
 
-/** What an attempt that never began leaves behind: nothing, but for what earlier ones may have done. */
-const unbegun = (context: ActionContext) => (context.doubt ? ("unknown" as const) : ("none" as const));
+/** What is judged has the documents of its judgement, and what they say of the tool. */
+const judged = (sentBack: 0 | 1) => setContext(({ context, event }) => {
+  if (event.type !== "JUDGE" || event.facts.tool === undefined) return {};
+  const { effect, timeout_ms, retries, idempotent } = event.facts.tool;
+  return {
+    documents: event.facts.documents,
+    effect,
+    timeoutMs: timeout_ms,
+    retries,
+    idempotent,
+    digest: event.document?.digest,
+    document: event.document?.text,
+    facts: event.facts,
+    rests: undefined,
+    unbegun: context.unbegun + sentBack,
+  };
+});
+
+/** Judged for the first time, or when the last of its allowances has come. */
+const judge = (from: string) => [
+  {
+    guard: ({ event }: Args) => event.type === "JUDGE" && event.facts.faults.length > 0,
+    target: "rejected",
+    actions: [
+      setContext(({ event }) => ({ ...CLOSED, reasons: event.type === "JUDGE" ? event.facts.faults : [] })),
+      took(from, "rejected", "action.rejected", recorded.rejected),
+    ],
+  },
+  {
+    guard: ({ event }: Args) => event.type === "JUDGE" && event.missing.length > 0,
+    target: "reserving",
+    actions: [took(from, "reserving", "budget.requested", recorded.requested)],
+  },
+  { target: "validated", actions: [judged(0), took(from, "validated", "action.validated", recorded.validated)] },
+];
+
+/** Judged anew: documents changed, or the persons it rested on do not count any more. */
+const judgeAgain = (from: string, sentBack: 0 | 1) => ({
+  target: "validated",
+  actions: [judged(sentBack), took(from, "validated", "action.validated", recorded.validated)],
+});
+
+const deny = (from: string, guard: Guard | undefined, by: "policy" | "budget" | "stop", reasons: (args: Args) => Reason[]) => ({
+  ...(guard && { guard }),
+  target: "denied",
+  actions: [setContext((args) => ({ ...CLOSED, reasons: reasons(args) })), took(from, "denied", "action.denied", recorded.denied(by))],
+});
+
+const approve = (from: string, guard?: Guard) => ({
+  ...(guard && { guard }),
+  target: "approved",
+  actions: [setContext(({ event }) => ({ rests: restsOn(event) })), took(from, "approved", "action.approved", recorded.approved)],
+});
 
 /** The run ended before this attempt was started. */
 const cancelled = (from: string) => ({
@@ -132,12 +185,8 @@ export const actionMachine = setup({
   options: { maxIterations: 16 },
   context: ({ input }) => ({
     ...input,
-    asked: input.asked,
-    edited: input.edited,
     facts: undefined,
     rests: undefined,
-    amount: undefined,
-    counted: false,
     unbegun: 0,
     documents: {},
     effect: "irreversible",
@@ -156,58 +205,30 @@ export const actionMachine = setup({
   }),
   initial: "proposed",
   states: {
-    proposed: {
+    proposed: { on: { JUDGE: judge("proposed") } },
+    reserving: {
       on: {
-        JUDGE: [
-          {
-            guard: ({ event }) => event.facts.faults.length > 0,
-            target: "rejected",
-            actions: [
-              setContext(({ event }) => ({ reasons: event.type === "JUDGE" ? event.facts.faults : [] })),
-              took("proposed", "rejected", "action.rejected", recorded.rejected),
-            ],
-          },
-          {
-            target: "validated",
-            actions: [
-              setContext(({ context, event }) => {
-                if (event.type !== "JUDGE" || event.facts.tool === undefined) return context;
-                const { effect, timeout_ms, retries, idempotent } = event.facts.tool;
-                return {
-                  documents: event.facts.documents,
-                  effect,
-                  timeoutMs: timeout_ms,
-                  retries,
-                  idempotent,
-                  digest: event.document?.digest,
-                  document: event.document?.text,
-                  facts: event.facts,
-                };
-              }),
-              took("proposed", "validated", "action.validated", recorded.validated),
-            ],
-          },
-        ],
+        JUDGE: judge("reserving"),
+        EXHAUST: deny("reserving", undefined, "budget", ({ event }) => (event.type === "EXHAUST" ? event.reasons : [])),
+        CANCEL: cancelled("reserving"),
       },
     },
     validated: {
       always: [
-        {
-          guard: ({ event }) => event.type === "JUDGE" && event.exhausted !== undefined,
-          target: "denied",
-          actions: [
-            setContext(({ event }) => ({
-              ...CLOSED,
-              reasons: event.type === "JUDGE" && event.exhausted ? [event.exhausted] : [],
-            })),
-            took("validated", "denied", "action.denied", recorded.denied("budget")),
-          ],
-        },
-        {
-          guard: ({ event }) => judgementOf(event).decision === "allow",
-          target: "approved",
-          actions: [took("validated", "approved", "action.approved", recorded.approved)],
-        },
+        deny(
+          "validated",
+          ({ event }) => event.type === "JUDGE" && event.exhausted !== undefined,
+          "budget",
+          ({ event }) => (event.type === "JUDGE" && event.exhausted ? [event.exhausted] : []),
+        ),
+        deny(
+          "validated",
+          ({ event }) => event.type === "JUDGE" && event.facts.guard !== undefined,
+          "stop",
+          ({ event }) => (event.type === "JUDGE" && event.facts.guard ? [stopped(event.facts.guard)] : []),
+        ),
+        approve("validated", ({ event }) => judgementOf(event).decision === "allow"),
+        approve("validated", ({ event }) => judgementOf(event).decision === "ask" && event.type === "JUDGE" && event.standing !== undefined),
         {
           guard: ({ event }) => judgementOf(event).decision === "ask",
           target: "awaiting_approval",
@@ -222,21 +243,12 @@ export const actionMachine = setup({
             },
           ],
         },
-        {
-          target: "denied",
-          actions: [
-            setContext(({ event }) => ({ ...CLOSED, reasons: denialReasons(judgementOf(event)) })),
-            took("validated", "denied", "action.denied", recorded.denied("policy")),
-          ],
-        },
+        deny("validated", undefined, "policy", ({ event }) => denialReasons(judgementOf(event))),
       ],
     },
     awaiting_approval: {
       on: {
-        GRANT: {
-          target: "approved",
-          actions: [took("awaiting_approval", "approved", "action.approved", recorded.approved)],
-        },
+        GRANT: approve("awaiting_approval"),
         REFUSE: {
           target: "denied",
           actions: [
@@ -244,6 +256,7 @@ export const actionMachine = setup({
             took("awaiting_approval", "denied", "action.denied", recorded.denied("answer")),
           ],
         },
+        JUDGE: judgeAgain("awaiting_approval", 0),
         CANCEL: cancelled("awaiting_approval"),
       },
     },
@@ -253,26 +266,20 @@ export const actionMachine = setup({
     },
     dispatched: {
       on: {
-        CLAIM: [
-          {
-            guard: documentsChanged,
-            target: "failed",
-            actions: [
-              setContext(({ context }) => ({
-                ...CLOSED,
-                error: {
-                  code: "documents.changed",
-                  message: "contract, tool or policy changed after the approval",
-                  effect: unbegun(context),
-                },
-                reasons: [reason("documents.changed", "what was approved is no longer in force", { help: "propose it again" })],
-              })),
-              took("dispatched", "failed", "action.failed", recorded.failed),
-            ],
-          },
-          grantClaim("dispatched", sameAttempt, true),
-        ],
+        CLAIM: grantClaim("dispatched", sameAttempt, true),
         REPORT: grantClaim("dispatched", unclaimedRead, false),
+        HALT: {
+          target: "failed",
+          actions: [
+            setContext(({ context, event }) => {
+              if (event.type !== "HALT") return {};
+              const { code, message, done, reasons } = event;
+              return { ...CLOSED, error: { code, message, effect: done ? ("done" as const) : unbegun(context) }, reasons };
+            }),
+            took("dispatched", "failed", "action.failed", recorded.failed),
+          ],
+        },
+        JUDGE: judgeAgain("dispatched", 1),
         CANCEL: cancelled("dispatched"),
       },
     },

@@ -23,7 +23,8 @@ export const amountKey = ({ currency, group }: { readonly currency: string; read
  */
 export function amountsOf(state: RunState, but?: ActionId): readonly AmountSum[] {
   const own = but === undefined ? undefined : state.actions.get(but)?.context;
-  const counted = own?.counted === true && own.amount !== undefined ? amountKey(own.amount, own.tool) : undefined;
+  const counts = but !== undefined && state.open.has(but) && own?.amount !== undefined;
+  const counted = counts ? amountKey(own.amount, own.tool) : undefined;
   return [...state.amounts].flatMap(([key, sum]): AmountSum[] => {
     const slash = key.indexOf("/");
     const units = key === counted ? sum - (own?.amount?.units ?? 0) : sum;

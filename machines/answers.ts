@@ -7,6 +7,7 @@ import { RUN_ENDED } from "./run.ts";
 
 const STATUS_OF_ACTION: Readonly<Record<string, Answer["status"]>> = {
   proposed: "pending",
+  reserving: "pending",
   validated: "pending",
   awaiting_approval: "pending",
   approved: "approved",
@@ -50,6 +51,7 @@ function ofAction(state: RunState, { value, context }: Snapshot<ActionContext>):
     tool: context.tool,
     ...(context.digest !== undefined && { digest: context.digest }),
     ...(waiting && { request: waiting.request, expires_at: waiting.timer.at }),
+    ...(context.edited !== undefined && { edited: { from: context.edited.from, by: context.edited.by, diff: [...context.edited.diff] } }),
     ...(context.reasons !== undefined && { reasons: [...context.reasons] }),
     ...(status === "succeeded" && { output: context.output ?? null }),
     ...(context.error !== undefined && (status === "failed" || status === "in_doubt") && { error: context.error }),

@@ -31,8 +31,9 @@ interface Common {
   readonly at: string;
 }
 export type ApprovalEvent =
-  | (Common & { readonly type: "APPROVE"; readonly by: string; readonly reason: string | undefined })
+  | (Common & { readonly type: "APPROVE"; readonly reason: string | undefined } & Grant)
   | (Common & { readonly type: "REFUSE"; readonly by: string; readonly reason: string | undefined })
+  | (Common & { readonly type: "EDIT"; readonly by: string; readonly reason: string | undefined; readonly replacement: ActionId; readonly diff: Difference[] })
   | (Common & { readonly type: "DUE"; readonly armed: number })
   | (Common & { readonly type: "STALE"; readonly reason: string });
 
@@ -43,20 +44,36 @@ interface Args {
 
 const names = (context: ApprovalContext) => ({ action: context.action, request: context.request });
 const said = (event: ApprovalEvent) =>
-  event.type === "APPROVE" || event.type === "REFUSE"
+  event.type === "APPROVE" || event.type === "REFUSE" || event.type === "EDIT"
     ? { by: event.by, ...(event.reason !== undefined && { reason: event.reason }) }
     : { by: "" };
 const granted = ({ context, event }: Args) => ({
   ...names(context),
   ...said(event),
+  ...(event.type === "APPROVE" && { person: { issuer: event.issuer, subject: event.subject } }),
   digest: context.digest,
   grants: context.grants.length,
   count: context.count,
+  ...(event.type === "APPROVE" && event.standing !== undefined && { standing: event.standing }),
 });
-const isNew = ({ context, event }: Args) => event.type === "APPROVE" && !context.grants.includes(event.by);
-const addGrant = assign<ApprovalContext, ApprovalEvent, undefined, ApprovalEvent, never>(({ context, event }) => ({
-  grants: event.type === "APPROVE" ? [...context.grants, event.by] : context.grants,
-}));
+/** Two names of one person are one person. */
+const isNew = ({ context, event }: Args) =>
+  event.type === "APPROVE" && !context.people.some(({ by, issuer, subject }) => by === event.by || (issuer === event.issuer && subject === event.subject));
+const addGrant = assign<ApprovalContext, ApprovalEvent, undefined, ApprovalEvent, never>(({ context, event }) => {
+  if (event.type !== "APPROVE") return {};
+  const { by, issuer, subject, standing } = event;
+  return { grants: [...context.grants, by], people: [...context.people, { by, issuer, subject, standing }] };
+});
+/** What was agreed to is not what would be done; or those who agreed do not count any more. */
+const stale = (from: string) => ({
+  target: "stale",
+  actions: [
+    took(from, "stale", "approval.stale", ({ context, event }: Args) => ({
+      ...names(context),
+      reason: event.type === "STALE" ? event.reason : "",
+    })),
+  ],
+});
 
 export const approvalMachine = setup({
   types: { context: {} as ApprovalContext, events: {} as ApprovalEvent, input: {} as ApprovalContext },
@@ -97,18 +114,24 @@ export const approvalMachine = setup({
           target: "expired",
           actions: [took("requested", "expired", "approval.expired", ({ context }: Args) => names(context))],
         },
-        STALE: {
-          target: "stale",
+        EDIT: {
+          target: "edited",
           actions: [
-            took("requested", "stale", "approval.stale", ({ context, event }: Args) => ({
+            took("requested", "edited", "approval.edited", ({ context, event }: Args) => ({
               ...names(context),
-              reason: event.type === "STALE" ? event.reason : "",
+              ...said(event),
+              digest: context.digest,
+              replacement: event.type === "EDIT" ? event.replacement : context.action,
+              diff: event.type === "EDIT" ? event.diff : [],
             })),
           ],
         },
+        STALE: stale("requested"),
       },
     },
-    granted: { type: "final" },
+    // until the action is begun, what was granted may still fall
+    granted: { on: { STALE: stale("granted") } },
+    edited: { type: "final" },
     refused: { type: "final" },
     expired: { type: "final" },
     stale: { type: "final" },

@@ -5,7 +5,17 @@
 import type { OutputFacts } from "../schemas/facts.ts";
 import type { ActionId } from "../schemas/ids.ts";
 import type { Label } from "../schemas/label.ts";
-import { type Marks, NO_MARKS } from "./state.ts";
+
+/** The high-water line of what the run's agent was given (GUARD-3, GUARD-10). */
+export interface Marks {
+  readonly tainted: boolean;
+  /** Sorted. */
+  readonly labels: readonly Label[];
+  /** Actions whose output left these marks, oldest first. */
+  readonly sources: readonly ActionId[];
+}
+
+export const NO_MARKS: Marks = { tainted: false, labels: [], sources: [] };
 
 /** What one verified output marks its run with. */
 export type OutputMarks = NonNullable<OutputFacts["marks"]>;

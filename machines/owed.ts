@@ -55,6 +55,10 @@ export function owed(state: RunState): Owed[] {
   const limit = state.envelope?.budget.max_wall_ms;
   if (limit !== undefined && state.wall.since !== undefined) {
     timer("wall", plusMillis(state.wall.since, Math.max(0, limit - state.wall.usedMs)), state.wall.armed);
+    // runs of the first version know no half
+    if (state.machine !== "1" && !state.warned.includes("wall")) {
+      timer("half", plusMillis(state.wall.since, Math.max(0, Math.ceil(limit / 2) - state.wall.usedMs)), state.wall.armed);
+    }
   }
   for (const [id, { body }] of state.signals) {
     debts.push({ kind: "signal", key: `signal/${id}`, to: aggregateToken("ledger", body.ledger), name: body.name, body });

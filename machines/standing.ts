@@ -11,7 +11,7 @@ import type { ToolProposal } from "../schemas/proposal.ts";
 import { type Reason, reason } from "../schemas/reason.ts";
 import { plusMillis } from "../schemas/time.ts";
 import type { ApprovalContext, Grant } from "./approval.ts";
-import type { Marks, RunState } from "./state.ts";
+import type { Marks } from "./marks.ts";
 
 export interface StandingApproval {
   readonly request: RequestId;
@@ -115,17 +115,17 @@ export function standingFrom(approval: ApprovalContext, standing: Standing, prop
 
 /** The standing approval, oldest first, under which an action that is to be asked for needs no new one. */
 export function standingFor(
-  state: Pick<RunState, "standings">,
+  standings: ReadonlyMap<RequestId, StandingApproval | undefined>,
   marks: Marks,
   proposal: ToolProposal,
   facts: ToolFacts,
   at: string,
 ): StandingApproval | undefined {
   const ask = facts.judgement?.decision === "ask" ? facts.judgement.ask : undefined;
-  if (state.standings.size === 0 || ask === undefined || facts.tool === undefined) return undefined;
+  if (standings.size === 0 || ask === undefined || facts.tool === undefined) return undefined;
   if (facts.tool.effect === "irreversible" || marks.tainted || (facts.sources?.length ?? 0) > 0) return undefined;
-  for (const one of state.standings.values()) {
-    if (one.tool !== proposal.tool || one.role !== ask.role || one.count < ask.count || one.uses >= one.maxUses || one.ends <= at) continue;
+  for (const one of standings.values()) {
+    if (one === undefined || one.tool !== proposal.tool || one.role !== ask.role || one.count < ask.count || one.uses >= one.maxUses || one.ends <= at) continue;
     const { contract, tool, policy } = one.documents;
     if (contract !== facts.documents.contract || tool !== facts.documents.tool || policy !== facts.documents.policy) continue;
     if (!withinAmount(one, facts) || shapeOf(proposal.input, one.vary) !== one.shape) continue;

@@ -6,11 +6,11 @@ import type { Envelope } from "../schemas/event.ts";
 import type { ActionId, Actor, Digest, LedgerName, Namespace, RequestId, RunId } from "../schemas/ids.ts";
 import type { SignalInput, Unit } from "../schemas/inputs.ts";
 import type { JsonValue } from "../schemas/json.ts";
-import type { Label } from "../schemas/label.ts";
 import type { Reason } from "../schemas/reason.ts";
 import { ENDED } from "./action.ts";
 import type { ActionContext } from "./action-rules.ts";
 import type { ApprovalContext } from "./approval.ts";
+import { type Marks, NO_MARKS } from "./marks.ts";
 import type { StandingApproval } from "./standing.ts";
 import type { Snapshot } from "./step.ts";
 
@@ -74,15 +74,6 @@ export interface Hold {
 export interface OpenSignal {
   readonly body: SignalInput & { readonly name: "lease" | "return" };
   readonly action: ActionId | undefined;
-}
-
-/** The high-water line of what the run's agent was given (GUARD-3, GUARD-10). */
-export interface Marks {
-  readonly tainted: boolean;
-  /** Sorted. */
-  readonly labels: readonly Label[];
-  /** Actions whose output left these marks, oldest first. */
-  readonly sources: readonly ActionId[];
 }
 
 /** Wall time: it runs while the run is active and no person is being waited for. */
@@ -189,8 +180,6 @@ export interface Change {
   readonly standings: ReadonlyMap<RequestId, StandingApproval | undefined>;
   readonly amounts: ReadonlyMap<string, number>;
 }
-
-export const NO_MARKS: Marks = { tainted: false, labels: [], sources: [] };
 
 export function emptyRun(ns: Namespace, run: RunId, machine: string): RunState {
   return {

@@ -2,16 +2,21 @@
  * The working copy of one decision: reads see what this decision already changed, the state itself stays as it was.
  * It numbers the events as they are drafted, and keeps money and wall time in step with them.
  */
-import type { EventDraft } from "../schemas/event.ts";
+import type { Envelope, EventDraft } from "../schemas/event.ts";
 import { type ActionId, type Digest, type RequestId, requestId } from "../schemas/ids.ts";
 import { canonicalText, sha256Digest } from "../schemas/canonical.ts";
 import { millis, plusMillis } from "../schemas/time.ts";
 import { actionMachine, ENDED } from "./action.ts";
 import type { ActionContext, ActionEvent, ActionInput } from "./action-rules.ts";
+import { effectOf } from "./amounts.ts";
 import { type ApprovalContext, type ApprovalEvent, approvalMachine } from "./approval.ts";
+import type { Marks } from "./marks.ts";
+import { type Desk, Purse } from "./purse.ts";
 import { RUN_ENDED, type RunEvent, runMachine } from "./run.ts";
-import type { Approval, Change, ProposalRecord, Reservation, RunState } from "./state.ts";
+import type { StandingApproval } from "./standing.ts";
+import type { Approval, Change, ProposalRecord, RunState } from "./state.ts";
 import { type Effect, type Snapshot, begin, step } from "./step.ts";
+import { approvalView } from "./view.ts";
 
 /** A machine was sent something that its state does not know. */
 export class NotTaken extends Error {
@@ -20,20 +25,22 @@ export class NotTaken extends Error {
 
 type Untimed<E> = E extends unknown ? Omit<E, "at" | "seq" | "held" | "over"> : never;
 
-export class Work {
+export class Work implements Desk {
   readonly drafts: EventDraft[] = [];
   readonly state: RunState;
   readonly at: string;
   readonly set: { -readonly [K in keyof Change["set"]]: Change["set"][K] } = {};
+  readonly purse: Purse;
+  readonly standings = new Map<RequestId, StandingApproval | undefined>();
   readonly #actions = new Map<ActionId, Snapshot<ActionContext>>();
   readonly #approvals = new Map<RequestId, Approval>();
   readonly #proposals = new Map<string, ProposalRecord>();
   readonly #inputs = new Map<string, Digest>();
-  readonly #reservations = new Map<ActionId, Reservation>();
 
   constructor(state: RunState, at: string) {
     this.state = state;
     this.at = at;
+    this.purse = new Purse(this);
   }
 
   /** Sequence that the next draft will have. */
@@ -53,12 +60,26 @@ export class Work {
   get over(): boolean {
     return RUN_ENDED.has(this.life);
   }
+  get envelope(): Envelope | undefined {
+    return this.set.envelope ?? this.state.envelope;
+  }
+  get marks(): Marks {
+    return this.set.marks ?? this.state.marks;
+  }
 
   action(id: ActionId): Snapshot<ActionContext> | undefined {
     return this.#actions.get(id) ?? this.state.actions.get(id);
   }
+  /** The action that was proposed last. */
+  lastAction(): Snapshot<ActionContext> | undefined {
+    const [id] = [...this.state.actions.keys(), ...this.#actions.keys()].slice(-1);
+    return id === undefined ? undefined : this.action(id);
+  }
   approval(id: RequestId): Approval | undefined {
     return this.#approvals.get(id) ?? this.state.approvals.get(id);
+  }
+  standing(id: RequestId): StandingApproval | undefined {
+    return this.standings.has(id) ? this.standings.get(id) : this.state.standings.get(id);
   }
   /** Actions that have not ended, oldest first. */
   openActions(): ActionId[] {
@@ -93,17 +114,16 @@ export class Work {
   }
 
   /** Sends an action its event. False when its state does not know the event: the sender is then refused. */
-  act(id: ActionId, event: Untimed<ActionEvent>, view?: (request: RequestId, digest: Digest) => unknown): boolean {
+  act(id: ActionId, event: Untimed<ActionEvent>): boolean {
     const action = this.action(id);
     if (action === undefined) return false;
     const timed = { ...event, at: this.at, seq: this.first, held: this.held, over: this.over } as ActionEvent;
     const taken = step(actionMachine, action, timed);
     if (taken === undefined) return false;
     this.#actions.set(id, taken.next);
-    this.#record(taken.effects, id, view);
-    // nobody knows what this attempt cost, and another one follows
-    if (taken.next.value === "retrying" && taken.next.context.error?.effect === "unknown") this.use(id, Infinity);
-    if (ENDED.has(taken.next.value)) this.#settle(id, taken.next.context);
+    this.#record(taken.effects, id);
+    if (taken.next.value === "retrying" && taken.next.context.error?.effect === "unknown") this.purse.useAll(id);
+    if (ENDED.has(taken.next.value)) this.purse.settle(taken.next.context, effectOf(taken.next.value, taken.next.context));
     return true;
   }
 
@@ -123,62 +143,21 @@ export class Work {
     for (const id of this.openActions()) this.act(id, { type: "CANCEL", reason: why });
   }
 
-  reserve(id: ActionId, cost: number): void {
-    this.#reservations.set(id, { reserved: cost, used: undefined });
-    const spent = this.#spent();
-    this.set.spent = { ...spent, reserved: spent.reserved + cost };
-    this.draft({ type: "budget.reserved", from: this.life, to: this.life, data: { action: id, cost_micro_usd: cost } });
-  }
-
-  /** What an attempt says it cost, bounded by what was reserved for the action. */
-  use(id: ActionId, cost: number): void {
-    const held = this.#reservations.get(id) ?? this.state.reservations.get(id);
-    if (held !== undefined) this.#reservations.set(id, { ...held, used: Math.min(held.reserved, (held.used ?? 0) + cost) });
-  }
-
-  #spent() {
-    return this.set.spent ?? this.state.spent;
-  }
-
-  /**
-   * An ended action gives back what it did not use. One that did something, or of which nobody knows what it did,
-   * keeps all unless it said what it cost: a tool that is silent about money must not be free (GUARD-6).
-   */
-  #settle(id: ActionId, context: ActionContext): void {
-    const held = this.#reservations.get(id) ?? this.state.reservations.get(id);
-    if (held === undefined || held.reserved === 0) return;
-    const effect = context.attempt === 0 ? "none" : (context.error?.effect ?? "done");
-    const cost = effect === "unknown" ? held.reserved : (held.used ?? (effect === "none" ? 0 : held.reserved));
-    this.#reservations.set(id, { reserved: 0, used: cost });
-    const spent = this.#spent();
-    this.set.spent = { ...spent, settled: spent.settled + cost, reserved: spent.reserved - held.reserved };
-    this.draft({
-      type: "budget.settled",
-      from: this.life,
-      to: this.life,
-      data: { action: id, cost_micro_usd: cost, reserved_micro_usd: held.reserved },
-    });
-  }
-
-  #record(effects: readonly Effect[], id?: ActionId, view?: (request: RequestId, digest: Digest) => unknown): void {
+  #record(effects: readonly Effect[], id?: ActionId): void {
     for (const effect of effects) {
       if (effect.type === "took") this.draft(effect.params as EventDraft);
-      else if (effect.type === "requestApproval" && id !== undefined && view !== undefined) {
-        this.#request(id, view, effect.params as { role: string; count: number; ttlMs: number });
+      else if (effect.type === "requestApproval" && id !== undefined) {
+        this.#request(id, effect.params as { role: string; count: number; ttlMs: number });
       } else throw new Error(`a machine asked for \`${effect.type}\`, which nobody carries out`);
     }
   }
 
-  #request(
-    id: ActionId,
-    view: (request: RequestId, digest: Digest) => unknown,
-    { role, count, ttlMs }: { role: string; count: number; ttlMs: number },
-  ): void {
+  #request(id: ActionId, { role, count, ttlMs }: { role: string; count: number; ttlMs: number }): void {
     const request = requestId(this.next);
     const action = this.action(id)?.context;
-    if (action?.digest === undefined) throw new Error("an approval was requested for an action without a document");
+    if (action === undefined) throw new Error("an approval was requested for no action");
     const expires = plusMillis(this.at, ttlMs);
-    const text = canonicalText({ ...(view(request, action.digest) as object), role, count, expires_at: expires });
+    const text = canonicalText({ ...approvalView(this, action), request, role, count, expires_at: expires });
     const digest = sha256Digest(text);
     const context: ApprovalContext = {
       request,
@@ -211,6 +190,8 @@ export class Work {
 
   change(): Change {
     this.#clock();
+    if (this.purse.spent !== undefined) this.set.spent = this.purse.spent;
+    const { reservations, holdings, holds, signals, amounts } = this.purse;
     return {
       seq: this.state.seq + this.drafts.length,
       at: this.at,
@@ -219,12 +200,12 @@ export class Work {
       approvals: this.#approvals,
       proposals: this.#proposals,
       inputs: this.#inputs,
-      reservations: this.#reservations,
-      holdings: new Map(),
-      holds: new Map(),
-      signals: new Map(),
-      standings: new Map(),
-      amounts: new Map(),
+      reservations,
+      holdings,
+      holds,
+      signals,
+      standings: this.standings,
+      amounts,
     };
   }
 }

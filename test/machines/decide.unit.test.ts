@@ -16,6 +16,7 @@ import {
 const ALLOWED = ["action.proposed", "action.validated", "action.approved", "action.dispatched"] as const;
 const ASKED = ["action.proposed", "action.validated", "approval.requested"] as const;
 const ask = { decision: "ask" } as const;
+const NOTHING_SPENT = { steps: 0, settled: 0, reserved: 0, input: { settled: 0, reserved: 0 }, output: { settled: 0, reserved: 0 } };
 
 test("CORE-1: a run is started under its agent's own name, once, and by an agent that has a contract", () => {
   given().when(start()).then("run.started");
@@ -109,7 +110,7 @@ test("CORE-7: the envelope names agent, owner, team, principal, documents, budge
     .then("run.started");
   assert.ok(started?.type === "run.started");
   assert.deepEqual(envelopeSchema.parse(started.data.envelope), {
-    agent: { name: "agent-1", version: "1.0.0" }, owner: "an owner", team: "a team", principal,
+    agent: { name: "agent-1", version: "1.0.0" }, owner: "an owner", team: "a team", principal, chain: ["principal:|ann", "agent:agent-1"],
     documents: { contract: DOCUMENTS.contract, policy: DOCUMENTS.policy },
     budget: { max_steps: 5, max_cost_micro_usd: 1_500_000, max_wall_ms: 1 },
     deadline: "2026-02-01T00:00:00.000Z", traceparent,
@@ -131,9 +132,10 @@ test("GUARD-6: a wish beyond all measure stays a time and a whole number", () =>
 
 test("GUARD-6: steps are bounded, junk counts, and one event says that they are used up", () => {
   const g = (...lines: Line[]) => given(start({ contract: { max_steps: 2 } }), tool("t1"), tool("t2", { faults: INVALID }), ...lines);
+  given(start({ contract: { max_steps: 2 } })).when(tool("t1")).then(...ALLOWED, "budget.warned");
   const over = g().when(tool("t3"));
   const events = over.then("action.proposed", "budget.exhausted", "action.validated", "action.denied");
-  assert.deepEqual(events[1]?.data, { action: "a8", budget: "steps", limit: 2, used: 2 });
+  assert.deepEqual(events[1]?.data, { action: "a9", budget: "steps", limit: 2, used: 2 });
   assert.equal(events[3]?.type === "action.denied" && events[3].data.by, "budget");
   assert.equal(over.state().spent.steps, 2);
   g(tool("t3")).when(tool("t4")).refused("budget.steps");
@@ -146,7 +148,7 @@ test("GUARD-6: money is reserved before it is spent, settled afterwards, and nev
   const budget = start({ budget: { max_cost_usd: 1 } });
   const first = given(budget).when(tool("t1", cost));
   first.then("action.proposed", "budget.reserved", "action.validated", "action.approved", "action.dispatched");
-  assert.deepEqual(first.state().spent, { steps: 1, settled: 0, reserved: 600_000 });
+  assert.deepEqual(first.state().spent, { ...NOTHING_SPENT, steps: 1, reserved: 600_000 });
   const second = given(budget, tool("t1", cost)).when(tool("t2", cost));
   second.then("action.proposed", "budget.exhausted", "action.validated", "action.denied");
   given(budget, tool("t1", cost), tool("t2", cost)).when(tool("t3", cost)).refused("budget.cost");
@@ -158,7 +160,7 @@ test("GUARD-6: money is reserved before it is spent, settled afterwards, and nev
   assert.deepEqual(settled.then("action.succeeded", "action.verified", "budget.settled")[2]?.data, {
     action: "a2", cost_micro_usd: 250_000, reserved_micro_usd: 600_000,
   });
-  assert.deepEqual(settled.state().spent, { steps: 1, settled: 250_000, reserved: 0 });
+  assert.deepEqual(settled.state().spent, { ...NOTHING_SPENT, steps: 1, settled: 250_000 });
 });
 
 test("GUARD-6: a tool that is silent about its cost is not free, unless it certainly did nothing", () => {

@@ -7,16 +7,21 @@
  */
 import assert from "node:assert/strict";
 import { type Decision, type RunInput, decide } from "../../machines/decide.ts";
+import { readied, uncovered } from "../../machines/leases.ts";
 import { owed } from "../../machines/owed.ts";
+import { approversOf } from "../../machines/persons.ts";
 import { type RunState, emptyRun, evolve } from "../../machines/state.ts";
+import { CURRENT_VERSION } from "../../machines/versions.ts";
 import { canonicalDigest, sha256Digest } from "../../schemas/canonical.ts";
 import type { EventDraft, EventType } from "../../schemas/event.ts";
-import { type Facts, NO_FACTS, type Principal, type StartFacts } from "../../schemas/facts.ts";
-import { type Actor, actor, namespace, type RunId, runId } from "../../schemas/ids.ts";
+import { type CurrentFacts, type Facts, type GuardHit, type Need, NO_FACTS, type OutputFacts, type PersonFacts, type Principal, type StartFacts, type ToolFacts } from "../../schemas/facts.ts";
+import { type Actor, actor, type LedgerName, namespace, type RunId, runId } from "../../schemas/ids.ts";
+import type { SignalInput, Standing } from "../../schemas/inputs.ts";
 import type { JsonValue } from "../../schemas/json.ts";
 import type { Judgement } from "../../schemas/judgement.ts";
 import type { BudgetRequest } from "../../schemas/proposal.ts";
 import { type Reason, reason } from "../../schemas/reason.ts";
+import { aggregateToken } from "../../schemas/subjects.ts";
 import { timestamp } from "../../schemas/time.ts";
 
 export const NS = namespace("test");
@@ -25,6 +30,15 @@ export const AGENT = actor("agent-1");
 export const T0 = Date.UTC(2026, 0, 31, 9, 30);
 export const DOCUMENTS = { contract: sha256Digest("contract"), tool: sha256Digest("tool"), policy: sha256Digest("policy") };
 export const OTHER_DOCUMENTS = { ...DOCUMENTS, policy: sha256Digest("policy, changed") };
+
+export const ISSUER = "https://id.example";
+/** The person behind a name: by default one of the same name who holds every role that tests ask for; `ann-2` is `ann` again. */
+export function personOf(name: string, more: Partial<PersonFacts> = {}): PersonFacts {
+  return { issuer: ISSUER, subject: name.replace(/-2$/, ""), roles: ["approver", "finance"], document: sha256Digest(`person ${name}`), ...more };
+}
+/** Names that no person stands behind. */
+const NOBODY = /^(agent|nobody|signalbox)/;
+export const HIT: GuardHit = { stop: "s1" as never, kind: "stop", scope: "agent:agent-1", reason: "it went wild" };
 
 /** One input as somebody would send it, with the facts that the plane would look up for it. */
 export interface Told {
@@ -62,6 +76,9 @@ export interface StartOptions {
   readonly principal?: Principal | null;
   readonly unknown?: boolean;
   readonly traceparent?: string;
+  readonly refusals?: Reason[];
+  readonly guard?: GuardHit;
+  readonly project?: string;
 }
 export const start = (o: StartOptions = {}): Line =>
   line(() => {
@@ -75,9 +92,11 @@ export const start = (o: StartOptions = {}): Line =>
       facts: {
         kind: "start",
         documents: { contract: DOCUMENTS.contract, policy: DOCUMENTS.policy },
-        ...(o.unknown !== true && { agent: { name: by, version: "1.0.0", owner: "an owner", team: "a team", purpose: "tests" } }),
+        ...(o.unknown !== true && { agent: { name: by, version: "1.0.0", owner: "an owner", team: "a team", purpose: "tests", ...(o.project !== undefined && { project: o.project }) } }),
         budgets: o.contract ?? {},
         principal: o.principal ?? null,
+        ...(o.refusals && { refusals: o.refusals }),
+        ...(o.guard && { guard: o.guard }),
       },
     };
   }, o.traceparent);
@@ -108,26 +127,55 @@ export interface ToolOptions {
   readonly faults?: Reason[];
   readonly ttlMs?: number;
   readonly why?: string;
+  readonly confidence?: number;
+  readonly uses?: string[];
+  readonly documents?: typeof DOCUMENTS;
+  readonly tokens?: { readonly input?: number; readonly output?: number };
+  readonly amount?: { readonly units: number; readonly currency?: string; readonly group?: string };
+  readonly sources?: string[];
+  readonly guard?: GuardHit;
+  readonly principal?: Principal;
+  readonly needs?: Need[];
+  readonly standing?: ToolFacts["standing"];
+}
+
+/** Facts of a tool proposal. Without a judgement where there is nothing to judge: faults, a stop, or what is waited for. */
+export function factsOf(o: ToolOptions, open = false): ToolFacts {
+  const { effect = "write", retries = 0, idempotent = false, costMicroUsd = 0, timeoutMs = 10_000, faults = [] } = o;
+  const judged = o.judgement === undefined ? judgement(o.decision ?? "allow", o.count) : o.judgement;
+  const { input, output } = o.tokens ?? {};
+  return {
+    kind: "tool",
+    documents: o.documents ?? DOCUMENTS,
+    faults,
+    tool: {
+      effect, timeout_ms: timeoutMs, retries, idempotent, cost_micro_usd: costMicroUsd,
+      ...(input !== undefined && { input_tokens: input }),
+      ...(output !== undefined && { output_tokens: output }),
+    },
+    ...(o.amount && { amount: { units: o.amount.units, currency: o.amount.currency ?? "USD", ...(o.amount.group !== undefined && { group: o.amount.group }) } }),
+    ...(o.sources && { sources: o.sources as never }),
+    ...(o.guard && { guard: o.guard }),
+    ...(o.principal && { principal: o.principal }),
+    ...(o.needs && { needs: o.needs }),
+    ...(o.standing && { standing: o.standing }),
+    ...(faults.length === 0 && judged !== null && o.guard === undefined && !open && { judgement: judged }),
+    approval_ttl_ms: o.ttlMs ?? 60_000,
+  };
 }
 export const tool = (id: string, o: ToolOptions = {}): Line =>
-  line(() => {
-    const { effect = "write", retries = 0, idempotent = false, costMicroUsd = 0, timeoutMs = 10_000, faults = [] } = o;
-    const judged = o.judgement === undefined ? judgement(o.decision ?? "allow", o.count) : o.judgement;
-    return {
-      kind: "propose",
-      actor: o.by ?? AGENT,
-      id,
-      body: { kind: "tool", id, tool: (o.tool ?? "crm.update") as never, input: o.input ?? { n: 1 }, ...(o.why !== undefined && { why: o.why }) },
-      facts: {
-        kind: "tool",
-        documents: DOCUMENTS,
-        faults,
-        tool: { effect, timeout_ms: timeoutMs, retries, idempotent, cost_micro_usd: costMicroUsd },
-        ...(faults.length === 0 && judged !== null && { judgement: judged }),
-        approval_ttl_ms: o.ttlMs ?? 60_000,
-      },
-    };
-  });
+  line((state) => ({
+    kind: "propose",
+    actor: o.by ?? AGENT,
+    id,
+    body: {
+      kind: "tool", id, tool: (o.tool ?? "crm.update") as never, input: o.input ?? { n: 1 },
+      ...(o.why !== undefined && { why: o.why }),
+      ...(o.confidence !== undefined && { confidence: o.confidence }),
+      ...(o.uses && { uses: o.uses }),
+    },
+    facts: factsOf(o, uncovered(state, undefined, o.needs ?? []).length > 0),
+  }));
 export const INVALID = [reason("input.type", "must be a number", { path: "/input/n" }), reason("input.required", "is missing", { path: "/input/m" })];
 
 export const note = (id: string, by: string = AGENT): Line =>
@@ -141,10 +189,10 @@ export const fail = (id: string, error: JsonValue = { code: "gave.up" }): Line =
 function actionOf(state: RunState, name: string): string {
   return state.proposals.get(`${AGENT}/${name}`)?.action ?? name;
 }
-/** A request by its id, or by the proposal that it is about. */
+/** A request by its id, or by the proposal that it is about: the last one, if there were several. */
 function requestOf(state: RunState, name: string): string {
   const action = actionOf(state, name);
-  return [...state.approvals.values()].find(({ context }) => context.action === action)?.context.request ?? name;
+  return [...state.approvals.values()].findLast(({ context }) => context.action === action)?.context.request ?? name;
 }
 
 /** In what follows, an action may be named by its id or by that of its proposal, and a request by that as well. */
@@ -159,7 +207,23 @@ export interface ReportOptions {
   readonly faults?: Reason[];
   readonly effect?: "none" | "done" | "unknown";
   readonly costUsd?: number;
+  readonly tokens?: { readonly input?: number; readonly output?: number };
+  readonly marks?: OutputFacts["marks"];
+  readonly guard?: GuardHit;
+  /** The action judged again, where documents changed. */
+  readonly again?: ToolOptions;
+  /** Persons who approved it, as they are now; absent: all as they were. */
+  readonly approvers?: CurrentFacts["approvers"] | null;
 }
+const usageOf = (o: ReportOptions) => ({
+  ...(o.costUsd !== undefined && { cost_usd: o.costUsd }),
+  ...(o.tokens?.input !== undefined && { input_tokens: o.tokens.input }),
+  ...(o.tokens?.output !== undefined && { output_tokens: o.tokens.output }),
+});
+/** Judged again by the documents that changed. */
+const againOf = (o: { readonly again?: ToolOptions; readonly documents?: typeof DOCUMENTS }) => ({
+  ...(o.again && { again: factsOf({ ...o.again, documents: o.documents ?? DOCUMENTS }) }),
+});
 export const report = (named: string, status: "started" | "succeeded" | "failed" | "in_doubt", o: ReportOptions = {}): Line =>
   line((state) => {
     const action = actionOf(state, named);
@@ -181,10 +245,20 @@ export const report = (named: string, status: "started" | "succeeded" | "failed"
         ...((status === "failed" || status === "in_doubt") && {
           error: { code: "tool.failed", message: "it failed", effect: o.effect ?? (status === "failed" ? "none" : "unknown") },
         }),
-        ...(o.costUsd !== undefined && { usage: { cost_usd: o.costUsd } }),
+        ...((o.costUsd !== undefined || o.tokens !== undefined) && { usage: usageOf(o) }),
       },
-      ...(status === "started" && { facts: { kind: "current", documents: o.documents ?? DOCUMENTS } as const }),
-      ...(status === "succeeded" && { facts: { kind: "output", faults: o.faults ?? [], engine: "test 1" } as const }),
+      ...(status === "started" && {
+        facts: {
+          kind: "current",
+          documents: o.documents ?? DOCUMENTS,
+          ...againOf(o),
+          ...(o.approvers !== null && { approvers: o.approvers ?? Object.fromEntries(approversOf(state, action as never).map((name) => [name, personOf(name)])) }),
+          ...(o.guard && { guard: o.guard }),
+        } as const,
+      }),
+      ...(status === "succeeded" && {
+        facts: { kind: "output", faults: o.faults ?? [], engine: "test 1", ...(o.marks && { marks: o.marks }), ...(o.guard && { guard: o.guard }) } as const,
+      }),
     };
   });
 export const claim = (action: string, o: ReportOptions = {}): Line => report(action, "started", o);
@@ -194,8 +268,14 @@ export interface DecideOptions {
   readonly documents?: typeof DOCUMENTS;
   readonly digest?: string;
   readonly reason?: string;
+  /** Null: nobody knows a person of that name. */
+  readonly person?: PersonFacts | null;
+  readonly guard?: GuardHit;
+  readonly again?: ToolOptions;
+  readonly standing?: Standing;
+  readonly input?: JsonValue;
 }
-export const answer = (named: string, by: string, decision: "approve" | "refuse", o: DecideOptions = {}): Line =>
+export const answer = (named: string, by: string, decision: "approve" | "refuse" | "edit", o: DecideOptions = {}): Line =>
   line((state) => {
     const request = requestOf(state, named);
     const id = o.id ?? `${request}.${by}`;
@@ -204,15 +284,72 @@ export const answer = (named: string, by: string, decision: "approve" | "refuse"
       kind: "decide",
       actor: by,
       id,
-      body: { id, request: request as never, decision, digest, ...(o.reason !== undefined && { reason: o.reason }) },
-      facts: { kind: "current", documents: o.documents ?? DOCUMENTS },
+      body: {
+        id, request: request as never, decision, digest,
+        ...(o.reason !== undefined && { reason: o.reason }),
+        ...(o.standing && { standing: o.standing }),
+        ...(o.input !== undefined && { input: o.input }),
+      },
+      facts: {
+        kind: "current",
+        documents: o.documents ?? DOCUMENTS,
+        ...againOf(o),
+        person: o.person === undefined ? (NOBODY.test(by) ? null : personOf(by)) : o.person,
+        ...(o.guard && { guard: o.guard }),
+      },
     };
   });
 export const approve = (request: string, by = "ann", o: DecideOptions = {}): Line => answer(request, by, "approve", o);
+/** Puts another input in the place of what is asked for; judged as `again` says, with the run as it stands. */
+export const edit = (request: string, input: JsonValue, again: ToolOptions = {}, by = "ann", o: DecideOptions = {}): Line => {
+  const { tell, waitMs } = answer(request, by, "edit", { ...o, input });
+  return {
+    waitMs,
+    tell: (state, time) => {
+      const told = tell(state, time);
+      const open = uncovered(state, undefined, again.needs ?? []).length > 0;
+      return { ...told, facts: { ...(told.facts as CurrentFacts), again: factsOf({ documents: o.documents ?? DOCUMENTS, ...again }, open) } };
+    },
+  };
+};
 export const turnDown = (request: string, by = "ann", o: DecideOptions = {}): Line => answer(request, by, "refuse", o);
 
 export const control = (verb: "pause" | "resume" | "cancel", id: string = verb): Line =>
   line(() => ({ kind: "control", actor: "op", id, body: { verb, id, reason: "because" } }));
+export const cleanse = (id: string, labels?: string[]): Line =>
+  line(() => ({ kind: "control", actor: "op", id, body: { verb: "cleanse", id, reason: "looked at it", ...(labels && { labels: labels as never }) } }));
+
+/** An account's answer to the lease or return of this id; granted as was wished, unless said otherwise. */
+export interface ReplyOptions {
+  readonly granted?: number;
+  readonly total?: number;
+  readonly cap?: number;
+  readonly by?: string;
+  /** The action that waits for it, as judged now. */
+  readonly judged?: ToolOptions;
+  readonly body?: Partial<SignalInput>;
+}
+export const reply = (id: string, o: ReplyOptions = {}): Line =>
+  line((state) => {
+    const asked = state.signals.get(id)?.body;
+    const account = { ledger: (asked?.ledger ?? "team.a.2026-01-31") as LedgerName, unit: asked?.unit ?? ("cost" as const), window: asked?.window ?? "2026-01-31" };
+    const granted = o.granted ?? (asked?.name === "lease" ? Math.max(asked.need, asked.want) : 0);
+    const body = (
+      asked?.name === "return"
+        ? { name: "returned", id, ...account, unused: asked.unused, last: asked.last, ...o.body }
+        : { name: "leased", id, ...account, granted, total: o.total ?? granted, ...(o.cap !== undefined && { cap: o.cap }), ...o.body }
+    ) as SignalInput;
+    const action = readied(state, body);
+    const needs = action === undefined ? undefined : state.holds.get(action)?.map(({ held: _, lease: __, total: ___, ...need }) => ({ ...need, want: need.need }) as Need);
+    const facts = action === undefined ? NO_FACTS : factsOf({ ...(needs && { needs: [...needs] }), ...o.judged });
+    return { kind: "signal", actor: o.by ?? aggregateToken("ledger", account.ledger), id, body, facts };
+  });
+
+/** The signals that are owed, oldest first, by name. */
+export function signalsOf(state: RunState, name: "lease" | "return"): SignalInput[] {
+  return owed(state).flatMap((debt) => (debt.kind === "signal" && debt.name === name ? [debt.body] : []));
+}
+
 export const resolve = (named: string, outcome: "succeeded" | "failed", o: { output?: JsonValue; faults?: Reason[]; id?: string } = {}): Line =>
   line((state) => {
     const action = actionOf(state, named);
@@ -237,7 +374,7 @@ export const due = (named: string, armed?: number): Line =>
   });
 
 export function fresh(run: RunId = RUN): RunState {
-  return emptyRun(NS, run, "1");
+  return emptyRun(NS, run, CURRENT_VERSION);
 }
 
 /** Decides twice, and holds the two and the state's being untouched against each other. */
