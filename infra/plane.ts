@@ -4,10 +4,17 @@ import { join } from "node:path";
 import type { Namespace } from "../schemas/ids.ts";
 import { connectBus } from "../services/bus/connection.ts";
 import { provision } from "../services/bus/streams.ts";
-import { signAccounts } from "../services/identity/accounts.ts";
+import { accountNameOf, signAccounts } from "../services/identity/accounts.ts";
 import { writeContext } from "../services/identity/contexts.ts";
-import { issueCreds, writeCreds, writeSecret } from "../services/identity/creds.ts";
-import { type PlaneKeys, openKeys } from "../services/identity/keys.ts";
+import { Barred, issueCreds, writeCreds } from "../services/identity/creds.ts";
+import { writeDemoIssuer } from "../services/identity/demo-issuer.ts";
+import { writeSecret } from "../services/identity/files.ts";
+import { CredsKeeper } from "../services/identity/keeper.ts";
+import { type PlaneKeys, knownNamespaces, openKeys } from "../services/identity/keys.ts";
+import { pushRevocations } from "../services/identity/revoke.ts";
+import { revocations } from "../services/identity/revoked.ts";
+import { credentialTerms } from "../services/identity/terms.ts";
+import { openToolKey, publishToolKey } from "../services/identity/tool-keys.ts";
 import type { Role } from "../services/identity/roles.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "./nats/embedded.ts";
 import { obtainNatsServer } from "./nats/obtain.ts";
@@ -36,6 +43,9 @@ export const CONTEXTS: readonly { readonly context: string; readonly role: Role;
   { context: "auditor", role: "auditor", name: "auditor", does: "reads everything of its namespace, changes nothing" },
 ];
 
+/** How long the credentials of contexts live; a running plane renews them. */
+const CONTEXT_TTL_SECONDS = 3600;
+
 export async function startPlane(settings: Settings, say: (line: string) => void): Promise<RunningPlane> {
   const { dataDir, namespaces } = settings;
   await writable(dataDir);
@@ -44,17 +54,23 @@ export async function startPlane(settings: Settings, say: (line: string) => void
   const url = embedded?.url ?? (settings.url as string);
   const planeFile = join(dataDir, "plane.json");
   let services: RunningThreads | undefined;
+  let keeper: CredsKeeper | undefined;
   const stop = async () => {
+    await keeper?.stop();
     await services?.stop();
     await rm(planeFile, { force: true });
     await embedded?.stop();
   };
   try {
+    if (embedded === undefined) await revokeAgain(dataDir, url, say);
     await provisionAll(url, keys, namespaces);
+    await publishToolKey(dataDir, await openToolKey(dataDir));
+    await writeDemoIssuer(dataDir);
     const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
     const { roles, tracesUrl } = settings;
     services = await startThreads({ url, dataDir, keyNamespaces: namespaces, namespaces, roles, version, tracesUrl });
-    await writeContexts(dataDir, url, keys, namespaces[0] as Namespace);
+    await writeContexts(dataDir, url, keys, namespaces[0] as Namespace, say);
+    keeper = await keepCreds(url, keys, say);
     const plane = { url, pid: process.pid, namespaces, started_at: new Date().toISOString(), version };
     await writeSecret(planeFile, `${JSON.stringify(plane, undefined, 2)}\n`);
   } catch (error) {
@@ -103,10 +119,38 @@ async function provisionAll(url: string, keys: PlaneKeys, namespaces: readonly N
   }
 }
 
-async function writeContexts(dataDir: string, url: string, keys: PlaneKeys, ns: Namespace): Promise<void> {
+async function writeContexts(dataDir: string, url: string, keys: PlaneKeys, ns: Namespace, say: (line: string) => void): Promise<void> {
   for (const { context, role, name, does } of CONTEXTS) {
-    const issued = await issueCreds(keys, { role, name, ns });
-    const creds = await writeCreds(dataDir, context, issued);
-    await writeContext(dataDir, context, { description: `${role} ${name} of ${ns}: ${does}`, url, creds, inboxPrefix: issued.inboxPrefix });
+    try {
+      const issued = await issueCreds(keys, { role, name, ns, ttlSeconds: CONTEXT_TTL_SECONDS });
+      const creds = await writeCreds(dataDir, context, issued);
+      await writeContext(dataDir, context, { description: `${role} ${name} of ${ns}: ${does}`, url, creds, inboxPrefix: issued.inboxPrefix });
+    } catch (error) {
+      if (!(error instanceof Barred)) throw error;
+      say(`the context ${context} gets no credential: ${error.message}`);
+    }
   }
+}
+
+/** Contexts and whatever `creds issue` leaves in the data folder stay good while the plane runs. */
+async function keepCreds(url: string, keys: PlaneKeys, say: (line: string) => void): Promise<CredsKeeper> {
+  const keeper = new CredsKeeper({
+    keys,
+    // an agent without a contract, or a plane that is busy, is no reason to let a credential end
+    contractOf: (agent, ns) => credentialTerms(keys, url, ns, agent).catch(() => undefined),
+    onProblem: say,
+  });
+  await keeper.start();
+  return keeper;
+}
+
+/** A server of one's own reads its accounts from a file, which may be older than the last revocation. */
+async function revokeAgain(dataDir: string, url: string, say: (line: string) => void): Promise<void> {
+  const accounts = new Set((await revocations(dataDir)).map(accountNameOf));
+  if (accounts.size === 0) return;
+  // of all namespaces, because the accounts speak of each other
+  const keys = await openKeys(dataDir, await knownNamespaces(dataDir));
+  await pushRevocations(keys, url, [...accounts].toSorted()).catch((error: unknown) => {
+    say(`the server was not told who is revoked: ${(error as Error).message}; print \`npx signalbox nats-config\` again, and reload the server`);
+  });
 }

@@ -14,8 +14,8 @@ import { BuiltinAdapter } from "./gateway/adapters/builtin.ts";
 import { demoTools } from "./gateway/adapters/demo.ts";
 import { FileLedger } from "./gateway/adapters/ledger.ts";
 import { Gateway, type GatewayOptions } from "./gateway/gateway.ts";
-import { issueCreds } from "./identity/creds.ts";
 import type { PlaneKeys } from "./identity/keys.ts";
+import { renewingCreds } from "./identity/renewing.ts";
 import { type Reader, startReader } from "./projection/reader.ts";
 import type { Traces } from "./telemetry/traces.ts";
 
@@ -57,8 +57,9 @@ export async function startServices(options: ServicesOptions): Promise<RunningSe
     for (const end of stops.reverse()) await end().catch((error: unknown) => log.warn({ error: String(error) }, "a service did not stop cleanly"));
   };
   const login = async (role: Service, name: string): Promise<NatsConnection> => {
-    const issued = await issueCreds(keys, { role, name });
-    const nc = await (options.connect ?? connectBus)({ url, name: `signalbox-${name}`, creds: issued.creds, inboxPrefix: issued.inboxPrefix });
+    const creds = await renewingCreds(keys, { role, name });
+    stops.push(() => Promise.resolve(creds.stop()));
+    const nc = await (options.connect ?? connectBus)({ url, name: `signalbox-${name}`, creds: creds.current, inboxPrefix: creds.inboxPrefix });
     stops.push(() => nc.close());
     return nc;
   };
