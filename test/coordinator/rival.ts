@@ -1,7 +1,7 @@
 /** The parts of a coordinator by hand: what two of them do to one journal, in the order that a test wants. */
 import { pino } from "pino";
 import { actor } from "../../schemas/ids.ts";
-import { type InputKind, streamName, subjects } from "../../schemas/subjects.ts";
+import { type InputKind, parseAggregateToken, streamName, subjects } from "../../schemas/subjects.ts";
 import type { NatsConnection } from "../../services/bus/connection.ts";
 import { Documents } from "../../services/bus/documents.ts";
 import type { IntakeMessage } from "../../services/bus/intake.ts";
@@ -24,10 +24,10 @@ export interface Rival {
   readonly publisher: Publisher;
   readonly committer: GroupCommitter;
   readonly journal: StreamReader;
-  /** Folds the run and checks its chain. @throws Frozen, Diverged */
-  load(run: string): Promise<LoadResult>;
-  /** A lane of this run as it stands, with these inputs waiting. */
-  lane(run: string, ...arrivals: Arrival[]): Promise<Lane>;
+  /** Folds the run, or what else has this token, and checks its chain. @throws Frozen, Diverged */
+  load(token: string): Promise<LoadResult>;
+  /** A lane of this aggregate as it stands, with these inputs waiting. */
+  lane(token: string, ...arrivals: Arrival[]): Promise<Lane>;
   turn(lane: Lane, sources?: Partial<FactSources>): Turn;
   /** What the next batch would append. */
   part(turn: Turn): Part;
@@ -44,7 +44,10 @@ export async function rival(plane: TestPlane, nc: NatsConnection, timeoutMs = 50
   await guard.load();
   const sources: FactSources = { registry, validators: new Validators(), judge: new PolicyJudge(), guard, people };
   const log = onTrouble === undefined ? pino({ level: "silent" }) : pino({ level: "warn" }, { write: onTrouble });
-  const load: Rival["load"] = (run) => loadAggregate(journal, ns, "run", run);
+  const load: Rival["load"] = (token) => {
+    const { kind, name } = parseAggregateToken(token);
+    return loadAggregate(journal, ns, kind, name);
+  };
   return {
     publisher,
     journal,
