@@ -1,27 +1,21 @@
-/** `creds issue`, `whoami`, `nats-config`: who is who. Issuing needs the data folder and no server. */
-import { join, resolve } from "node:path";
-import { namespace, type Namespace, namespaceSchema } from "../../schemas/ids.ts";
-import { contextPath, readContext } from "../bus/context.ts";
+/** `whoami`, `nats-config`: who is who, and who may be. */
+import { join } from "node:path";
+import { namespace, namespaceSchema } from "../../schemas/ids.ts";
 import { signAccounts } from "../identity/accounts.ts";
-import { writeContext } from "../identity/contexts.ts";
-import { issueCreds, writeCreds } from "../identity/creds.ts";
-import { writeSecret } from "../identity/files.ts";
 import { knownNamespaces, openKeys } from "../identity/keys.ts";
 import { renderIdentity, renderServerConfig } from "../identity/natsConfig.ts";
-import { isPlaneRole, type Role, ROLES } from "../identity/roles.ts";
 import { type Cli, examples, globalsOf, show } from "./cli.ts";
+import { credsCommands } from "./creds.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { line } from "./io.ts";
-import { keysOfPlane } from "./plane-keys.ts";
-import { dataFolder, readPlane } from "./plane.ts";
-import { count } from "./read.ts";
+import { dataFolder } from "./plane.ts";
 import { openSession, resolveLogin } from "./session.ts";
 import { tokenCommands } from "./tokens.ts";
 import { visible } from "./visible.ts";
 
 export function adminCommands(cli: Cli): void {
   whoami(cli);
-  credsIssue(cli);
+  credsCommands(cli);
   tokenCommands(cli);
   natsConfig(cli);
 }
@@ -51,92 +45,6 @@ function whoami(cli: Cli): void {
         .join("\n"),
     );
   });
-}
-
-interface IssueOptions {
-  readonly role: string;
-  readonly name: string;
-  readonly ns?: string;
-  readonly ttl?: number;
-  readonly tool?: string;
-  readonly team?: string;
-  readonly output?: string;
-  readonly force?: boolean;
-}
-
-function credsIssue(cli: Cli): void {
-  const creds = cli.program.command("creds").description("credentials");
-  const command = creds.command("issue").description("issue a standard `.creds` file, and a context beside it");
-  command
-    .requiredOption("--role <role>", ROLES.join(", "))
-    .requiredOption("--name <name>", "the actor's name")
-    .option("--ns <namespace>", "its namespace; needed where the plane has several")
-    .option("--ttl <seconds>", "it expires after so long; never, when left out", count)
-    .option("--tool <tool>", "the tool that it serves, for the role tool")
-    .option("--team <team>", "the team that it reads, for the role developer")
-    .option("-o, --output <file>", "write it there (`-`: print it) and write no context")
-    .option("--force", "replace a context of another role");
-  examples(
-    command,
-    "creds issue --role agent --name refund-assistant",
-    "creds issue --role tool --name crm-1 --tool crm.read_customer --ttl 86400",
-    "creds issue --role developer --name kim --team payments -o kim.creds",
-  );
-  command.action(async (options: IssueOptions, self) => {
-    const role = roleOf(options.role);
-    const dataDir = dataFolder(cli.io.env);
-    const keys = await keysOfPlane(dataDir);
-    const ns = isPlaneRole(role) || role === "system" ? undefined : chosen([...keys.namespaces.keys()], options.ns);
-    const { name, ttl, tool, team } = options;
-    const issued = await issueCreds(keys, {
-      role,
-      name,
-      ...(ns !== undefined && { ns }),
-      ...(ttl !== undefined && { ttlSeconds: ttl }),
-      ...(tool !== undefined && { tool }),
-      ...(team !== undefined && { team }),
-    }).catch((error: Error) => {
-      throw new CliError(EXIT.usage, `it cannot be issued: ${error.message.split("\n")[0] ?? ""}`, "`signalbox creds issue --help` lists what each role needs");
-    });
-    if (options.output === "-") return void cli.io.stdout.write(issued.creds);
-    const about = { role, name, ...(ns !== undefined && { namespace: ns }), public_key: issued.publicKey, inbox_prefix: issued.inboxPrefix };
-    if (options.output !== undefined) {
-      const path = resolve(options.output);
-      await writeSecret(path, issued.creds);
-      return show(cli, self, { ...about, creds: path }, () => `${path}\n${cli.paint.dim(`inbox prefix: ${issued.inboxPrefix}`)}`);
-    }
-    await refuseOverwrite(dataDir, name, role, options.force === true);
-    const path = await writeCreds(dataDir, name, issued);
-    const plane = await readPlane(dataDir);
-    const context = await writeContext(dataDir, name, {
-      description: `${role} ${name}${ns === undefined ? "" : ` in ${ns}`}`,
-      url: plane?.url ?? cli.io.env["NATS_URL"] ?? "nats://127.0.0.1:4222",
-      creds: path,
-      inboxPrefix: issued.inboxPrefix,
-    });
-    show(cli, self, { ...about, creds: path, context }, () => `${path}\n${cli.paint.dim(`use it with: signalbox --as ${name} whoami`)}`);
-  });
-}
-
-function roleOf(text: string): Role {
-  const role = ROLES.find((known) => known === text);
-  if (role === undefined) throw new CliError(EXIT.usage, `\`${visible(text)}\` is no role`, `roles are ${ROLES.join(", ")}`);
-  return role;
-}
-
-function chosen(namespaces: readonly Namespace[], wanted: string | undefined): Namespace {
-  if (wanted === undefined && namespaces.length === 1) return namespaces[0] as Namespace;
-  const found = namespaces.find((ns) => ns === wanted);
-  if (found !== undefined) return found;
-  const message = wanted === undefined ? "the plane has several namespaces" : `the plane has no namespace \`${visible(wanted)}\``;
-  throw new CliError(EXIT.usage, message, `choose with \`--ns\`: ${namespaces.join(", ")}`);
-}
-
-/** A context is a way to act: nobody's is silently turned into another's. */
-async function refuseOverwrite(dataDir: string, name: string, role: Role, force: boolean): Promise<void> {
-  const before = await readContext(name, dataDir).catch(() => undefined);
-  if (before?.description === undefined || before.description.startsWith(`${role} `) || force) return;
-  throw new CliError(EXIT.usage, `the context \`${contextPath(name, dataDir)}\` is another's: ${before.description}`, "choose another name, write it elsewhere with `-o`, or add `--force`");
 }
 
 function natsConfig(cli: Cli): void {

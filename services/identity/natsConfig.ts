@@ -67,7 +67,9 @@ export function renderIdentity(identity: ServerIdentity): string {
   return `operator: ${identity.operatorJwt}
 system_account: ${identity.systemAccount}
 
-# All accounts are known beforehand. After adding a namespace: print this again, and reload the server.
+# All accounts are known beforehand. After adding a namespace: print this again, and reload the server. Credentials that
+# were revoked are in the accounts. "signalbox revoke" also tells a running server, over the system account; a server that
+# starts again knows only this file: print it again after a revocation, or start the plane, which then tells it once more.
 resolver: MEMORY
 resolver_preload: {
 ${preload.join("\n")}
