@@ -123,9 +123,12 @@ export class WaitingAsks<Ask extends Waiting> {
   }
 }
 
-/** Whether an answer ends the wait. Every answer says how the plane judged; whether more will come, it says itself. */
-export function suffices(wait: Wait, answer: Pick<Answer, "final">): boolean {
-  return wait === "verdict" || answer.final;
+/**
+ * Whether an answer ends the wait. It says itself whether more will come; and it is a verdict unless the action is not
+ * judged yet, as while the ledger is asked for its allowances: then nobody is asked for approval either.
+ */
+export function suffices(wait: Wait, answer: Pick<Answer, "final" | "status" | "request">): boolean {
+  return answer.final || (wait === "verdict" && (answer.status !== "pending" || answer.request !== undefined));
 }
 
 function runKey(agent: string, run: string): string {

@@ -4,7 +4,8 @@ import { z } from "zod";
 import type { Rejection } from "../../schemas/answer.ts";
 import { sha256Digest } from "../../schemas/canonical.ts";
 import { type Actor, type Digest, type Namespace, runIdSchema } from "../../schemas/ids.ts";
-import { decisionSchema } from "../../schemas/inputs.ts";
+import { decisionSchema, type Standing } from "../../schemas/inputs.ts";
+import type { JsonValue } from "../../schemas/json.ts";
 import { reasonsOf } from "../../schemas/reason.ts";
 import { subjects } from "../../schemas/subjects.ts";
 import type { NatsConnection } from "../bus/connection.ts";
@@ -14,17 +15,28 @@ import { SERVICE_ERROR } from "../bus/service.ts";
 import { NotPermitted, NotServed, NotUnderstood, Refused, Unanswered } from "./errors.ts";
 import { type TypedEvent, readEvent } from "./events.ts";
 
-export interface Decide {
+interface Deciding {
   readonly run: string;
   /** The request's id in the run, as `q7`. */
   readonly request: string;
   /** Hash of what was shown to the person: it is checked that nothing else is approved. Never to be fetched blindly. */
   readonly digest: string;
-  readonly decision: "approve" | "refuse";
   readonly reason?: string;
   /** Names the decision: sent again, it counts once. A random one when left out. */
   readonly id?: string;
 }
+
+export type Decide = Deciding &
+  (
+    | {
+        readonly decision: "approve";
+        /** Also for later actions of the same shape in this run, within what the contract allows. */
+        readonly standing?: Standing;
+      }
+    | { readonly decision: "refuse" }
+    /** `input`, whole, stands in the place of the agent's: a new action, judged anew. Nobody has approved it by that. */
+    | { readonly decision: "edit"; readonly input: JsonValue }
+  );
 
 /** A request for approval, as it is to be shown to whoever decides. */
 export interface Shown {
@@ -32,6 +44,10 @@ export interface Shown {
   readonly request: string;
   readonly action: string;
   readonly role: string;
+  /** So many persons must approve. */
+  readonly count: number;
+  /** NATS names of those who have. */
+  readonly grants: readonly string[];
   /** `requested` while it waits. */
   readonly state: string;
   readonly expires_at: string;
@@ -46,6 +62,8 @@ const shown = z.object({
   request: z.string(),
   action: z.string(),
   role: z.string(),
+  count: z.int(),
+  grants: z.array(z.string()),
   state: z.string(),
   expires_at: z.string(),
   view: z.string(),
@@ -54,13 +72,15 @@ const shown = z.object({
 /** For an answer of the read model, milliseconds. */
 const SHOW_MS = 10_000;
 
-type DecisionEvent = TypedEvent<"approval.granted" | "approval.refused" | "approval.stale">;
+type DecisionEvent = TypedEvent<"approval.granted" | "approval.refused" | "approval.edited" | "approval.stale">;
 
 export type Decided =
   /** Counted; `event.data` says how many have approved and how many must. */
   | { readonly status: "granted"; readonly event: TypedEvent<"approval.granted"> }
   | { readonly status: "refused"; readonly event: TypedEvent<"approval.refused"> }
-  /** What was approved is no longer what would be done; the agent proposes again. */
+  /** Another action stands in its place: `event.data.replacement`, with the difference. It may be asked for in its turn. */
+  | { readonly status: "edited"; readonly event: TypedEvent<"approval.edited"> }
+  /** What was approved is no longer what would be done: it is judged anew, and asked anew where that is needed. */
   | { readonly status: "stale"; readonly event: TypedEvent<"approval.stale"> }
   /** The plane has it, and has said nothing within the wait. So it is when the same decision was sent before. */
   | { readonly status: "stored" };
@@ -96,11 +116,12 @@ export class Approvals {
 
   /**
    * Answers a request for approval and waits until the plane has counted it, at most `timeoutMs` (default 10,000).
-   * @throws Refused with the reasons (wrong digest, too late, asked of oneself), NotPermitted, NotServed, Unanswered
+   * @throws Refused with the reasons (wrong digest, role or person, too late, asked of oneself, an edited input that is
+   * not valid), NotPermitted, NotServed, Unanswered
    */
   async decide(decision: Decide, options: { timeoutMs?: number } = {}): Promise<Decided> {
-    const { run, request, digest, reason, id = randomUUID() } = decision;
-    const parsed = decisionSchema.safeParse({ id, request, decision: decision.decision, digest, ...(reason !== undefined && { reason }) });
+    const { run, id = randomUUID(), ...rest } = decision;
+    const parsed = decisionSchema.safeParse({ ...given(rest), id });
     if (!parsed.success) throw new Refused(run, id, reasonsOf(parsed.error));
     const name = this.#name();
     const data = new TextEncoder().encode(JSON.stringify(parsed.data));
@@ -155,11 +176,18 @@ function decided(event: DecisionEvent): Decided | undefined {
       return { status: "granted", event };
     case "approval.refused":
       return { status: "refused", event };
+    case "approval.edited":
+      return { status: "edited", event };
     case "approval.stale":
       return { status: "stale", event };
     default:
       return undefined;
   }
+}
+
+/** What is undefined was not given. */
+function given<T extends object>(value: T): Partial<T> {
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as Partial<T>;
 }
 
 /** Undefined when it is not JSON. */

@@ -1,6 +1,6 @@
 /** The published client of Signalbox: all its names, and nothing else. */
 export { Box, connect, type ConnectOptions } from "./connect.ts";
-export { Agent, Run, type StartRun, type ToolCall } from "./run.ts";
+export { Agent, type PrincipalToken, Run, type StartRun, type ToolCall } from "./run.ts";
 export type { WaitOptions } from "./ask.ts";
 export type { Outcome } from "./outcome.ts";
 export type { Call, ServedTool, ToolHandler, ToolOptions } from "./tool.ts";
@@ -11,6 +11,7 @@ export { NotConfigured, NotPermitted, NotServed, NotUnderstood, Refused, ToolFai
 export { CredentialRefused, PlaneUnreachable, ServerTooOld } from "../bus/connection.ts";
 export { ContextError } from "../bus/context.ts";
 export type { Answer } from "../../schemas/answer.ts";
-export type { EventData, EventType } from "../../schemas/event.ts";
+export type { Difference, EventData, EventType } from "../../schemas/event.ts";
+export type { Standing } from "../../schemas/inputs.ts";
 export type { JsonValue } from "../../schemas/json.ts";
 export type { Reason } from "../../schemas/reason.ts";

@@ -1,6 +1,7 @@
 /** What became of a proposal, by status. */
 import { z } from "zod";
 import { type Answer, answerSchema } from "../../schemas/answer.ts";
+import type { Difference } from "../../schemas/event.ts";
 import type { JsonValue } from "../../schemas/json.ts";
 import type { Reason } from "../../schemas/reason.ts";
 import { NotUnderstood } from "./errors.ts";
@@ -16,6 +17,8 @@ interface Common {
   /** The plane's id of the action, once there is one. */
   readonly action?: string;
   readonly digest?: string;
+  /** An approver changed the input: `action` is what stands in the place of `from`, and this is the difference. */
+  readonly edited?: { readonly from: string; readonly by: string; readonly diff: readonly Difference[] };
 }
 
 export type Outcome = Common &
@@ -31,7 +34,7 @@ export type Outcome = Common &
     | { readonly status: "rejected"; readonly reasons: readonly Reason[] }
     /** Not taken at all; nothing was recorded in the run. */
     | { readonly status: "refused"; readonly reasons: readonly Reason[] }
-    /** Not judged yet; with `request`, a person is asked until `expires_at`. */
+    /** Not judged yet, as while allowances are asked for; with `request`, a person is asked until `expires_at`. */
     | { readonly status: "pending"; readonly request?: string; readonly expires_at?: string }
     /** Allowed, and being carried out. */
     | { readonly status: "approved" }
@@ -55,8 +58,8 @@ export function readAnswer(data: Uint8Array): Answer {
 
 /** The outcome of a proposal of a tool. @throws NotUnderstood */
 export function outcomeOf(id: string, answer: Answer): Outcome {
-  const { run, final, seq, at, action, digest, reasons = [] } = answer;
-  const common: Common = { run, id, final, seq, at, ...(action !== undefined && { action }), ...(digest !== undefined && { digest }) };
+  const { run, final, seq, at, action, digest, edited, reasons = [] } = answer;
+  const common: Common = { run, id, final, seq, at, ...(action !== undefined && { action }), ...(digest !== undefined && { digest }), ...(edited !== undefined && { edited }) };
   switch (answer.status) {
     case "succeeded":
       return { ...common, status: "succeeded", output: answer.output ?? null };

@@ -12,6 +12,13 @@ import { Refused, Unanswered } from "./errors.ts";
 import { listen } from "./listen.ts";
 import { type Outcome, outcomeOf, readAnswer } from "./outcome.ts";
 
+/**
+ * On whose behalf: a token of an issuer that the plane knows, for this agent and this run; or a function that gets one
+ * for the run, asked at the start and before each tool call, so that a long run always has one that has not ended. It
+ * may give the same as long as that lives. A mere name counts as claimed: such a run only reads.
+ */
+export type PrincipalToken = string | ((run: string) => string | Promise<string>);
+
 export interface StartRun {
   readonly goal: string;
   /** The run's own name, without the agent's; a random one when left out. Started again, it is the same run. */
@@ -22,8 +29,8 @@ export interface StartRun {
   readonly budget?: BudgetRequest;
   /** The run fails when this passes. */
   readonly deadline?: Date;
-  /** The token of whom the agent acts for; sent with every proposal of the run, never recorded. */
-  readonly principal?: string;
+  /** For whom the agent acts; sent with the start and with tool calls, never recorded. */
+  readonly principal?: PrincipalToken;
 }
 
 export interface ToolCall {
@@ -36,6 +43,8 @@ export interface ToolCall {
   readonly uses?: readonly string[];
   /** Names the proposal within the run: sent again, it is not done again. A random one when left out. */
   readonly id?: string;
+  /** A fresh token of the run's principal, in the place of the one that the run has. */
+  readonly principal?: string;
 }
 
 /** What an agent and its runs have in common. */
@@ -65,7 +74,7 @@ export class Agent {
   }
 
   /** A run that was started before, by its own name. @throws Refused when the name is not legal */
-  run(id: string, principal?: string): Run {
+  run(id: string, principal?: PrincipalToken): Run {
     const name = runIdSchema.safeParse(`${this.name}_${id}`);
     if (!name.success) throw new Refused(`${this.name}_${id}`, null, reasonsOf(name.error, "name.run"));
     return new Run(this.#line, this.name, name.data, principal);
@@ -77,9 +86,9 @@ export class Run {
   readonly id: RunId;
   readonly agent: Actor;
   readonly #line: Line;
-  readonly #principal: string | undefined;
+  readonly #principal: PrincipalToken | undefined;
 
-  constructor(line: Line, agent: Actor, id: RunId, principal: string | undefined) {
+  constructor(line: Line, agent: Actor, id: RunId, principal: PrincipalToken | undefined) {
     this.#line = line;
     this.agent = agent;
     this.id = id;
@@ -109,7 +118,7 @@ export class Run {
    * the way is thrown: Unanswered, NotPermitted, NotServed.
    */
   async propose(call: ToolCall, options: WaitOptions = {}): Promise<Outcome> {
-    const { tool, input, why, confidence, uses, id = randomUUID() } = call;
+    const { tool, input, why, confidence, uses, principal, id = randomUUID() } = call;
     const body = {
       kind: "tool",
       id,
@@ -120,7 +129,7 @@ export class Run {
       ...(uses !== undefined && { uses: [...uses] }),
     };
     // What is at fault in it is the plane's to say, and to record.
-    return outcomeOf(id, await this.#ask(body as Proposal, options));
+    return outcomeOf(id, await this.#ask(body as Proposal, options, principal));
   }
 
   /** Records a piece of reasoning; it is never acted on. @throws Refused, Unanswered, NotPermitted, NotServed */
@@ -156,8 +165,15 @@ export class Run {
     return answer;
   }
 
-  #ask(body: Proposal, options: WaitOptions): Promise<Answer> {
-    return this.#line.asker.ask(this.agent, this.id, body, options, this.#principal);
+  async #ask(body: Proposal, options: WaitOptions, fresh?: string): Promise<Answer> {
+    // notes and endings are the agent's own: nobody else answers for them
+    const acts = body.kind === "start" || body.kind === "tool";
+    const principal = acts ? (fresh ?? (await this.#token())) : undefined;
+    return this.#line.asker.ask(this.agent, this.id, body, options, principal);
+  }
+
+  async #token(): Promise<string | undefined> {
+    return typeof this.#principal === "function" ? this.#principal(this.id) : this.#principal;
   }
 }
 

@@ -73,6 +73,44 @@ test("a verdict is answered by the first answer, which says how the plane judged
   assert.equal(answer.final, false);
 });
 
+test("GUARD-7: an action that waits for its allowances is not judged, and no verdict", async () => {
+  plane.onProposal = (proposed) => {
+    void plane.answer(proposed, { status: "pending", final: false, seq: 3, action: "a2" as never });
+    void plane.answer(proposed, { status: "pending", final: false, seq: 7, action: "a2" as never, request: "q7" as never, expires_at: "2026-01-02T00:00:00.000Z" });
+  };
+  const { answer } = await request(newRun(), { kind: "tool", id: "one" }, { "signalbox-wait": "verdict" });
+  assert.equal(answer.request, "q7");
+});
+
+test("ID-3: a start whose token does not hold is answered at once with every reason, and the token is in no log and no answer", async () => {
+  const token = "eyJhbGciOiJFZERTQSJ9.cGxhbnRlZA.c2VjcmV0";
+  const lines: string[] = [];
+  const logging = pino({ level: "trace" }, { write: (text) => void lines.push(text) });
+  const other = namespace("other");
+  const own = await startTestServer({ namespaces: [other] });
+  const played = await PlayedCoordinator.start(await own.connect("coordinator", "c1"), other);
+  const logged = await startAsk({ nc: await own.connect("ask", "ask-2"), namespaces: [other], log: logging });
+  try {
+    played.onProposal = (proposed) =>
+      void played.answer(proposed, { status: "refused", final: true, seq: 1, reasons: [{ code: "principal.expired", message: "the token ended" }, { code: "principal.run", message: "for another run" }] });
+    const hdrs = headers();
+    hdrs.set("signalbox-principal", token);
+    hdrs.set("signalbox-wait", "verdict");
+    const by = await own.connect("agent", "clerk", other);
+    const body = Buffer.from(JSON.stringify({ kind: "start", id: "start", agent: { name: "clerk" }, goal: "x" }));
+    const message = await by.request(subjects.ask(other, "clerk" as Actor, "clerk_t" as RunId), body, { headers: hdrs, timeout: 10_000 });
+    const answer = message.json<Answer>();
+    assert.deepEqual([answer.status, answer.reasons?.map(({ code }) => code)], ["refused", ["principal.expired", "principal.run"]]);
+    const stored = await played.input((input) => input.run === "clerk_t");
+    assert.equal(stored.headers.get("signalbox-principal"), token, "the plane gets it as it was sent");
+    assert.ok(![message.string(), ...lines].some((text) => text.includes(token)));
+  } finally {
+    await logged.stop();
+    await played.stop();
+    await own.stop();
+  }
+});
+
 test("CORE-1: actor and run of the forwarded proposal are those that the broker enforced", async () => {
   plane.onProposal = (proposed) => void plane.answer(proposed, { status: "recorded", final: true, seq: 1 });
   const run = newRun();

@@ -80,6 +80,27 @@ test("CORE-1: an agent starts a run and proposes under the name of its credentia
   assert.deepEqual(proposed.body, { kind: "tool", id: "look", tool: "crm.lookup", input: { customer: 7 }, why: "she asked" });
 });
 
+test("ID-3: a function gives the token for the start and a fresh one for each tool call; a call may bring its own", async () => {
+  admitting((proposed) => void inbox.answer(proposed, { status: proposed.body?.kind === "note" ? "recorded" : "succeeded", final: true, seq: 9 }));
+  const asked: string[] = [];
+  const run = await box.agent().start({ goal: "x", id: "tokens", principal: async (name) => `token-${asked.push(name)}` });
+  await run.propose({ tool: "a.b", input: {}, id: "first" });
+  await run.propose({ tool: "a.b", input: {}, id: "own", principal: "token-of-its-own" });
+  await run.note("thinking", "note");
+  const of = async (id: string) => (await inbox.input((one) => one.run === run.id && one.body?.id === id)).headers.get("signalbox-principal");
+  assert.deepEqual([await of("start"), await of("first"), await of("own"), await of("note")], ["token-1", "token-2", "token-of-its-own", undefined]);
+  assert.deepEqual(asked, [run.id, run.id]);
+});
+
+test("APP-3: the outcome says who changed the input, and how", async () => {
+  const edited = { from: "a2" as never, by: "ada", diff: [{ path: "/amount", before: 480, after: 400 }] };
+  admitting((proposed) => void inbox.answer(proposed, { status: "succeeded", final: true, seq: 9, action: "a7" as never, output: {}, edited }));
+  const run = await box.agent().start({ goal: "x", id: "edited" });
+  const outcome = await run.propose({ tool: "a.b", input: { amount: 480 } });
+  assert.deepEqual(outcome.edited, edited);
+  assert.equal(outcome.action, "a7");
+});
+
 test("a start that is refused rejects with every reason", async () => {
   inbox.onProposal = (proposed) =>
     void inbox.answer(proposed, { status: "refused", final: true, seq: 1, reasons: [{ code: "deadline.passed", message: "too late" }, { code: "agent.version", message: "old" }] });
@@ -240,6 +261,27 @@ test("APP-4: an approver decides by the digest of what was shown, and hears that
   const decided = await approver.approvals.decide({ run: "clerk_1", request: "q4", digest, decision: "approve", reason: "fine" });
   assert.equal(decided.status, "granted");
   assert.equal(decided.status === "granted" && decided.event.data.by, "alice");
+});
+
+test("APP-3: an edit carries the whole input and resolves with what stands in its place; an approval may stand for others", async () => {
+  const approver = await as("approver", "grace");
+  control.onProposal = ({ run, agent, body }) => {
+    const cause = { id: body?.id ?? "", kind: "decide", actor: agent, time: "2026-01-01T00:00:00.000Z" } as const;
+    const common = { action: "a2", request: "q4", by: "grace", digest };
+    if (body?.["decision"] === "edit") {
+      reader.publish(subjects.event(ns, "approval.edited", run), event({ type: "approval.edited", run, cause, data: { ...common, replacement: "a7", diff: [] } }));
+      reader.publish(subjects.event(ns, "approval.requested", run), event({ type: "approval.requested", run, cause, data: {} }));
+    } else reader.publish(subjects.event(ns, "approval.granted", run), event({ type: "approval.granted", run, cause, data: { ...common, grants: 1, count: 1 } }));
+  };
+  const wanted = { run: "clerk_1", request: "q4", digest };
+  const edited = await approver.approvals.decide({ ...wanted, decision: "edit", input: { amount: 400 }, id: "e1" });
+  assert.equal(edited.status === "edited" && edited.event.data.replacement, "a7");
+  const standing = { vary: ["/amount"], uses: 3, expires_seconds: 60 };
+  assert.equal((await approver.approvals.decide({ ...wanted, decision: "approve", standing, id: "e2" })).status, "granted");
+  const [edit, approve] = [await control.input(({ body }) => body?.id === "e1"), await control.input(({ body }) => body?.id === "e2")];
+  assert.deepEqual(edit.body, { id: "e1", request: "q4", digest, decision: "edit", input: { amount: 400 } });
+  assert.deepEqual(approve.body?.["standing"], standing);
+  await assert.rejects(approver.approvals.decide({ ...wanted, decision: "approve", standing: { ...standing, uses: 0 } }), Refused);
 });
 
 test("APP-4: a decision that the plane refuses rejects with its reasons", async () => {
