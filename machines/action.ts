@@ -34,7 +34,7 @@ import { took } from "./record.ts";
 type Guard = (args: Args) => boolean;
 
 /** An ended action keeps its result and lets go of everything that only an open one needs. */
-const CLOSED = { document: undefined, timer: undefined, asked: undefined, facts: undefined } as const;
+const closed = ({ basis }: ActionContext) => ({ document: undefined, timer: undefined, basis: { ...basis, asked: undefined, facts: undefined } });
 
 const setContext = (change: (args: Args) => Partial<ActionContext>) =>
   assign<ActionContext, ActionEvent, undefined, ActionEvent, never>(change);
@@ -48,9 +48,9 @@ const endOf = (from: string, admitted: Guard) => ({
     guard: (args: Args) => admitted(args) && succeeded(args),
     target: "succeeded",
     actions: [
-      setContext(({ event }) => {
+      setContext(({ context, event }) => {
         const outcome = outcomeOf(event);
-        return { ...CLOSED, error: undefined, output: outcome.status === "succeeded" ? outcome.output : undefined };
+        return { ...closed(context), error: undefined, output: outcome.status === "succeeded" ? outcome.output : undefined };
       }),
       took(from, "succeeded", "action.succeeded", recorded.succeeded),
     ],
@@ -79,7 +79,7 @@ const endOf = (from: string, admitted: Guard) => ({
     guard: admitted,
     target: "failed",
     actions: [
-      setContext((args) => ({ ...CLOSED, error: endOfAction(args) })),
+      setContext((args) => ({ ...closed(args.context), error: endOfAction(args) })),
       took(from, "failed", "action.failed", recorded.failed),
     ],
   },
@@ -113,18 +113,15 @@ const grantClaim = (from: string, guard: Guard, timed: boolean) => ({
 /** What is judged has the documents of its judgement, and what they say of the tool. */
 const judged = (sentBack: 0 | 1) => setContext(({ context, event }) => {
   if (event.type !== "JUDGE" || event.facts.tool === undefined) return {};
-  const { effect, timeout_ms, retries, idempotent } = event.facts.tool;
+  const { effect, timeout_ms } = event.facts.tool;
   return {
     documents: event.facts.documents,
     effect,
     timeoutMs: timeout_ms,
-    retries,
-    idempotent,
     digest: event.document?.digest,
     document: event.document?.text,
-    facts: event.facts,
     rests: undefined,
-    unbegun: context.unbegun + sentBack,
+    basis: { ...context.basis, facts: event.facts, unbegun: context.basis.unbegun + sentBack },
   };
 });
 
@@ -134,7 +131,7 @@ const judge = (from: string) => [
     guard: ({ event }: Args) => event.type === "JUDGE" && event.facts.faults.length > 0,
     target: "rejected",
     actions: [
-      setContext(({ event }) => ({ ...CLOSED, reasons: event.type === "JUDGE" ? event.facts.faults : [] })),
+      setContext(({ context, event }) => ({ ...closed(context), reasons: event.type === "JUDGE" ? event.facts.faults : [] })),
       took(from, "rejected", "action.rejected", recorded.rejected),
     ],
   },
@@ -155,7 +152,7 @@ const judgeAgain = (from: string, sentBack: 0 | 1) => ({
 const deny = (from: string, guard: Guard | undefined, by: "policy" | "budget" | "stop", reasons: (args: Args) => Reason[]) => ({
   ...(guard && { guard }),
   target: "denied",
-  actions: [setContext((args) => ({ ...CLOSED, reasons: reasons(args) })), took(from, "denied", "action.denied", recorded.denied(by))],
+  actions: [setContext((args) => ({ ...closed(args.context), reasons: reasons(args) })), took(from, "denied", "action.denied", recorded.denied(by))],
 });
 
 const approve = (from: string, guard?: Guard) => ({
@@ -169,7 +166,7 @@ const cancelled = (from: string) => ({
   target: "failed",
   actions: [
     setContext(({ context, event }) => ({
-      ...CLOSED,
+      ...closed(context),
       error: { code: "run.ended", message: event.type === "CANCEL" ? event.reason : "the run ended", effect: unbegun(context) },
     })),
     took(from, "failed", "action.failed", recorded.failed),
@@ -183,16 +180,16 @@ export const actionMachine = setup({
   id: "action",
   version: "2",
   options: { maxIterations: 16 },
-  context: ({ input }) => ({
-    ...input,
-    facts: undefined,
+  context: ({ input: { id, proposal, agent, tool, asked, amount, edited } }) => ({
+    id,
+    proposal,
+    agent,
+    tool,
     rests: undefined,
-    unbegun: 0,
+    basis: { asked, facts: undefined, amount, edited, unbegun: 0 },
     documents: {},
     effect: "irreversible",
     timeoutMs: 1,
-    retries: 0,
-    idempotent: false,
     digest: undefined,
     document: undefined,
     attempt: 0,
@@ -252,7 +249,7 @@ export const actionMachine = setup({
         REFUSE: {
           target: "denied",
           actions: [
-            setContext(({ event }) => ({ ...CLOSED, reasons: event.type === "REFUSE" ? event.reasons : [] })),
+            setContext(({ context, event }) => ({ ...closed(context), reasons: event.type === "REFUSE" ? event.reasons : [] })),
             took("awaiting_approval", "denied", "action.denied", recorded.denied("answer")),
           ],
         },
@@ -274,7 +271,7 @@ export const actionMachine = setup({
             setContext(({ context, event }) => {
               if (event.type !== "HALT") return {};
               const { code, message, done, reasons } = event;
-              return { ...CLOSED, error: { code, message, effect: done ? ("done" as const) : unbegun(context) }, reasons };
+              return { ...closed(context), error: { code, message, effect: done ? ("done" as const) : unbegun(context) }, reasons };
             }),
             took("dispatched", "failed", "action.failed", recorded.failed),
           ],

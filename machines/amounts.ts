@@ -23,11 +23,11 @@ export const amountKey = ({ currency, group }: { readonly currency: string; read
  */
 export function amountsOf(state: RunState, but?: ActionId): readonly AmountSum[] {
   const own = but === undefined ? undefined : state.actions.get(but)?.context;
-  const counts = but !== undefined && state.open.has(but) && own?.amount !== undefined;
-  const counted = counts ? amountKey(own.amount, own.tool) : undefined;
+  const counts = but !== undefined && state.open.has(but) && own?.basis.amount !== undefined;
+  const counted = counts ? amountKey(own.basis.amount, own.tool) : undefined;
   return [...state.amounts].flatMap(([key, sum]): AmountSum[] => {
     const slash = key.indexOf("/");
-    const units = key === counted ? sum - (own?.amount?.units ?? 0) : sum;
+    const units = key === counted ? sum - (own?.basis.amount?.units ?? 0) : sum;
     return units === 0 ? [] : [{ currency: key.slice(0, slash), group: key.slice(slash + 1), units }];
   });
 }

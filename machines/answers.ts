@@ -43,6 +43,8 @@ export function answerTo(state: RunState, key: string): Answer | undefined {
 
 function ofAction(state: RunState, { value, context }: Snapshot<ActionContext>): Omit<Answer, "v" | "run" | "id" | "kind" | "seq" | "at"> {
   const status = STATUS_OF_ACTION[value] ?? "pending";
+  // runs of the first version know no edits
+  const edited = (context.basis as ActionContext["basis"] | undefined)?.edited;
   const waiting = value === "awaiting_approval" ? approvalOf(state, context.id) : undefined;
   return {
     status,
@@ -51,7 +53,7 @@ function ofAction(state: RunState, { value, context }: Snapshot<ActionContext>):
     tool: context.tool,
     ...(context.digest !== undefined && { digest: context.digest }),
     ...(waiting && { request: waiting.request, expires_at: waiting.timer.at }),
-    ...(context.edited !== undefined && { edited: { from: context.edited.from, by: context.edited.by, diff: [...context.edited.diff] } }),
+    ...(edited !== undefined && { edited: { from: edited.from, by: edited.by, diff: [...edited.diff] } }),
     ...(context.reasons !== undefined && { reasons: [...context.reasons] }),
     ...(status === "succeeded" && { output: context.output ?? null }),
     ...(context.error !== undefined && (status === "failed" || status === "in_doubt") && { error: context.error }),

@@ -75,9 +75,10 @@ function agree(deciding: Deciding): Refusal {
     return DONE;
   }
   const { person } = facts;
-  if (person == null || action.facts === undefined || action.asked === undefined) throw new Error("a request for an action that is not open");
+  const { asked, facts: judged } = action.basis;
+  if (person == null || judged === undefined || asked === undefined) throw new Error("a request for an action that is not open");
   if (body.standing !== undefined) {
-    const faults = standingFaults(body.standing, action.facts, work.marks.tainted || (action.facts.sources?.length ?? 0) > 0);
+    const faults = standingFaults(body.standing, judged, work.marks.tainted || (judged.sources?.length ?? 0) > 0);
     if (faults.length > 0) return faults;
   }
   const { issuer, subject } = person;
@@ -86,7 +87,7 @@ function agree(deciding: Deciding): Refusal {
   if (value !== "granted") return DONE;
   const { context } = work.approval(body.request) ?? approval;
   const standing = agreedStanding(context.people.map((one) => one.standing));
-  if (standing !== undefined) work.standings.set(body.request, standingFrom(context, standing, action.asked, action.facts, work.at));
+  if (standing !== undefined) work.standings.set(body.request, standingFrom(context, standing, asked, judged, work.at));
   work.act(action.id, { type: "GRANT", request: body.request, approvers: [...context.grants] });
   return DONE;
 }
@@ -106,8 +107,8 @@ function agreedStanding(all: readonly (Standing | undefined)[]): Standing | unde
 export function changed(work: Work, action: ActionContext, again: ToolFacts | undefined): string | undefined {
   if (again === undefined) return "propose it again";
   if (again.faults.length > 0) return "mend it, and propose it again";
-  const { tool: before, amount } = { tool: action.facts?.tool, amount: action.amount };
-  const more = (name: "cost_micro_usd" | "input_tokens" | "output_tokens") => (again.tool?.[name] ?? 0) > (before?.[name] ?? 0);
+  const { facts, amount } = action.basis;
+  const more = (name: "cost_micro_usd" | "input_tokens" | "output_tokens") => (again.tool?.[name] ?? 0) > (facts?.tool?.[name] ?? 0);
   if (more("cost_micro_usd") || more("input_tokens") || more("output_tokens")) return "it may cost more than was reserved: propose it again";
   if (again.amount?.units !== amount?.units || again.amount?.currency !== amount?.currency) return "what it is about in money changed: propose it again";
   if (uncovered(work.state, action.id, again.needs ?? []).length > 0) return "it needs allowances that it does not hold: propose it again";
@@ -117,7 +118,7 @@ export function changed(work: Work, action: ActionContext, again: ToolFacts | un
 /** The edited action is a new one: validated and judged anew, with the id of the same proposal. Nobody approved it yet. */
 function edit({ work, by, body, facts, action }: Deciding): Refusal {
   const { again } = facts;
-  const { asked } = action;
+  const { asked } = action.basis;
   if (again === undefined || body.input === undefined || asked === undefined) throw new Error("an edited input came without its judgement");
   const diff = differences(asked.input, body.input);
   if (diff.length === 0) return [reason("edit.unchanged", "the input is the same", { path: "/input", help: "approve it, or refuse it" })];

@@ -65,7 +65,7 @@ export function beginAction(work: Work, { agent, proposal, asked, facts, missing
  */
 export function judge(work: Work, id: ActionId, facts: ToolFacts, missing: readonly Need[], exhausted?: Reason): void {
   const action = work.action(id);
-  const asked = action?.context.asked;
+  const asked = action?.context.basis.asked;
   if (action === undefined || asked === undefined) throw new Error(`action \`${id}\` is not open, and cannot be judged`);
   const valid = facts.faults.length === 0;
   const spends = valid && exhausted === undefined && facts.guard === undefined;

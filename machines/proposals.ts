@@ -20,7 +20,7 @@ import type { Work } from "./work.ts";
  * @throws when the action has ended, or was never proposed
  */
 export function proposalOf(state: RunState, action: ActionId, input?: JsonValue): ToolProposal {
-  const asked = state.actions.get(action)?.context.asked;
+  const asked = state.actions.get(action)?.context.basis?.asked;
   if (asked === undefined) throw new Error(`action \`${action}\` is not open: what was proposed is not kept`);
   return input === undefined ? asked : { ...asked, input };
 }

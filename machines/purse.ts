@@ -7,7 +7,7 @@ import type { Need, ToolFacts } from "../schemas/facts.ts";
 import type { ActionId } from "../schemas/ids.ts";
 import type { SignalInput, Usage } from "../schemas/inputs.ts";
 import { microUsd } from "../schemas/money.ts";
-import type { ActionContext } from "./action-rules.ts";
+import type { ActionContext, Basis } from "./action-rules.ts";
 import { amountKey } from "./amounts.ts";
 import { accountKey, freeOf } from "./leases.ts";
 import type { Hold, Holding, OpenSignal, Reservation, Reserved, RunState, Spent } from "./state.ts";
@@ -91,7 +91,7 @@ export class Purse {
     const { id } = context;
     const cost = this.#settleReservation(id, effect);
     this.#settleHolds(id, effect, cost);
-    if (effect === "none") this.count(context.amount, context.tool, -1);
+    if (effect === "none") this.count(context.basis.amount, context.tool, -1);
   }
 
   #settleReservation(id: ActionId, effect: Effect): number {
@@ -125,7 +125,7 @@ export class Purse {
   }
 
   /** @param sign 1 when an action is proposed, -1 when it certainly did nothing */
-  count(amount: ActionContext["amount"], tool: string, sign: 1 | -1): void {
+  count(amount: Basis["amount"], tool: string, sign: 1 | -1): void {
     if (amount === undefined) return;
     const key = amountKey(amount, tool);
     this.amounts.set(key, (this.amounts.get(key) ?? this.#desk.state.amounts.get(key) ?? 0) + sign * amount.units);

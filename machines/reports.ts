@@ -61,9 +61,9 @@ function claim(work: Work, action: ActionContext, body: ReportInput, facts: Curr
   const needed = action.rests !== undefined && action.rests.by !== "policy";
   if (needed && (agreed === undefined || !stillAgreed(state, action.agent, agreed, facts.approvers))) {
     const why = "not enough of those who approved it count any more";
-    if (action.doubt || action.facts === undefined) return halt(work, action.id, reason("approval.void", why), false);
+    if (action.doubt || action.basis.facts === undefined) return halt(work, action.id, reason("approval.void", why), false);
     fall(work, action, why);
-    judge(work, action.id, action.facts, []);
+    judge(work, action.id, action.basis.facts, []);
     return DONE;
   }
   const expires = work.envelope?.principal?.expires_at;

@@ -28,7 +28,7 @@ export function actionDocument(state: RunState, envelope: Envelope | undefined, 
  */
 export function approvalView(work: { readonly state: RunState; readonly envelope: Envelope | undefined; readonly marks: Marks }, action: ActionContext) {
   const { envelope, marks } = work;
-  const { asked, facts, edited } = action;
+  const { asked, facts, edited } = action.basis;
   const judgement = facts?.judgement;
   const risk = judgement !== undefined && "risk" in judgement ? judgement.risk : undefined;
   const sources = [...new Set([...marks.sources, ...(facts?.sources ?? [])])];
