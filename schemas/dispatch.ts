@@ -49,6 +49,12 @@ export const grantSchema = z.strictObject({
 });
 export type Grant = z.infer<typeof grantSchema>;
 
+/**
+ * Code of a claim that is recorded and all the same not granted: something was stopped by then (GUARD-9). Its holder
+ * begins nothing, and reports that.
+ */
+export const GRANT_WITHHELD = "guard.withheld";
+
 /** Headers of a call to a tool, and of its answer. Header names are case-sensitive on the wire. */
 export const TOOL_HEADERS = {
   run: "signalbox-run",

@@ -8,7 +8,7 @@ import type { DocumentState } from "../../machines/registry.ts";
 import type { RunState } from "../../machines/state.ts";
 import { type MachineVersion, machineVersion } from "../../machines/versions.ts";
 import type { Answer } from "../../schemas/answer.ts";
-import type { Grant } from "../../schemas/dispatch.ts";
+import { GRANT_WITHHELD, type Grant } from "../../schemas/dispatch.ts";
 import type { EventDraft } from "../../schemas/event.ts";
 import type { Facts, GuardHit } from "../../schemas/facts.ts";
 import type { ActionId, Actor, Digest } from "../../schemas/ids.ts";
@@ -244,9 +244,8 @@ function stoppedBefore(sources: FactSources, state: RunState, input: RunInput): 
 }
 
 function stopReason({ scope, reason: why }: GuardHit): Reason {
-  return reason(STOPPED, `\`${scope}\` is stopped: ${why}`);
+  return reason("guard.stopped", `\`${scope}\` is stopped: ${why}`);
 }
-const STOPPED = "guard.stopped";
 
 /**
  * A grant as it may go out: once more, whatever was recorded meanwhile, nothing starts that is stopped (GUARD-9). The
@@ -255,7 +254,7 @@ const STOPPED = "guard.stopped";
 export function guarded(sources: FactSources, loaded: Loaded, grant: NonNullable<Done["grant"]>): NonNullable<Done["grant"]> {
   if (grant.grant.verdict !== "granted" || loaded.kind !== "run") return grant;
   const hit = guardHit(sources, loaded.state, loaded.state.actions.get(grant.grant.action as ActionId)?.context.tool);
-  return hit === undefined ? grant : { ...grant, grant: { ...grant.grant, verdict: "refused", code: STOPPED } };
+  return hit === undefined ? grant : { ...grant, grant: { ...grant.grant, verdict: "refused", code: GRANT_WITHHELD } };
 }
 
 function append(

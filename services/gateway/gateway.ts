@@ -6,7 +6,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { type Logger, pino } from "pino";
-import type { Grant } from "../../schemas/dispatch.ts";
+import { GRANT_WITHHELD, type Grant } from "../../schemas/dispatch.ts";
 import { type Actor, type Namespace, toolNameSchema } from "../../schemas/ids.ts";
 import type { Claim, ReportInput, ToolError } from "../../schemas/inputs.ts";
 import { parseLog, patterns, streamName } from "../../schemas/subjects.ts";
@@ -208,7 +208,9 @@ export class Gateway {
       const grant = await this.#report(open, checked, "started", { status: "started" });
       if (grant.verdict !== "granted") {
         this.#logger.info({ ...head, code: grant.code }, "the claim was refused");
-        return false;
+        // the claim stands in the journal, and so did a stop by then: the plane hears that nothing was begun
+        if (grant.code !== GRANT_WITHHELD) return false;
+        error = { code: "guard.stopped", message: "it was stopped before its claim was granted", effect: "none" };
       }
       timeoutMs = timeLeft(timeoutMs, performance.now() - claimedAt);
       if (timeoutMs <= 0) error ??= { code: "claim.late", message: "the claim was granted too late to act on it", effect: "none" };

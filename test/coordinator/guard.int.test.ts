@@ -124,10 +124,13 @@ test("GUARD-9 a stop that another coordinator stored, and this one has not heard
   assert.equal((await gateway.report(run, claim)).verdict, "granted");
   await storedElsewhere({ verb: "stop", scope: "agent:clerk" });
   const grant = await gateway.claim(run, second);
-  assert.deepEqual([grant.verdict, grant.code], ["refused", "guard.stopped"]);
+  assert.deepEqual([grant.verdict, grant.code], ["refused", "guard.withheld"]);
   // a gateway that did not hear its grant asks again, and would begin now
   const again = await gateway.report(run, claim);
-  assert.deepEqual([again.verdict, again.code], ["refused", "guard.stopped"]);
+  assert.deepEqual([again.verdict, again.code], ["refused", "guard.withheld"]);
+  // nothing was begun, and its holder says so
+  const ended = await gateway.report(run, { action: second, status: "failed", error: { code: "guard.stopped", message: "withheld", effect: "none" } });
+  assert.equal(ended.verdict, "recorded");
   const [stopped] = (await guardEvents()).slice(-1) as [JournalEvent];
   await lift(stopped);
 });
