@@ -26,6 +26,7 @@ const PRINCIPALS: readonly (readonly [role: Role, name: string, options?: IssueO
   ["auditor", "otto"],
   ["developer", "dora", { team: "payments" }],
   ["subscriber", "sue"],
+  ["system", "s1"],
 ];
 
 let server: TestServer;
@@ -34,12 +35,16 @@ before(async () => {
 });
 after(() => server.stop());
 
-test("CORE-1 CORE-9: each role may publish and subscribe to what the golden table says, and nothing else", async () => {
+test("CORE-1 CORE-9 ID-2 ID-5: each role may publish and subscribe to what the golden table says, and nothing else", async () => {
   const columns: string[][] = [];
   for (const [role, name, options] of PRINCIPALS) {
-    const nc = await server.connect(role, name, "default", options);
+    const nc = await server.connect(role, name, role === "system" ? undefined : "default", options);
     columns.push(await attempt(nc));
     await nc.close();
+  }
+  for (const [row, subject] of SUBJECTS.entries()) {
+    if (!subject.includes("finance")) continue;
+    assert.deepEqual(columns.map((column) => column[row]), PRINCIPALS.map(() => "-"), `${subject} is another namespace's`);
   }
   const width = Math.max(...SUBJECTS.map((subject) => subject.length));
   const line = (subject: string, cells: readonly string[]) =>

@@ -76,7 +76,7 @@ const in_ = (ns: string) =>
 
 const jetstream = (ns: string) => [
   ...STREAMS.flatMap((stream) =>
-    ["CREATE", "UPDATE", "INFO", "DELETE", "PURGE", "MSG.GET", "MSG.DELETE", "SNAPSHOT", "RESTORE"].map(
+    ["CREATE", "UPDATE", "INFO", "DELETE", "PURGE", "MSG.GET", "MSG.DELETE", "SNAPSHOT", "RESTORE", "LEADER.STEPDOWN", "PEER.REMOVE"].map(
       (verb) => `$JS.API.STREAM.${verb}.${stream}_${ns}`,
     ),
   ),
@@ -89,6 +89,11 @@ const jetstream = (ns: string) => [
     `$JS.API.CONSUMER.DURABLE.CREATE.${stream}_${ns}.c`,
     `$JS.API.CONSUMER.INFO.${stream}_${ns}.c`,
     `$JS.API.CONSUMER.DELETE.${stream}_${ns}.c`,
+    `$JS.API.CONSUMER.NAMES.${stream}_${ns}`,
+    `$JS.API.CONSUMER.LIST.${stream}_${ns}`,
+    `$JS.API.CONSUMER.PAUSE.${stream}_${ns}.c`,
+    `$JS.API.CONSUMER.UNPIN.${stream}_${ns}.c`,
+    `$JS.API.CONSUMER.LEADER.STEPDOWN.${stream}_${ns}.c`,
     `$JS.API.CONSUMER.MSG.NEXT.${stream}_${ns}.c`,
     `$JS.ACK.${stream}_${ns}.c.1.1.1.1.1`,
   ]),
@@ -107,8 +112,13 @@ export const SUBJECTS: readonly string[] = [
   "$JS.API.INFO",
   "$JS.API.STREAM.NAMES",
   "$JS.API.STREAM.LIST",
+  "$JS.API.META.LEADER.STEPDOWN",
+  "$JS.API.SERVER.REMOVE",
+  "$JS.API.ACCOUNT.PURGE.PLANE",
   "$JS.API.>",
   "$JS.ACK.>",
+  "$JS.FC.INBOX_default.c.x",
+  "$JS.SNAPSHOT.RESTORE.JOURNAL_default.x",
   "$JS.EVENT.ADVISORY.x",
   "$JS.>",
   "$KV.leases.p5",
@@ -119,6 +129,12 @@ export const SUBJECTS: readonly string[] = [
   "$SYS.REQ.SERVER.PING",
   "$SYS.REQ.USER.INFO",
   "$SYS.REQ.CLAIMS.UPDATE",
+  "$SYS.REQ.CLAIMS.LIST",
+  "$SYS.REQ.CLAIMS.DELETE",
+  "$SYS.REQ.ACCOUNT.A.CLAIMS.UPDATE",
+  "$SYS.REQ.ACCOUNT.A.CONNZ",
+  "$SYS.REQ.SERVER.X.KICK",
+  "$SYS.REQ.SERVER.X.RELOAD",
   "$SYS.>",
   "_INBOX.x",
   "_INBOX.>",

@@ -142,6 +142,28 @@ test("an approver's acknowledgement does not become another approver's decision"
   assertNothing(before, after, ["CONTROL"]);
 });
 
+test("GUARD-7 GUARD-9: nobody but a coordinator speaks for a ledger or a run, and nobody but gateways for the plane's own actors", async () => {
+  const before = await fence();
+  const signals = [at("in.signal.ledger:team%2Ex%2E2026-11-21.alice_1.leased"), at("in.signal.alice_1.ledger:team%2Ex%2E2026-11-21.return"), at("in.signal.guard:stops.alice_1.x")];
+  const own = [at("in.apply.signalbox-gateway.policy:default"), at("in.control.signalbox-registry.guard:stops"), at("in.decide.signalbox-gateway.alice_1")];
+  const refused: string[] = [];
+  const actors = { agent, approver, operator, auditor };
+  for (const [who, nc] of Object.entries(actors)) {
+    const status = nc.status();
+    void (async () => {
+      for await (const event of status) if (event.permissionContext?.operation === "publish") refused.push(who);
+    })();
+    for (const subject of [...signals, ...own]) nc.publish(subject, FORGED);
+    await nc.flush();
+    await new Promise((resolve) => setImmediate(resolve));
+    (status as unknown as { stop(): void }).stop();
+  }
+  assert.deepEqual(refused, Object.keys(actors).flatMap((who) => [...signals, ...own].map(() => who)));
+  assertNothing(before, await fence(), []);
+  await coordinator.request(signals[0] as string, "{}");
+  assert.equal((await fence()).CONTROL - before.CONTROL, 3, "the coordinator's own, and two fences");
+});
+
 test("CORE-1: message tracing reports to no subject that the sender may not publish to", async () => {
   const before = await fence();
   for (const dest of REPLIES) {
