@@ -3,9 +3,18 @@ import type { AnyStateMachine, AnyTransitionDefinition } from "xstate";
 import { actionMachine } from "../../machines/action.ts";
 import { approvalMachine } from "../../machines/approval.ts";
 import { documentMachine } from "../../machines/document.ts";
+import { stopMachine } from "../../machines/guard.ts";
+import { ledgerMachine } from "../../machines/ledger.ts";
 import { runMachine } from "../../machines/run.ts";
+import { actionMachine as actionOfOne } from "../../machines/v1/action.ts";
+import { approvalMachine as approvalOfOne } from "../../machines/v1/approval.ts";
+import { runMachine as runOfOne } from "../../machines/v1/run.ts";
 
-export const MACHINES: readonly AnyStateMachine[] = [runMachine, actionMachine, approvalMachine, documentMachine];
+/** By version. Documents are driven by the same machine in both. */
+export const MACHINES: Readonly<Record<string, readonly AnyStateMachine[]>> = {
+  "1": [runOfOne, actionOfOne, approvalOfOne, documentMachine],
+  "2": [runMachine, actionMachine, approvalMachine, documentMachine, ledgerMachine, stopMachine],
+};
 
 export interface ChartTransition {
   readonly from: string;

@@ -8,14 +8,16 @@ import { answerSchema, rejectionSchema } from "../../schemas/answer.ts";
 import { canonicalDigest, sha256Digest } from "../../schemas/canonical.ts";
 import { dispatchSchema, grantSchema, actionDocumentSchema } from "../../schemas/dispatch.ts";
 import { causeSchema, CHAIN_START, EVENT_TYPES, eventData, premiseSchema, RESERVED_EVENT_TYPES } from "../../schemas/event.ts";
-import { applySchema, controlSchema, decisionSchema, dueSchema, reportSchema } from "../../schemas/inputs.ts";
+import { applyChangeSchema, applySchema, controlSchema, decisionSchema, dueSchema, reportSchema, signalSchema } from "../../schemas/inputs.ts";
 import { proposalSchema } from "../../schemas/proposal.ts";
 import { EMPTY_CHAIN, headersOf, seal } from "../../services/bus/commit.ts";
 import { decode } from "../../services/bus/codec.ts";
 import { AGENT, claim, given, NS, report, RUN, start, tool } from "../machines/given.ts";
 import { program, runProgram } from "../machines/programs.ts";
 
-const BODIES = { propose: proposalSchema, decide: decisionSchema, report: reportSchema, control: controlSchema, due: dueSchema };
+const BODIES = {
+  propose: proposalSchema, decide: decisionSchema, report: reportSchema, control: controlSchema, due: dueSchema, apply: applyChangeSchema, signal: signalSchema,
+};
 
 test("CORE-5: every event of random runs is, as stored, what the schemas say: its own data, and the premise in the first", () => {
   fc.assert(
