@@ -68,7 +68,7 @@ export interface TestActor {
   readonly rejections: readonly Rejection[];
 }
 
-/** What an actor was told: status and codes of the reasons, `rejected` for what never entered a journal. */
+/** What an actor was told: status and codes of the reasons; `turned away` is what never entered a journal. */
 export interface Heard {
   readonly status: string;
   readonly codes: readonly string[];
@@ -80,6 +80,7 @@ const log = (): Logger => pino({ level: process.env["SIGNALBOX_TEST_LOG"] ?? "si
 const DEMO = new URL("../../infra/demo/", import.meta.url).pathname;
 export const DEMO_DOCUMENTS = [`${DEMO}tools`, `${DEMO}contracts`, `${DEMO}policies/default`];
 const PATIENCE_MS = 15_000;
+const REVIEWED: ReadonlySet<string> = new Set(["policy", "person", "issuer"]);
 
 export async function startTestPlane(options: TestServerOptions = {}): Promise<TestPlane> {
   const server = await startTestServer(options);
@@ -87,7 +88,7 @@ export async function startTestPlane(options: TestServerOptions = {}): Promise<T
   const issuer = testIssuer();
   /** Documents of people and issuer that are in force, by name. */
   const known = new Set<string>();
-  const policies = new Set<string>();
+  let changer: TestActor | undefined;
   const stops: (() => Promise<void>)[] = [];
   const reading = await server.connect("auditor", "test-auditor");
   const journal = new StreamReader(reading, streamName("JOURNAL", ns));
@@ -98,18 +99,16 @@ export async function startTestPlane(options: TestServerOptions = {}): Promise<T
     for await (const message of journal.read({ subject: subjects.log(ns, "run", run) })) found.push(decodeEvent(message));
     return found;
   };
-  /** A policy set in force is changed by review (POL-6): tests replace it as the gateway that carries a change out. */
+  /** Who judges and who is believed is changed by review, once a policy set rules (POL-6): as the gateway that carries a change out. */
   const applyOne = async (operator: TestActor, document: StoredDocument): Promise<void> => {
     const token = aggregateToken(document.kind, document.name);
-    const replaced = document.kind === "policy" && policies.has(document.name);
-    if (document.kind === "policy") policies.add(document.name);
     const documents = new Documents(operator.nc, new Publisher(operator.nc), ns);
     const digest: Digest = await documents.put(document.bytes, "application/json");
     const live = operator.nc.subscribe(subjects.live(ns, document.kind, document.name), { max: 1 });
     await operator.nc.flush();
-    const sender = replaced ? await actorOf("gateway", CHANGE_ACTOR) : operator;
+    const sender = REVIEWED.has(document.kind) ? (changer ??= await actorOf("gateway", CHANGE_ACTOR)) : operator;
     await sender.send("apply", token, { id: randomUUID(), document: digest });
-    await withPatience(first(live), `\`${token}\` was not applied: ${JSON.stringify(sender.rejections.slice(-3))}`);
+    await withPatience(first(live), () => `\`${token}\` was not applied: ${JSON.stringify(sender.rejections.slice(-3))}`);
   };
   const applyPaths = async (paths: readonly string[]): Promise<void> => {
     const operator = await actorOf("operator", "test-operator");
@@ -233,7 +232,7 @@ async function testActor(server: TestServer, ns: Namespace, role: ActorRole, nam
         waiting.add(look);
         look();
       }),
-      `${name} heard nothing that fits: ${what}\nanswers: ${JSON.stringify(answers.slice(-5))}\nrejections: ${JSON.stringify(rejections.slice(-5))}`,
+      () => `${name} heard nothing that fits: ${what}\nanswers: ${JSON.stringify(answers.slice(-5))}\nrejections: ${JSON.stringify(rejections.slice(-5))}`,
     );
   const send: TestActor["send"] = async (kind, aggregate, body, more = {}) => {
     const data = typeof body === "string" ? Buffer.from(body) : body instanceof Uint8Array ? body : Buffer.from(JSON.stringify(body));
@@ -246,14 +245,14 @@ async function testActor(server: TestServer, ns: Namespace, role: ActorRole, nam
     send,
     answers,
     rejections,
-    hear: async (kind, run, body, more = {}, about = ({ final, status }) => final || status === "pending") => {
+    hear: async (kind, run, body, more = {}, about = ({ final, request }) => final || request !== undefined) => {
       const [answered, rejected] = [answers.length, rejections.length];
       await send(kind, run, body, more);
       return untilFound((): Heard | undefined => {
         const answer = answers.slice(answered).find((one) => one.run === run && one.id === body.id && about(one));
         if (answer !== undefined) return { status: answer.status, codes: (answer.reasons ?? []).map(({ code }) => code), answer };
         const rejection = rejections.slice(rejected).find((one) => one.run === run && (one.id === undefined || one.id === body.id));
-        return rejection && { status: "rejected", codes: rejection.reasons.map(({ code }) => code), rejection };
+        return rejection && { status: "turned away", codes: rejection.reasons.map(({ code }) => code), rejection };
       }, `what is said to ${body.id} on ${run}`);
     },
     answer: (run, fits) => until(answers, (answer) => answer.run === run && fits(answer), `an answer on ${run}`),
@@ -273,10 +272,10 @@ async function first<T>(items: AsyncIterable<T>): Promise<T | undefined> {
 }
 
 /** Waits for an event and not for a while; the limit only turns a hang into a failure with a reason. */
-export async function withPatience<T>(wanted: Promise<T>, failure: string, ms = PATIENCE_MS): Promise<T> {
+export async function withPatience<T>(wanted: Promise<T>, failure: string | (() => string), ms = PATIENCE_MS): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(failure)), ms);
+    timer = setTimeout(() => reject(new Error(typeof failure === "string" ? failure : failure())), ms);
   });
   try {
     return await Promise.race([wanted, limit]);
