@@ -1,112 +1,164 @@
-/** `apply`: contracts, tools and policies from files into force. */
-import type { Digest } from "../../schemas/ids.ts";
-import { faultText } from "../../schemas/fault.ts";
-import { streamName, subjects } from "../../schemas/subjects.ts";
-import { Documents } from "../bus/documents.ts";
-import { StreamReader } from "../bus/journal.ts";
+/** `apply`: contracts, tools, policies, people, issuers and budgets from files into force; a difference first. */
+import { type Fault, faultText } from "../../schemas/fault.ts";
+import { reason } from "../../schemas/reason.ts";
 import { Publisher } from "../bus/publisher.ts";
-import type { DocumentRow } from "../projection/index-store.ts";
-import { type LoadedDocument, loadPath } from "../registry/load.ts";
-import { type Cli, examples, inSession, show } from "./cli.ts";
-import { CliError, EXIT } from "./exit.ts";
-import { line, table } from "./io.ts";
-import { freshId, notStored, send } from "./send.ts";
+import { checkPolicySet } from "../policy/compile.ts";
+import { type LoadedDocument, loadPaths } from "../registry/load.ts";
+import { type AppliedDocument, type ChangeState, sendChange, type Sent } from "./change.ts";
+import { type Cli, examples, globalsOf, inSession, show } from "./cli.ts";
+import { CliError, EXIT, type Exit } from "./exit.ts";
+import { line, readLine, table } from "./io.ts";
+import { changed, makePlan, type Plan, type PlannedDocument } from "./plan.ts";
+import { planJson, planText } from "./plan-text.ts";
 import type { Session } from "./session.ts";
+import { visible } from "./visible.ts";
 
-interface Applied {
-  readonly kind: string;
-  readonly name: string;
-  readonly file: string;
-  readonly digest: Digest;
-  readonly outcome: "applied" | "unchanged" | "checked" | "rejected";
-  readonly version?: number;
-  readonly reasons?: readonly { readonly code: string; readonly message: string; readonly help?: string | undefined }[];
+export interface ApplyOptions {
+  readonly dryRun?: boolean;
+  readonly offline?: boolean;
+  readonly yes?: boolean;
+  readonly wait?: boolean;
+  readonly reason?: string;
 }
 
-/** Whatever is referred to comes before what refers to it. */
-const ORDER: Readonly<Record<string, number>> = { tool: 0, agent: 1, policy: 2 };
+/** Documents of one change: the wire's limit. */
+const MAX_DOCUMENTS = 512;
 
 export function applyCommand(cli: Cli): void {
   const command = cli.program.command("apply").argument("<files...>");
   command
-    .description("bring contracts, tools and policy sets into force")
-    .option("--dry-run", "check the files and send nothing")
-    .option("--reason <text>", "recorded with each document");
-  examples(command, "apply infra/demo", "apply agents/refunds.yaml tools/ policies/default", "apply --dry-run tools/");
-  command.action(async (files: string[], options: { dryRun?: boolean; reason?: string }, self) => {
-    const documents = await load(files);
-    const results =
-      options.dryRun === true
-        ? documents.map((document) => result(document, "checked"))
-        : await inSession(cli, self, "operate", (session) => applyAll(session, documents, options.reason));
-    show(cli, self, { documents: results }, () => text(cli, results));
-    const refused = results.filter(({ outcome }) => outcome === "rejected");
-    if (refused.length === 0) return;
-    cli.ends(EXIT.rejected);
-    for (const { file, reasons = [] } of refused) {
-      for (const { code, message, help } of reasons) {
-        line(cli.io.stderr, `${file}: ${code}: ${message}`);
-        if (help !== undefined) line(cli.io.stderr, `help: ${help}`);
-      }
+    .description("show what documents would change, and bring them into force: all of them, or none")
+    .option("--dry-run", "show it, and change nothing")
+    .option("--offline", "check the files alone, without a plane")
+    .option("--yes", "do not ask; needed where there is no terminal")
+    .option("--wait", "wait for the people who have to agree")
+    .option("--reason <text>", "recorded with the change");
+  examples(command, "apply --dry-run infra/demo", "apply agents/refunds.yaml tools/ policies/default", "apply policies/default --yes --reason \"finance asked for it\"");
+  command.action(async (files: string[], options: ApplyOptions, self) => {
+    const documents = await loaded(files);
+    if (options.offline === true) {
+      return show(cli, self, { documents: documents.map((document) => row(document, "checked")) }, () => `${documents.length} document(s) without a fault; nothing was sent`);
     }
+    await inSession(cli, self, "operate", (session) => withPublisher(session, (publisher) => applyDocuments(cli, self, session, publisher, documents, options)));
   });
 }
 
-async function load(files: readonly string[]): Promise<LoadedDocument[]> {
-  const loaded = await Promise.all(files.map((file) => loadPath(file)));
-  const faults = loaded.flatMap((one) => one.faults);
-  if (faults.length > 0) {
-    const unread = faults.every(({ code }) => code.startsWith("file."));
-    throw new CliError(unread ? EXIT.usage : EXIT.rejected, `${faults.length} fault(s), and nothing was sent\n${faults.map(faultText).join("\n")}`);
-  }
-  return loaded.flatMap((one) => one.documents).sort((a, b) => (ORDER[a.kind] ?? 9) - (ORDER[b.kind] ?? 9));
+/** @throws CliError with every fault of every file */
+async function loaded(files: readonly string[]): Promise<readonly LoadedDocument[]> {
+  const { documents, faults } = await loadPaths(files);
+  // also beside faults of other documents: all of them at once
+  const policies = documents.flatMap((document) => (document.kind === "policy" ? checkPolicySet(document.value, document.file).faults : []));
+  const all = [...faults, ...policies];
+  if (all.length === 0) return documents;
+  throw faulty(all);
 }
 
-async function applyAll(session: Session, documents: readonly LoadedDocument[], reason: string | undefined): Promise<Applied[]> {
-  const { documents: inForce } = await session.query<{ documents: DocumentRow[] }>("documents");
+function faulty(faults: readonly Fault[]): CliError {
+  const unread = faults.every(({ code }) => code.startsWith("file."));
+  return new CliError(unread ? EXIT.usage : EXIT.rejected, `${faults.length} fault(s), and nothing was sent\n${faults.map(faultText).join("\n")}`);
+}
+
+export async function withPublisher<T>(session: Session, work: (publisher: Publisher) => Promise<T>): Promise<T> {
   const publisher = new Publisher(session.nc);
-  const store = new Documents(session.nc, publisher, session.ns);
-  const stored = new StreamReader(session.nc, streamName("DOCUMENTS", session.ns));
-  const results: Applied[] = [];
   try {
-    for (const document of documents) {
-      const current = inForce.find(({ kind, name }) => kind === document.kind && name === document.name);
-      if (current?.digest === document.digest) {
-        results.push(result(document, "unchanged", { version: current.version }));
-        continue;
-      }
-      // an operator may not ask the leader, as the store does about what is there already
-      const there = await stored.lastDirect(subjects.document(session.ns, document.digest.slice("sha256:".length)));
-      if (there === undefined) {
-        await store.put(document.bytes, "application/json").catch((error: unknown) => {
-          throw notStored(session, error);
-        });
-      }
-      const outcome = await send(session, {
-        kind: "apply",
-        aggregate: { kind: document.kind, name: document.name },
-        body: { id: freshId(), document: document.digest, ...(reason !== undefined && { reason }) },
-        hear: subjects.live(session.ns, document.kind, document.name),
-      });
-      results.push(
-        "rejection" in outcome
-          ? result(document, "rejected", { reasons: outcome.rejection.reasons })
-          : result(document, "applied", { version: Number(outcome.event.data["version"]) }),
-      );
-    }
-    return results;
+    return await work(publisher);
   } finally {
     publisher.close();
   }
 }
 
-function result(document: LoadedDocument, outcome: Applied["outcome"], more: Pick<Applied, "version" | "reasons"> = {}): Applied {
-  const { kind, name, file, digest } = document;
-  return { kind, name, file, digest, outcome, ...more };
+type Self = Parameters<typeof globalsOf>[0];
+
+/** Shows the difference, asks, sends, and says what became of it. */
+export async function applyDocuments(cli: Cli, self: Self, session: Session, publisher: Publisher, documents: readonly LoadedDocument[], options: ApplyOptions): Promise<void> {
+  const asJson = globalsOf(self).json === true;
+  const plan = await makePlan(session, publisher, documents);
+  // what is asked about is on the screen, wherever the answer for programs goes
+  const say = (text: string) => line(asJson ? cli.io.stderr : cli.io.stdout, text);
+  const report = (sent?: Sent) => {
+    if (asJson) show(cli, self, answer(plan, sent), () => "");
+  };
+  say(planText(plan, cli.paint));
+  if (plan.faults.length > 0) {
+    report();
+    throw new CliError(EXIT.rejected, `the plane refuses this: ${plan.faults.length} fault(s), and nothing was sent`);
+  }
+  const news = changed(plan);
+  if (news.length === 0) {
+    say("nothing to change");
+    return report();
+  }
+  if (news.length > MAX_DOCUMENTS) throw new CliError(EXIT.usage, `a change has at most ${MAX_DOCUMENTS} documents, and these are ${news.length}`, "apply what is referred to first: people, then tools, then contracts");
+  if (options.dryRun === true) {
+    say("nothing was sent");
+    return report();
+  }
+  await confirmed(cli, options);
+  const base = plan.documents.flatMap(({ status, version }) => (status === "unchanged" ? [] : [version]));
+  const sent = await sendChange(session, publisher, news, { reason: options.reason, wait: options.wait === true, base });
+  report(sent);
+  finish(cli, say, sent);
 }
 
-function text(cli: Cli, results: readonly Applied[]): string {
-  const rows = results.map(({ kind, name, outcome, version, digest }) => [outcome, kind, name, version ?? "", digest.slice(0, 19)]);
+async function confirmed(cli: Cli, { yes }: ApplyOptions): Promise<void> {
+  if (yes === true) return;
+  if (cli.io.stdin.isTTY !== true) throw new CliError(EXIT.usage, "nobody is here to ask, and nothing was sent", "read the above, and add `--yes`");
+  cli.io.stderr.write("type yes to apply: ");
+  if ((await readLine(cli.io)) !== "yes") throw new CliError(EXIT.usage, "nothing was sent", "only `yes` applies");
+}
+
+const ENDS: Readonly<Record<ChangeState["state"], Exit>> = {
+  applied: EXIT.done,
+  waiting: EXIT.waiting,
+  under_way: EXIT.failed,
+  refused: EXIT.rejected,
+  denied: EXIT.denied,
+  failed: EXIT.failed,
+  in_doubt: EXIT.failed,
+};
+
+function finish(cli: Cli, say: (text: string) => void, { run, state }: Sent): void {
+  const exit = ENDS[state.state];
+  if (exit !== EXIT.done) cli.ends(exit);
+  switch (state.state) {
+    case "applied":
+      return say(appliedText(cli, state.documents));
+    case "waiting": {
+      const { action, role, count, grants, expires_at } = state;
+      const first = `${cli.paint.yellow("waiting")} for ${count - grants} of ${count} ${visible(role)}, until ${visible(expires_at)}`;
+      return say(`${first}\nthey run: signalbox approve ${run} ${action}\nfollow it: signalbox show ${run}`);
+    }
+    case "under_way":
+      return say(`under way: signalbox show ${run}`);
+    default: {
+      const what = { refused: "refused", denied: "denied", failed: "failed", in_doubt: "nobody knows what became of it" }[state.state];
+      const reasons = state.reasons.length > 0 ? state.reasons : [reason("change.unknown", "no reason was recorded")];
+      const told = reasons.flatMap(({ code, message, help }) => [`${visible(code)}: ${visible(message)}`, ...(help === undefined ? [] : [`help: ${visible(help)}`])]);
+      line(cli.io.stderr, [`${cli.paint.red(what)}: ${run}`, ...told].join("\n"));
+    }
+  }
+}
+
+function appliedText(cli: Cli, documents: readonly AppliedDocument[]): string {
+  const rows = documents.map(({ kind, name, version, document, outcome }) => [outcome === "applied" ? "applied" : "in force", kind, name, version, document.slice(0, 19)]);
   return table(["", "KIND", "NAME", "VERSION", "DIGEST"], rows, cli.paint);
 }
 
+/** For programs: what each document was, and what became of it. */
+function answer(plan: Plan, sent: Sent | undefined) {
+  const versions = new Map(sent?.state.state === "applied" ? sent.state.documents.map((one) => [`${one.kind} ${one.name}`, one.version]) : []);
+  const outcome = ({ status }: PlannedDocument) => (status === "unchanged" ? "unchanged" : sent === undefined ? "planned" : sent.state.state);
+  return {
+    documents: plan.documents.map((planned) => {
+      const { document, version, status, changes, widens } = planned;
+      const now = status === "unchanged" ? version : versions.get(`${document.kind} ${document.name}`);
+      return { ...row(document, outcome(planned)), status, ...(now !== undefined && { version: now }), ...(version > 0 && { before: version }), changes: status === "added" ? [] : changes, widens };
+    }),
+    ...planJson(plan),
+    ...(sent && { run: sent.run, change: sent.state }),
+  };
+}
+
+function row({ kind, name, file, digest }: LoadedDocument, outcome: string) {
+  return { kind, name, file, digest, outcome };
+}

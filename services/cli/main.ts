@@ -19,6 +19,7 @@ import { proposeCommand } from "./propose.ts";
 import { readCommands } from "./read.ts";
 import { stopCommands } from "./stops.ts";
 import { tailCommand } from "./tail.ts";
+import { versionCommands } from "./versions.ts";
 import { whyCommand } from "./why.ts";
 import { witnessCommands } from "./witness.ts";
 
@@ -58,6 +59,7 @@ Exit codes:
   applyCommand(cli);
   auditCommands(cli);
   policyCommands(cli);
+  versionCommands(cli);
   exportCommand(cli);
   witnessCommands(cli);
   adminCommands(cli);

@@ -12,7 +12,7 @@ import { compilePolicySet } from "../policy/compile.ts";
 import { BUILT_IN_CONTRACT, BUILT_IN_DEFINITION } from "./built-in.ts";
 import { inconsistencies, type Standing } from "./consistency.ts";
 import { demands } from "./demands.ts";
-import { documentChanges } from "./diff.ts";
+import { documentChanges, type FieldChange } from "./diff.ts";
 import type { Finding } from "./explain.ts";
 import { type Document, type DocumentKind, inOrder } from "./kinds.ts";
 import { readStored } from "./parse.ts";
@@ -25,6 +25,8 @@ export const CHANGE_ENGINE = "signalbox-registry 1";
 const REVIEW_TTL_MS = 7 * 24 * 3600 * 1000;
 /** Lines that a reviewer is shown of what differs. */
 const MAX_EXPLAINED = 100;
+/** Characters of one value in such a line. */
+const MAX_VALUE = 1_000;
 
 export interface ChangeSources {
   readonly registry: Ruling & Standing;
@@ -39,7 +41,9 @@ const changeSchema = applyChangeSchema.pick({ documents: true, reason: true });
 /** Facts of the start of a change and of its one action. @throws what `sources.document` throws */
 export function changeFacts(sources: ChangeSources, ns: Namespace, actor: Actor, body: Change, _time: string): ChangeFacts {
   const principal = changePrincipal(sources.registry, actor);
-  return { kind: "change", start: changeStart(sources.registry, actor, principal), tool: changeToolFacts(sources, ns, body, principal) };
+  const { documents, reason: why } = body;
+  const change: Change = { documents, ...(why !== undefined && { reason: why }) };
+  return { kind: "change", start: changeStart(sources.registry, actor, principal), tool: changeToolFacts(sources, ns, change, principal) };
 }
 
 /** The documents that a change rests on: those of the plane's own agent and tool, and the set that says who reviews. */
@@ -125,11 +129,17 @@ function explained(registry: Standing, documents: readonly (Document & { readonl
     if (before === undefined) return [reason("change.new", `${what} is new`), ...widenings(undefined, document).map((text) => reason("change.widens", `${what}: ${text}`))];
     return [
       ...widenings(before.value, document).map((text) => reason("change.widens", `${what}: ${text}`)),
-      ...documentChanges(before.value, document).map((change) => reason("change.field", `${what}: \`${change.path}\` ${change.before === undefined ? "is added" : change.after === undefined ? "is removed" : "is changed"}`)),
+      ...documentChanges(before.value, document).map((change) => reason("change.field", `${what}: ${fieldText(change)}`)),
     ];
   });
-  const most = found.slice(0, MAX_EXPLAINED).map((one) => ({ ...one, message: one.message.slice(0, 500) }));
+  const most = found.slice(0, MAX_EXPLAINED).map((one) => ({ ...one, message: one.message.slice(0, 2 * MAX_VALUE + 500) }));
   return found.length <= MAX_EXPLAINED ? most : [...most, reason("change.more", `and ${found.length - MAX_EXPLAINED} more differences`, { help: "`signalbox apply --dry-run` shows all of them" })];
+}
+
+function fieldText({ path, before, after }: FieldChange): string {
+  const text = (value: JsonValue | undefined) => (typeof value === "string" ? value : JSON.stringify(value)).slice(0, MAX_VALUE);
+  if (before === undefined) return `\`${path}\` is added: ${text(after)}`;
+  return after === undefined ? `\`${path}\` is removed: ${text(before)}` : `\`${path}\` was ${text(before)} and is ${text(after)}`;
 }
 
 interface Read {

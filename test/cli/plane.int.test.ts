@@ -42,11 +42,11 @@ describe("the command line and a plane", () => {
 
   it("`apply` brings documents into force, and the same again changes nothing (ID-1)", async () => {
     const files = ["tools", "contracts", "policies"].map((name) => join(DEMO, name));
-    const first = await cli(["apply", ...files, "--json"]);
+    const first = await cli(["apply", ...files, "--yes", "--json"]);
     assert.equal(first.exit, 0, first.err);
     const outcomes = (text: string) => (JSON.parse(text) as { documents: { outcome: string; version: number }[] }).documents.map(({ outcome, version }) => `${outcome} ${version}`);
     assert.deepEqual([...new Set(outcomes(first.out))], ["applied 1"]);
-    assert.deepEqual([...new Set(outcomes((await cli(["apply", ...files, "--json"])).out))], ["unchanged 1"]);
+    assert.deepEqual([...new Set(outcomes((await cli(["apply", ...files, "--yes", "--json"])).out))], ["unchanged 1"]);
   });
 
   it("`apply` shows what the plane finds wrong with a policy, and exits with 3", async () => {
