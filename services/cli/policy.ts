@@ -7,7 +7,9 @@ import { people } from "../policy/judge.ts";
 import { loadPath } from "../registry/load.ts";
 import { type Cli, examples, show } from "./cli.ts";
 import { CliError, EXIT } from "./exit.ts";
+import { explainCommand } from "./explain.ts";
 import type { Paint } from "./io.ts";
+import { historyCommand } from "./policy-history.ts";
 import { visible } from "./visible.ts";
 
 export function policyCommands(cli: Cli): void {
@@ -26,6 +28,9 @@ export function policyCommands(cli: Cli): void {
   const schema = policy.command("schema").description("the Cedar schema that policies are written against");
   examples(schema, "policy schema > policies/default/schema.cedarschema");
   schema.action((_options, self) => show(cli, self, { schema: CEDAR_SCHEMA }, () => CEDAR_SCHEMA.trimEnd()));
+
+  explainCommand(cli, policy);
+  historyCommand(cli, policy);
 }
 
 interface CheckedSet {

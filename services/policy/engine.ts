@@ -169,6 +169,11 @@ function slotOf(engine: typeof Cedar, set: string, policies: PolicyTexts, action
   return slot;
 }
 
+/** A policy that was validated, in the engine's JSON form. */
+export function policyJsonOf(text: string): Cedar.PolicyJson {
+  return withCedar((engine) => policyJson(engine, text));
+}
+
 /** What policies that were validated read of a call of that action. */
 export function readsOfAction(policies: PolicyTexts, action: string): Reads {
   return withCedar((engine) => readsOf(Object.values(policies).map((text) => policyJson(engine, text)).filter((json) => mayApply(json, action)), SCHEMA_JSON));

@@ -17,7 +17,7 @@ import { combine } from "./decide.ts";
 import { judge } from "./judge.ts";
 import type { Reads } from "./reads.ts";
 import { MACHINE_OF_RULES_1, requestOfRules1 } from "./rules-1.ts";
-import { verdict } from "./verdict.ts";
+import { type Asked, verdict } from "./verdict.ts";
 
 export interface Case {
   readonly policy: InForce<PolicySet> | undefined;
@@ -51,7 +51,7 @@ export class PolicyJudge implements Judge {
     if (asked.state.machine === MACHINE_OF_RULES_1 || call === undefined) {
       return combine(entry, tool.effect, proposal.input, judge(set, requestOfRules1(asked)));
     }
-    return verdict(set, { request: requestOf(asked, call, policy?.value.settings?.risk), entry, unclear: call.amount?.unclear ?? [], matched: call.matched });
+    return verdict(set, askedOf(asked, call));
   }
 
   reads(policy: InForce<PolicySet> | undefined, effect: Effect): Reads {
@@ -70,4 +70,9 @@ export class PolicyJudge implements Judge {
     if (this.#compiled.size > SETS && oldest !== undefined) this.#compiled.delete(oldest);
     return set;
   }
+}
+
+/** What rules 2 judge a case by. */
+export function askedOf(asked: Case, call: Call): Asked {
+  return { request: requestOf(asked, call, asked.policy?.value.settings?.risk), entry: asked.entry, unclear: call.amount?.unclear ?? [], matched: call.matched };
 }

@@ -54,7 +54,9 @@ function sums({ contract, amount, limited, reads, principal, time }: Needing): N
   if (amount?.units === undefined) return [];
   const { units, group, currency = "", target } = amount;
   const keys: Record<Dimension, string | undefined> = { target, principal, agent: contract.agent.name };
-  const asked = (dimension: Dimension) => limited || reads === undefined || (reads.has("amounts") && reads.has(`${dimension}_day`));
+  const read = (dimension: Dimension) => reads === undefined || (reads.has("amounts") && reads.has(`${dimension}_day`));
+  // nothing is added by nothing, and a sum that nobody reads needs no answer
+  const asked = (dimension: Dimension) => (limited && units > 0) || read(dimension);
   return (["target", "principal", "agent"] as const).flatMap((dimension): Need[] => {
     const key = keys[dimension];
     if (key === undefined || !asked(dimension)) return [];

@@ -63,10 +63,11 @@ export class Library {
   }
 }
 
-/** What a tool proposal was judged by, as its commit records it; none for any other event. */
+/** What an action was judged by, as its commit records it; none for a commit that holds no judgement. */
 export function governingDigests({ body }: JournalEvent): Digest[] {
-  const facts = body.data["facts"] as { kind?: unknown; documents?: DocumentFacts } | undefined;
-  return body.part[0] === 1 && facts?.kind === "tool" ? definedOf(facts.documents) : [];
+  const facts = body.data["facts"] as { kind?: unknown; documents?: DocumentFacts; again?: { documents?: DocumentFacts } } | undefined;
+  if (body.part[0] !== 1) return [];
+  return facts?.kind === "tool" ? definedOf(facts.documents) : definedOf(facts?.again?.documents);
 }
 
 /** Every document that an event rests on: in force when it was judged, applied by it, or holding a value too large for it. */

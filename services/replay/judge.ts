@@ -6,16 +6,18 @@
 import type { RunState } from "../../machines/state.ts";
 import { canonicalText } from "../../schemas/canonical.ts";
 import type { ToolFacts } from "../../schemas/facts.ts";
-import type { Ask, Decision } from "../../schemas/judgement.ts";
+import type { Ask, Decision, Effect } from "../../schemas/judgement.ts";
 import { RULING_POLICY_SET } from "../../schemas/policy.ts";
 import type { ToolProposal } from "../../schemas/proposal.ts";
 import type { Digest } from "../../schemas/ids.ts";
 import { PolicyJudge } from "../policy/judgement.ts";
+import type { Reads } from "../policy/reads.ts";
 import { type Governing, type Judging, toolFacts } from "../policy/tool-facts.ts";
 import { Validators } from "../registry/validate.ts";
 import type { InForce } from "../registry/view.ts";
 import type { Library } from "./documents.ts";
 import type { StoredCommit } from "./fold.ts";
+import { type Judged, judgedIn } from "./judged.ts";
 import type { Difference } from "./replay.ts";
 
 export interface JudgeDifference extends Difference {
@@ -49,7 +51,8 @@ export class Misfit extends Error {
 /** Compiled policies and schemas, for as many runs as one likes. */
 export class Bench {
   readonly library: Library;
-  readonly #judging: Judging = { validators: new Validators(), judge: new PolicyJudge() };
+  readonly #judge = new PolicyJudge();
+  readonly #judging: Judging = { validators: new Validators(), judge: this.#judge };
 
   constructor(library: Library) {
     this.library = library;
@@ -65,8 +68,13 @@ export class Bench {
     };
   }
 
-  judge(governing: Governing, state: RunState, { first, premise }: StoredCommit): ToolFacts {
-    return toolFacts(this.#judging, governing, state, premise.input as ToolProposal, first.cause.time);
+  judge(governing: Governing, state: RunState, { body, more }: Judged, time: string): ToolFacts {
+    return toolFacts(this.#judging, governing, state, body, time, more);
+  }
+
+  /** What a set's policies read of a call, as {@link toolFacts} asks it; undefined for everything. */
+  reads(policy: Governing["policy"], effect: Effect): Reads {
+    return this.#judge.reads(policy, effect);
   }
 }
 
@@ -90,15 +98,15 @@ export class Rejudge {
   }
 
   readonly before = (state: RunState, stored: StoredCommit): void => {
-    const facts = proposedFacts(stored);
-    if (facts === undefined) return;
-    const { seq } = stored.first;
-    const body = stored.premise.input as ToolProposal;
-    const at = { seq, action: `a${seq}`, tool: body.tool };
+    const judged = judgedIn(state, stored);
+    if (judged === undefined) return;
+    const { seq, action, body, facts } = judged;
+    const at = { seq, action, tool: body.tool };
     try {
-      const computed = this.#bench.judge(this.#bench.governing(facts, state, body), state, stored);
+      const computed = this.#bench.judge(this.#bench.governing(facts, state, body), state, judged, stored.first.cause.time);
       const difference = differenceOf(facts, computed);
-      if (difference === undefined) this.#same += 1;
+      // what waits for its allowances is counted when it is judged
+      if (difference === undefined) this.#same += verdictOf(facts).decision === "waiting" ? 0 : 1;
       else this.#differences.push({ ...at, ...difference });
     } catch (error) {
       if (!(error instanceof Misfit)) throw error;
@@ -113,19 +121,14 @@ export class Rejudge {
   }
 }
 
-/** The facts of a tool proposal; undefined for every other commit. */
-export function proposedFacts({ premise }: StoredCommit): ToolFacts | undefined {
-  return premise.facts.kind === "tool" ? premise.facts : undefined;
-}
-
-/** What a verdict means for the action; `invalid` where validation came first. */
+/** What a verdict means for the action; `invalid` and `stopped` where nothing was asked, `waiting` where it is asked later. */
 export interface Verdict {
-  readonly decision: Decision | "invalid";
+  readonly decision: Decision | "invalid" | "stopped" | "waiting";
   readonly ask?: Ask;
 }
 
-export function verdictOf({ judgement }: ToolFacts): Verdict {
-  if (judgement === undefined) return { decision: "invalid" };
+export function verdictOf({ judgement, guard, faults }: ToolFacts): Verdict {
+  if (judgement === undefined) return { decision: faults.length > 0 ? "invalid" : guard === undefined ? "waiting" : "stopped" };
   const { decision, ask } = judgement;
   return ask === undefined ? { decision } : { decision, ask };
 }
@@ -141,9 +144,12 @@ function differenceOf(recorded: ToolFacts, computed: ToolFacts): Omit<Difference
     ["facts.judgement.decision", verdictOf(recorded).decision, verdictOf(computed).decision],
     ["facts.judgement.policies", policiesOf(recorded), policiesOf(computed)],
     ["facts.judgement.ask", verdictOf(recorded).ask, verdictOf(computed).ask],
-    ...(["effect", "timeout_ms", "retries", "idempotent", "cost_micro_usd"] as const).map(
+    ...(["effect", "timeout_ms", "retries", "idempotent", "cost_micro_usd", "input_tokens", "output_tokens"] as const).map(
       (name): [string, unknown, unknown] => [`facts.tool.${name}`, recorded.tool?.[name], computed.tool?.[name]],
     ),
+    ["facts.amount", recorded.amount, computed.amount],
+    ["facts.sources", recorded.sources, computed.sources],
+    ["facts.standing", recorded.standing, computed.standing],
     ["facts.approval_ttl_ms", recorded.approval_ttl_ms, computed.approval_ttl_ms],
   ];
   for (const [field, one, other] of things) if (!same(one, other)) return { field, recorded: one, computed: other };

@@ -6,14 +6,18 @@ import type { RunState } from "../../machines/state.ts";
 import type { MachineVersion } from "../../machines/versions.ts";
 import type { AggregateKind, Namespace } from "../../schemas/ids.ts";
 import type { PolicySet } from "../../schemas/policy.ts";
-import type { ToolProposal } from "../../schemas/proposal.ts";
+import type { Tool } from "../../schemas/tool.ts";
+import type { ToolFacts } from "../../schemas/facts.ts";
 import { parseLog } from "../../schemas/subjects.ts";
 import { decodeEvent, type JournalEvent } from "../bus/commit.ts";
+import type { Reads } from "../policy/reads.ts";
+import { MACHINE_OF_RULES_1 } from "../policy/rules-1.ts";
 import type { InForce } from "../registry/view.ts";
 import { governingDigests, type Library } from "./documents.ts";
 import type { StoredCommit } from "./fold.ts";
 import type { Messages } from "./journal.ts";
-import { type Bench, Misfit, policiesOf, proposedFacts, same, type Verdict, verdictOf } from "./judge.ts";
+import { type Bench, Misfit, policiesOf, same, type Verdict, verdictOf } from "./judge.ts";
+import { judgedIn } from "./judged.ts";
 import { type Difference, Replayer } from "./replay.ts";
 
 /** The first thing of a run that would be otherwise. */
@@ -80,29 +84,37 @@ export function rehearsePolicy(ns: Namespace, name: string, bench: Bench, policy
   let divergence: Divergence | undefined;
   let why: string | undefined;
   const before = (state: RunState, stored: StoredCommit): void => {
-    const facts = proposedFacts(stored);
-    const { seq, cause } = stored.first;
+    const { cause } = stored.first;
+    if (cause.time < since) return;
+    const judged = judgedIn(state, stored);
     // validation comes first, and asks no policy
-    if (facts?.judgement === undefined || cause.time < since) return;
+    if (judged?.facts.judgement === undefined) return;
+    const { seq, action, body, facts } = judged;
     compared += 1;
     if (divergence !== undefined) {
       unknown += 1;
       return;
     }
-    const body = stored.premise.input as ToolProposal;
     try {
-      const computed = bench.judge({ ...bench.governing(facts, state, body), policy }, state, stored);
+      const governing = { ...bench.governing(facts, state, body), policy };
+      const untold = sumsNotRecorded(facts, state, governing.tool?.value, bench.reads(policy, facts.tool?.effect ?? "irreversible"));
+      if (untold !== undefined && state.machine !== MACHINE_OF_RULES_1) {
+        unknown += 1;
+        why ??= `\`${action}\`: ${untold}`;
+        return;
+      }
+      const computed = bench.judge(governing, state, judged, cause.time);
       if (same(verdictOf(facts), verdictOf(computed))) {
         alike += 1;
         if (!same(policiesOf(facts), policiesOf(computed))) other += 1;
       } else {
         const recorded = verdictText(verdictOf(facts));
-        divergence = { seq, action: `a${seq}`, tool: body.tool, field: "decision", recorded, computed: verdictText(verdictOf(computed)) };
+        divergence = { seq, action, tool: body.tool, field: "decision", recorded, computed: verdictText(verdictOf(computed)) };
       }
     } catch (error) {
       if (!(error instanceof Misfit)) throw error;
       unknown += 1;
-      why ??= `\`a${seq}\`: document \`${error.digest}\`: ${error.message}`;
+      why ??= `\`${action}\`: document \`${error.digest}\`: ${error.message}`;
     }
   };
   const replayer = new Replayer(ns, "run", name, { before });
@@ -115,6 +127,15 @@ export function rehearsePolicy(ns: Namespace, name: string, bench: Bench, policy
       return { kind: "run", name, compared, same: alike, divergence, unknown, ...(why !== undefined && { why }), other_policies: other };
     },
   };
+}
+
+/** Sums over the day are asked of the ledger only where something reads them: another set may read what nobody asked for. */
+function sumsNotRecorded({ amount, needs = [] }: ToolFacts, state: RunState, tool: Tool | undefined, reads: Reads): string | undefined {
+  if (amount === undefined) return undefined;
+  const exists = { target: tool?.amount?.target !== undefined, principal: state.envelope?.principal?.verified === true, agent: true };
+  const read = (name: keyof typeof exists) => exists[name] && (reads === undefined || (reads.has("amounts") && reads.has(`${name}_day`)));
+  const missing = (["target", "principal", "agent"] as const).filter((name) => read(name) && !needs.some(({ dimension }) => dimension === name));
+  return missing.length === 0 ? undefined : `the record has no sum of the day per ${missing.join(", ")}`;
 }
 
 /** `allow`, `deny`, `ask 2 of approver within 600 s`. */
