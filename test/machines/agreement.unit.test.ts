@@ -10,7 +10,7 @@ import { runMachine } from "../../machines/run.ts";
 import { begin, step } from "../../machines/step.ts";
 import { sha256Digest } from "../../schemas/canonical.ts";
 import { plusMillis, timestamp } from "../../schemas/time.ts";
-import { DOCUMENTS, INVALID, judgement, OTHER_DOCUMENTS, T0 } from "./given.ts";
+import { DOCUMENTS, HIT, INVALID, judgement, T0 } from "./given.ts";
 
 type AnyEvent = { readonly type: string } & Record<string, unknown>;
 interface Walk {
@@ -39,20 +39,25 @@ const facts = fc.record({
     idempotent: flag,
     cost_micro_usd: fc.constant(0),
   }),
+  guard: one(undefined, undefined, undefined, HIT),
   judgement: one(judgement("allow"), judgement("allow"), judgement("ask"), judgement("deny"), undefined),
   approval_ttl_ms: fc.constant(1000),
 });
 
+const NEED = { ledger: "team.a.2026-01-31", unit: "cost", window: "2026-01-31", need: 1, want: 5 };
+
 const walks: Record<string, Walk> = {
   action: {
     machine: actionMachine,
-    input: { id: "a2", proposal: "t1", agent: "agent-1", tool: "crm.update" },
+    input: { id: "a2", proposal: "t1", agent: "agent-1", tool: "crm.update", asked: { kind: "tool", id: "t1", tool: "crm.update", input: 1 }, amount: undefined, edited: undefined },
     event: fc.oneof(
-      fc.record({ ...common, type: fc.constant("JUDGE"), facts, document: fc.constant({ text: "{}", digest: sha256Digest("{}") }), exhausted: one(undefined, undefined, INVALID[0]) }),
-      fc.record({ ...common, type: fc.constant("GRANT"), approvers: fc.constant(["ann"]) }),
-      fc.record({ ...common, type: fc.constant("REFUSE"), by: one("person", "expiry", "change"), reasons: fc.constant(INVALID) }),
+      fc.record({ ...common, type: fc.constant("JUDGE"), facts, document: fc.constant({ text: "{}", digest: sha256Digest("{}") }), exhausted: one(undefined, undefined, undefined, INVALID[0]), missing: one([], [], [NEED]), standing: one(undefined, { request: "q3", approvers: ["ann"] }) }),
+      fc.record({ ...common, type: fc.constant("EXHAUST"), reasons: fc.constant(INVALID) }),
+      fc.record({ ...common, type: fc.constant("GRANT"), request: fc.constant("q3"), approvers: fc.constant(["ann"]) }),
+      fc.record({ ...common, type: fc.constant("REFUSE"), by: one("person", "expiry", "change", "edit"), reasons: fc.constant(INVALID) }),
+      fc.record({ ...common, type: fc.constant("HALT"), code: fc.constant("guard.stopped"), message: fc.constant("m"), done: flag, reasons: fc.constant(INVALID) }),
       fc.record({ ...common, type: fc.constant("RELEASE") }),
-      fc.record({ ...common, type: fc.constant("CLAIM"), claim: claims, attempt: fc.integer({ min: 1, max: 3 }), documents: one(DOCUMENTS, DOCUMENTS, OTHER_DOCUMENTS) }),
+      fc.record({ ...common, type: fc.constant("CLAIM"), claim: claims, attempt: fc.integer({ min: 1, max: 3 }) }),
       fc.record({ ...common, type: fc.constant("REPORT"), claim: claims, attempt: fc.integer({ min: 1, max: 3 }), outcome }),
       fc.record({ ...common, type: fc.constant("DUE"), armed: fc.integer({ min: 1, max: 4 }) }),
       fc.record({ ...common, type: fc.constant("RESOLVE"), outcome }),
@@ -61,9 +66,10 @@ const walks: Record<string, Walk> = {
   },
   approval: {
     machine: approvalMachine,
-    input: { request: "q5", action: "a2", digest: sha256Digest("{}"), role: "approver", count: 3, grants: [], timer: { at, armed: 2 } },
+    input: { request: "q5", action: "a2", digest: sha256Digest("{}"), role: "approver", count: 3, grants: [], people: [], timer: { at, armed: 2 } },
     event: fc.oneof(
-      { weight: 6, arbitrary: fc.record({ type: fc.constant("APPROVE"), at: fc.constant(at), by: one("ann", "bob", "cy", "dee"), reason: one(undefined, "ok") }) },
+      { weight: 6, arbitrary: fc.record({ type: fc.constant("APPROVE"), at: fc.constant(at), by: one("ann", "bob", "cy", "dee"), issuer: fc.constant("https://id.example"), subject: one("ann", "bob", "cy"), reason: one(undefined, "ok"), standing: fc.constant(undefined) }) },
+      fc.record({ type: fc.constant("EDIT"), at: fc.constant(at), by: one("ann", "bob"), reason: one(undefined, "no"), replacement: fc.constant("a9"), diff: fc.constant([]) }),
       fc.record({ type: fc.constant("REFUSE"), at: fc.constant(at), by: one("ann", "bob"), reason: one(undefined, "no") }),
       fc.record({ type: fc.constant("DUE"), at: fc.constant(at), armed: fc.nat(3) }),
       fc.record({ type: fc.constant("STALE"), at: fc.constant(at), reason: fc.string() }),

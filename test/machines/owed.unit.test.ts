@@ -44,9 +44,10 @@ test("GUARD-6: the run's wall time and deadline are owed as long as they run", (
   const limited = start({ contract: { max_wall_ms: 60_000 }, deadline: "2026-02-01T00:00:00Z" });
   const of = (...lines: Line[]) => owed(given(limited, ...lines).state).map((debt) => debt.kind === "timer" && [debt.name, debt.at, debt.armed]);
   const deadline = ["deadline", "2026-02-01T00:00:00.000Z", 1];
-  assert.deepEqual(of(), [["wall", timestamp(T0 + 61_000), 1], deadline]);
+  assert.deepEqual(of(), [["wall", timestamp(T0 + 61_000), 1], ["half", timestamp(T0 + 31_000), 1], deadline]);
+  assert.deepEqual(of(after(40_000, due("half"))), [["wall", timestamp(T0 + 61_000), 1], deadline], "said once");
   assert.deepEqual(of(after(10_000, control("pause"))), [deadline]);
-  assert.deepEqual(of(after(10_000, control("pause")), after(5_000, control("resume"))), [["wall", timestamp(T0 + 66_000), 3], deadline]);
+  assert.deepEqual(of(after(10_000, control("pause")), after(5_000, control("resume"))), [["wall", timestamp(T0 + 66_000), 3], ["half", timestamp(T0 + 36_000), 3], deadline]);
   assert.deepEqual(of(finish("f")), []);
 });
 
