@@ -11,6 +11,7 @@ import type { Actor, Digest, RunId } from "../../schemas/ids.ts";
 import type { Issuer } from "../../schemas/issuer.ts";
 import { type Reason, reason } from "../../schemas/reason.ts";
 import { millis, timestamp } from "../../schemas/time.ts";
+import { secretsIn } from "../policy/scan/secrets.ts";
 
 /** What a token is held against. */
 export interface PrincipalCheck {
@@ -188,9 +189,9 @@ function seconds(value: unknown): number | undefined {
   return typeof value === "number" && value >= 0 && value < 8.64e12 ? value * 1000 : undefined;
 }
 
-/** Anything longer or stranger may be a secret in a form we do not know: it is not recorded. */
+/** Anything longer or stranger may be a secret in a form we do not know: it is not recorded; nor is one whose form we know. */
 function plainName(header: string): string | undefined {
-  return /^[\p{L}\p{N}@._:/+-]{1,128}$/u.test(header) ? header : undefined;
+  return /^[\p{L}\p{N}@._:/+-]{1,128}$/u.test(header) && secretsIn(header).length === 0 ? header : undefined;
 }
 
 /** Remembers what costs a signature to find out; the oldest is forgotten first. */

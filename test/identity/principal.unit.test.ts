@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { test } from "node:test";
+import { createUser } from "@nats-io/jwt";
 import { CompactSign, exportJWK, exportSPKI, generateKeyPair, type GenerateKeyPairResult, SignJWT } from "jose";
 import { sha256Digest } from "../../schemas/canonical.ts";
 import { actor, runId } from "../../schemas/ids.ts";
@@ -209,6 +210,8 @@ test("ID-3: what is no token is refused, and no reason holds any of it", async (
     "control characters": `kim\u0000`,
     "long name": "k".repeat(129),
     "a space": "kim lee",
+    "a seed": new TextDecoder().decode(createUser().getSeed()),
+    "an api key": "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
     leaky,
   };
   for (const [what, header] of Object.entries(bad)) {
