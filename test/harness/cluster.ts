@@ -12,6 +12,7 @@ import { openKeys, type PlaneKeys } from "../../services/identity/keys.ts";
 import { renderServerConfig } from "../../services/identity/natsConfig.ts";
 import { isPlaneRole, type Role } from "../../services/identity/roles.ts";
 import { freePort } from "./ports.ts";
+import type { IssueOptions, TestServer } from "./server.ts";
 
 export const SERVERS = 3;
 
@@ -23,7 +24,7 @@ export interface TestCluster {
   readonly ns: Namespace;
   /** Process ids by server; undefined while it is down. */
   readonly pids: readonly (number | undefined)[];
-  connect(role: Role, name: string, options?: Partial<ConnectOptions>): Promise<NatsConnection>;
+  connect(role: Role, name: string, options?: IssueOptions & Partial<ConnectOptions>): Promise<NatsConnection>;
   /** The server that leads a stream, by its number. */
   leaderOf(stream: string): Promise<number>;
   /** SIGKILL, and waits until it is gone. */
@@ -31,6 +32,8 @@ export interface TestCluster {
   /** SIGSTOP makes it silent without closing a connection, SIGCONT lets it go on. */
   signal(server: number, signal: "SIGSTOP" | "SIGCONT"): void;
   restart(server: number): Promise<void>;
+  /** The cluster as harnesses of one server take it; `kill` and `restart` mean all three. */
+  readonly server: TestServer;
   stop(): Promise<void>;
 }
 
@@ -61,15 +64,33 @@ export async function startTestCluster(sync = "2m"): Promise<TestCluster> {
   const children: ChildProcess[] = await Promise.all(configs.map(launch));
   const url = client.map((port) => `nats://127.0.0.1:${port}`).join(",");
   const connections: NatsConnection[] = [];
-  const connect: TestCluster["connect"] = async (role, name, options = {}) => {
-    const { creds, inboxPrefix } = await issueCreds(keys, { role, name, ...(!isPlaneRole(role) && role !== "system" && { ns }) });
+  const issue: TestServer["issue"] = (role, name, _, options = {}) =>
+    issueCreds(keys, { role, name, ...options, ...(!isPlaneRole(role) && role !== "system" && { ns }) });
+  const connect: TestCluster["connect"] = async (role, name, { tool, team, ttlSeconds, ...options } = {}) => {
+    const { creds, inboxPrefix } = await issue(role, name, undefined, {
+      ...(tool !== undefined && { tool }),
+      ...(team !== undefined && { team }),
+      ...(ttlSeconds !== undefined && { ttlSeconds }),
+    });
     const nc = await connectBus({ url, name: `${role}-${name}`, creds, inboxPrefix, ...options });
     connections.push(nc);
     return nc;
   };
+  const every = (what: (server: number) => Promise<void>) => Promise.all(children.map((_, i) => what(i))).then(() => undefined);
   const provisioner = await connect("provision", "test");
   await provisioned(provisioner, ns);
 
+  const kill = (server: number) => end(children[server], "SIGKILL");
+  const restart = async (server: number) => {
+    await end(children[server], "SIGTERM");
+    children[server] = await launch(configs[server] as string);
+  };
+  const stop = async () => {
+    await Promise.allSettled(connections.map((nc) => nc.close()));
+    for (const child of children) child.kill("SIGCONT");
+    await every((server) => end(children[server], "SIGKILL"));
+    await rm(dataDir, { recursive: true, force: true });
+  };
   return {
     url,
     dataDir,
@@ -84,18 +105,23 @@ export async function startTestCluster(sync = "2m"): Promise<TestCluster> {
       const leader = answer.json<{ cluster?: { leader?: string } }>().cluster?.leader ?? "";
       return Number(leader.slice(serverName("").length));
     },
-    kill: (server) => end(children[server], "SIGKILL"),
+    kill,
     signal: (server, signal) => void children[server]?.kill(signal),
-    restart: async (server) => {
-      await end(children[server], "SIGTERM");
-      children[server] = await launch(configs[server] as string);
+    restart,
+    server: {
+      url,
+      pid: 0,
+      dataDir,
+      keys,
+      namespaces: [ns],
+      connect: (role, name, _, options) => connect(role, name, options),
+      issue,
+      kill: () => every(kill),
+      signal: (signal) => children.forEach((child) => child.kill(signal)),
+      restart: () => every(restart),
+      stop,
     },
-    stop: async () => {
-      await Promise.allSettled(connections.map((nc) => nc.close()));
-      for (const child of children) child.kill("SIGCONT");
-      await Promise.all(children.map((child) => end(child, "SIGKILL")));
-      await rm(dataDir, { recursive: true, force: true });
-    },
+    stop,
   };
 }
 

@@ -37,7 +37,7 @@ export interface TestPlane {
   /** All events of a run so far. */
   events(run: string): Promise<JournalEvent[]>;
   /** Resolves when the run has an event of this type that fits. */
-  event(run: string, type: string, fits?: (event: JournalEvent) => boolean): Promise<JournalEvent>;
+  event(run: string, type: string | RegExp, fits?: (event: JournalEvent) => boolean): Promise<JournalEvent>;
   stop(): Promise<void>;
 }
 
@@ -82,8 +82,9 @@ export const DEMO_DOCUMENTS = [`${DEMO}tools`, `${DEMO}contracts`, `${DEMO}polic
 const PATIENCE_MS = 15_000;
 const REVIEWED: ReadonlySet<string> = new Set(["policy", "person", "issuer"]);
 
-export async function startTestPlane(options: TestServerOptions = {}): Promise<TestPlane> {
-  const server = await startTestServer(options);
+/** @param options of the server that is started; or a server that runs already, and is stopped with the plane */
+export async function startTestPlane(options: TestServerOptions | { readonly server: TestServer } = {}): Promise<TestPlane> {
+  const server = "server" in options ? options.server : await startTestServer(options);
   const ns = server.namespaces[0] as Namespace;
   const issuer = testIssuer();
   /** Documents of people and issuer that are in force, by name. */
@@ -171,7 +172,7 @@ export async function startTestPlane(options: TestServerOptions = {}): Promise<T
       try {
         // a connection that is away subscribes when it is back, before it reads the journal
         await reading.flush().catch(() => undefined);
-        const wanted = (event: JournalEvent) => event.body.type === type && fits(event);
+        const wanted = (event: JournalEvent) => (typeof type === "string" ? event.body.type === type : type.test(event.body.type)) && fits(event);
         const stored = (await events(run)).find(wanted);
         if (stored !== undefined) return stored;
         const next = async (): Promise<JournalEvent> => {
@@ -181,7 +182,7 @@ export async function startTestPlane(options: TestServerOptions = {}): Promise<T
           }
           throw new Error("the live tail ended");
         };
-        return await withPatience(next(), `run \`${run}\` has no \`${type}\``);
+        return await withPatience(next(), `run \`${run}\` has no \`${String(type)}\``);
       } finally {
         live.unsubscribe();
       }

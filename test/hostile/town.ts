@@ -42,13 +42,16 @@ export const TOOLS = [
   }),
   tool("note.write", "write", object({ text }), object({ ok: { type: "boolean" } }), { clearance: ["pii"] }),
   tool("store.wipe", "irreversible", object({ name: text }), object({ ok: { type: "boolean" } }), { clearance: ["pii"] }),
+  tool("card.charge", "write", object({ to: text, amount: { type: "number" } }), object({ ok: { type: "boolean" } }), { clearance: ["pii"], amount: { field: "amount", currency: "USD", target: "to" } }),
+  tool("vault.open", "write", object({ name: text }), object({ ok: { type: "boolean" } }), { tags: ["vault"] }),
   tool("dear.call", "write", object({}, []), object({ ok: { type: "boolean" } }), { cost_usd: 0.6 }),
   // answers with more than its schema says
   tool("liar.read", "read", object({ say: {} }), ANYTHING),
 ];
 
 const ALLOWED = [
-  ...["web.read", "file.read", "echo.say", "search.web", "search.abroad", "note.write", "store.wipe", "dear.call", "liar.read"].map((name) => ({ name })),
+  ...["web.read", "file.read", "echo.say", "search.web", "search.abroad", "note.write", "store.wipe", "vault.open", "dear.call", "liar.read"].map((name) => ({ name })),
+  { name: "card.charge", standing_approval: { max_uses: 2, max_seconds: 600, vary: ["/amount"], max_amount: 50, max_total: 80 }, requires_approval: true },
   { name: "pay.send", requires_approval_above: { field: "amount", value: 100, per_principal_day: 1_000_000, per_agent_day: 1_000_000 } },
 ];
 const contract = (name: string, more: object = {}) => ({
@@ -63,6 +66,8 @@ export const POLICIES = {
   "all.cedar": `@id("all") permit (principal, action, resource);
 @id("tainted-asks") @ask("approver") forbid (principal, action in [Action::"write", Action::"irreversible"], resource)
 when { context.tainted || context.sources > 0 };
+@id("vault-asks-two") @ask("finance") @approvals("2") forbid (principal, action == Action::"write", resource)
+when { resource.tags.contains("vault") };
 @id("unsure-asks") @ask("approver") forbid (principal, action == Action::"write", resource)
 when { context has confidence && context.confidence.lessThan(decimal("0.5")) };
 `,
@@ -83,7 +88,10 @@ export interface Town extends TestPlane {
   readonly calls: readonly Happened[];
   /** What `web.read` gives, by page. */
   readonly pages: Map<string, string>;
+  /** The gateway that runs now. */
   readonly gateway: Gateway;
+  /** Another one, after the first was stopped. */
+  startGateway(): Promise<void>;
   /** A run of its own for this attempt, started with a good token. */
   run(name?: string): Promise<string>;
   /** Proposes a tool, and hears what is final or waits for a person. */
@@ -120,10 +128,18 @@ export async function startTown(): Promise<Town> {
     ["pay.send", writes({ paid: true })],
     ["note.write", writes({ ok: true })],
     ["store.wipe", writes({ ok: true })],
+    ["card.charge", writes({ ok: true })],
+    ["vault.open", writes({ ok: true })],
     ["dear.call", writes({ ok: true })],
   ]);
-  const gateway = new Gateway({ nc: await plane.server.connect("gateway", "g1"), ns: plane.ns, name: actor("g1"), adapters: { builtin: new BuiltinAdapter(tools) }, repeatMs: 500 });
-  await gateway.start();
+  let gateways = 0;
+  const startGateway = async (): Promise<Gateway> => {
+    const name = `g${++gateways}`;
+    const one = new Gateway({ nc: await plane.server.connect("gateway", name), ns: plane.ns, name: actor(name), adapters: { builtin: new BuiltinAdapter(tools) }, repeatMs: 500 });
+    await one.start();
+    return one;
+  };
+  let gateway = await startGateway();
   const mallory = await plane.agent(MALLORY);
   let runs = 0;
   const town: Town = {
@@ -132,7 +148,12 @@ export async function startTown(): Promise<Town> {
     effects,
     calls,
     pages,
-    gateway,
+    get gateway() {
+      return gateway;
+    },
+    startGateway: async () => {
+      gateway = await startGateway();
+    },
     run: async (name = `${MALLORY}_${++runs}`) => {
       const started = await mallory.hear("propose", name, start(MALLORY));
       assert.equal(started.status, "started", JSON.stringify(started));
