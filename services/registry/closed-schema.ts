@@ -6,7 +6,6 @@ import { type JsonValue } from "../../schemas/json.ts";
 import { type Finding } from "./explain.ts";
 import { segments } from "./json-schema.ts";
 import { isObject } from "./kinds.ts";
-import { MAX_BODY_DEPTH } from "../../schemas/limits.ts";
 
 /** Characters of a text that is not one of a few known ones. Long enough for an id, too short to talk. */
 export const MAX_CLOSED_TEXT = 64;
@@ -16,29 +15,32 @@ const MAX_CLOSED_ITEMS = 1000;
 
 /** Every place where text of the sender's own choice would fit; empty when the schema is closed. */
 export function openings(schema: JsonValue, path: readonly string[]): Finding[] {
-  return walk(schema, schema, path, 0);
+  return walk(schema, schema, path, ["#"]);
 }
 
-function walk(root: JsonValue, schema: JsonValue | undefined, path: readonly string[], depth: number): Finding[] {
+function walk(root: JsonValue, schema: JsonValue | undefined, path: readonly string[], refs: readonly string[]): Finding[] {
   if (schema === false) return [];
-  if (depth > MAX_BODY_DEPTH) return [open(path, "it refers to itself without end")];
   if (!isObject(schema)) return [open(path, "anything fits here", "say what it is: `type`, `enum` or `const`")];
   if ("const" in schema || Array.isArray(schema["enum"])) return [];
   const ref = schema["$ref"];
-  if (typeof ref === "string") return walk(root, resolve(root, ref), path, depth + 1);
+  if (typeof ref === "string") {
+    // what holds itself has no end, and no end is long enough for anything
+    if (refs.includes(ref)) return [open(path, "it holds itself without end")];
+    return walk(root, resolve(root, ref), path, [...refs, ref]);
+  }
   for (const word of ["anyOf", "oneOf"] as const) {
     const branches = schema[word];
-    if (Array.isArray(branches)) return branches.flatMap((branch, i) => walk(root, branch, [...path, word, String(i)], depth + 1));
+    if (Array.isArray(branches)) return branches.flatMap((branch, i) => walk(root, branch, [...path, word, String(i)], refs));
   }
   // one closed part of a conjunction closes the whole
   const all = schema["allOf"];
-  if (Array.isArray(all) && all.some((part) => walk(root, part, path, depth + 1).length === 0)) return [];
+  if (Array.isArray(all) && all.some((part) => walk(root, part, path, refs).length === 0)) return [];
   const types = [schema["type"]].flat();
   if (types[0] === undefined) return [open(path, "anything fits here", "say what it is: `type`, `enum` or `const`")];
-  return types.flatMap((type) => ofType(root, schema, String(type), path, depth));
+  return types.flatMap((type) => ofType(root, schema, String(type), path, refs));
 }
 
-function ofType(root: JsonValue, schema: { [key: string]: JsonValue }, type: string, path: readonly string[], depth: number): Finding[] {
+function ofType(root: JsonValue, schema: { [key: string]: JsonValue }, type: string, path: readonly string[], refs: readonly string[]): Finding[] {
   switch (type) {
     case "object": {
       const found: Finding[] = [];
@@ -47,16 +49,16 @@ function ofType(root: JsonValue, schema: { [key: string]: JsonValue }, type: str
       if (additional !== false) found.push(open([...path, "additionalProperties"], "other properties fit here", "write `additionalProperties: false`"));
       if (isObject(schema["patternProperties"])) found.push(open([...path, "patternProperties"], "names of properties are text of the sender's choice", "name the properties"));
       const properties = isObject(schema["properties"]) ? schema["properties"] : {};
-      return [...found, ...Object.entries(properties).flatMap(([name, part]) => walk(root, part, [...path, "properties", name], depth + 1))];
+      return [...found, ...Object.entries(properties).flatMap(([name, part]) => walk(root, part, [...path, "properties", name], refs))];
     }
     case "array": {
       const prefix = schema["prefixItems"];
       const items = schema["items"];
-      const parts = Array.isArray(prefix) ? prefix.flatMap((part, i) => walk(root, part, [...path, "prefixItems", String(i)], depth + 1)) : [];
+      const parts = Array.isArray(prefix) ? prefix.flatMap((part, i) => walk(root, part, [...path, "prefixItems", String(i)], refs)) : [];
       const bounded = items === false || Number(schema["maxItems"]) <= MAX_CLOSED_ITEMS;
       return [
         ...parts,
-        ...(items === false ? [] : walk(root, items ?? true, [...path, "items"], depth + 1)),
+        ...(items === false ? [] : walk(root, items ?? true, [...path, "items"], refs)),
         ...(bounded ? [] : [open([...path, "maxItems"], "the list has no end", `write \`maxItems\` of at most ${MAX_CLOSED_ITEMS}`)]),
       ];
     }
