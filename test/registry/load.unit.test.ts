@@ -10,7 +10,7 @@ import { type Tool } from "../../schemas/tool.ts";
 import { compilePolicySet } from "../../services/policy/compile.ts";
 import { amountOf, combine } from "../../services/policy/decide.ts";
 import { judge } from "../../services/policy/judge.ts";
-import { loadPath } from "../../services/registry/load.ts";
+import { loadPath, loadPaths } from "../../services/registry/load.ts";
 import { Validators } from "../../services/registry/validate.ts";
 import { ids, request } from "../policy/policies.ts";
 
@@ -71,6 +71,61 @@ test("ID-1: what cannot be read is a fault that names the file", async () => {
   await withFolder({ "readme.txt": "hello" }, async (folder) => {
     assert.deepEqual((await loadPath(folder)).faults.map((fault) => fault.code), ["file.nothing"]);
     assert.deepEqual((await loadPath(join(folder, "readme.txt"))).faults.map((fault) => fault.code), ["file.unknown"]);
+  });
+});
+
+test("POL-1: a policy folder gives its set with schema, fixtures and settings, and its other documents beside it", async () => {
+  const files = {
+    "default/a.cedar": "// nothing\n",
+    "default/schema.cedarschema": "entity User;\n",
+    "default/reads.fixtures.yaml": "[]\n",
+    "default/set.yaml": "review: { role: risk, count: 2 }\ncurrencies: [USD]\n",
+    "default/beside.yaml": CONTRACT,
+  };
+  await withFolder(files, async (folder) => {
+    const { documents, faults } = await loadPath(folder);
+    assert.deepEqual(faults, []);
+    assert.deepEqual(documents.map((document) => `${document.kind} ${document.name}`), ["agent a", "policy default"]);
+    assert.deepEqual(documents[1]?.value, {
+      name: "default",
+      files: { "a.cedar": "// nothing\n" },
+      schema: "entity User;\n",
+      fixtures: { "reads.fixtures.yaml": "[]\n" },
+      settings: { review: { role: "risk", count: 2 }, currencies: ["USD"] },
+    });
+  });
+});
+
+test("POL-1: every fault of the files of a policy folder has its place, and all come at once", async () => {
+  const files = {
+    "default/a.cedar": "",
+    "default/set.yaml": "review: { role: risk }\nrisks: []\n",
+    "default/set.yml": "currencies: [usd]\n",
+    "default/other.cedarschema": "",
+    "default/.x.fixtures.yaml": "",
+    "alone/set.yaml": "review: { role: risk, count: 1 }\n",
+  };
+  await withFolder(files, async (folder) => {
+    const { documents, faults } = await loadPath(folder);
+    assert.deepEqual(documents, []);
+    assert.deepEqual(
+      faults.map(({ file, line, column, code, help }) => `${file.slice(folder.length + 1)}:${line}:${column} ${code}${help === undefined ? "" : `; ${help}`}`).sort(),
+      [
+        "alone/set.yaml:1:1 policy.file_alone; a policy set is the folder that holds the `.cedar` files: apply that",
+        "default/.x.fixtures.yaml:1:1 policy.name",
+        "default/other.cedarschema:1:1 policy.name",
+        "default/set.yaml:1:1 document.missing",
+        "default/set.yaml:2:1 document.unknown_key; did you mean `risk`",
+        "default/set.yml:1:14 document.invalid",
+      ],
+    );
+  });
+});
+
+test("ID-1: what one load names twice is a fault, from whichever of its files and folders", async () => {
+  await withFolder({ "one/a.yaml": CONTRACT, "two/a.yaml": CONTRACT }, async (folder) => {
+    const { faults } = await loadPaths([join(folder, "one"), join(folder, "two"), join(folder, "three")]);
+    assert.deepEqual(faults.map(({ code }) => code), ["file.unreadable", "document.twice"]);
   });
 });
 
