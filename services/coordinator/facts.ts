@@ -242,7 +242,7 @@ function decisionFacts(sources: Lookups, state: RunState, actor: Actor, body: De
   if (isFirst(state)) return facts;
   const about = { ...facts, person: sources.people.facts(actor) };
   if (action === undefined || approval?.value !== "requested") return about;
-  if (body.decision === "edit") return { ...about, again: judgedAgain(sources, state, time, action, {}, body.input) };
+  if (body.decision === "edit") return { ...about, again: judgedAgain(sources, state, time, action, { action: undefined, replaces: action }, body.input) };
   return isSame(facts.documents, state.actions.get(action)?.context.documents) ? about : { ...about, again: judgedAgain(sources, state, time, action) };
 }
 

@@ -28,8 +28,9 @@ export function readSetSchema({ schema }: PolicySet, folder: string, faults: Fau
     const answer = withCedar((engine) => engine.schemaToJson(schema));
     if (answer.type === "success") return schema;
     for (const error of answer.errors) {
-      const start = error.sourceLocations?.[0]?.start;
-      const offset = start === undefined ? namedIn(schema, error) : Buffer.from(schema).subarray(0, start).toString().length;
+      // types that cannot be resolved are placed at the file's beginning, whatever stands there
+      const start = error.sourceLocations?.[0]?.start ?? 0;
+      const offset = start === 0 ? namedIn(schema, error) : Buffer.from(schema).subarray(0, start).toString().length;
       fault(offset, error.message.replace(/^failed to parse .*? from string: /, ""), error.help ?? error.sourceLocations?.[0]?.label ?? undefined);
     }
     return undefined;

@@ -55,6 +55,8 @@ export interface More {
   readonly reply?: SignalInput | undefined;
   /** The action that is judged, when it was proposed before. */
   readonly action?: ActionId | undefined;
+  /** The action whose place this one takes, edited: it does not count beside it. */
+  readonly replaces?: ActionId | undefined;
   /** Needs as they were recorded: judging again does not look up today's budgets. */
   readonly needs?: readonly Need[] | undefined;
 }
@@ -164,11 +166,11 @@ function inputFaults(validators: Judging["validators"], tool: InForce<Tool>, bod
 }
 
 /** Sums as policies and contracts read them, this call included; undefined where there is nothing to add up. */
-function totalsOf(state: RunState, amount: Amount | undefined, { action, reply }: More): AmountTotals | undefined {
+function totalsOf(state: RunState, amount: Amount | undefined, { action, replaces, reply }: More): AmountTotals | undefined {
   if (amount?.units === undefined) return undefined;
   const { target, principal, agent } = sumsOf(state, action, reply);
   return {
-    in_run: countedText(amountInRun(state, amount, action) + amount.units),
+    in_run: countedText(amountInRun(state, amount, action ?? replaces) + amount.units),
     ...(target !== undefined && { target_day: countedText(target) }),
     ...(principal !== undefined && { principal_day: countedText(principal) }),
     ...(agent !== undefined && { agent_day: countedText(agent) }),

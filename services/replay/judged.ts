@@ -44,9 +44,10 @@ export function judgedIn(state: RunState, stored: StoredCommit): Judged | undefi
   if (facts.kind !== "current" || facts.again === undefined) return undefined;
   const again = anew(state, input);
   if (again === undefined) return undefined;
-  // an edited action begins with this commit, under an id of its own
+  // an edited action begins with this commit, under an id of its own, and holds nothing yet
   const begun = stored.events.find(({ body }) => body.type === "action.proposed")?.body.data["action"];
-  return { seq, action: typeof begun === "string" ? begun : again.action, body: again.body, facts: facts.again, more: { ...more(facts.again), action: again.action } };
+  const about = typeof begun === "string" ? { replaces: again.action } : { action: again.action };
+  return { seq, action: typeof begun === "string" ? begun : again.action, body: again.body, facts: facts.again, more: { ...more(facts.again), ...about } };
 }
 
 /** The open action that a decision or a claim had judged anew, with the input that an approver put in its place. */
