@@ -134,7 +134,7 @@ function listCommand(cli: Cli, creds: Cli["program"]): void {
   examples(command, "creds list", "creds list --all --json");
   command.action(async (options: { all?: boolean }, self) => {
     const { dataDir } = await keysOfPlane(dataFolder(cli.io.env));
-    const revoked = await revokedRecords(dataDir).all();
+    const revoked = new Set(await revokedRecords(dataDir).keys());
     const stateOf = (record: Issued): State => (revoked.has(record.public_key) ? "revoked" : hasEnded(record, Date.now()) ? "ended" : "valid");
     const credentials = [...(await issuedRecords(dataDir).all()).values()]
       .map((record) => ({ state: stateOf(record), ...record }))

@@ -4,7 +4,7 @@ import { createUser, encodeUser, fmtCreds, type KeyPair, type User } from "@nats
 import type { Namespace } from "../../schemas/ids.ts";
 import { timestamp } from "../../schemas/time.ts";
 import { writeSecret } from "./files.ts";
-import { type Bearer, type Issued, issuedRecords } from "./issued.ts";
+import { type Bearer, type Issued, issuedKey, issuedRecords } from "./issued.ts";
 import type { PlaneKeys } from "./keys.ts";
 import { type PermissionOptions, permissionsFor } from "./permissions.ts";
 import { barOf } from "./revoked.ts";
@@ -80,7 +80,7 @@ export async function issueCreds(keys: PlaneKeys, request: CredsRequest): Promis
     issued_at: timestamp(now),
     ...(exp !== undefined && { expires_at: timestamp(exp * 1000) }),
   };
-  await issuedRecords(keys.dataDir).put(record.public_key, record);
+  await issuedRecords(keys.dataDir).put(issuedKey(record), record);
   // who revokes bars first and looks then: either they found the record, or we find the bar
   await notBarred(keys, bearer);
   return {
@@ -104,7 +104,10 @@ export async function writeCreds(dataDir: string, name: string, issued: IssuedCr
   const file = join("creds", `${name}.creds`);
   const path = join(dataDir, file);
   await writeSecret(path, issued.creds);
-  await issuedRecords(dataDir).put(issued.publicKey, { ...issued.record, file });
+  const records = issuedRecords(dataDir);
+  const record: Issued = { ...issued.record, file };
+  await records.put(issuedKey(record), record);
+  await records.remove(issuedKey(issued.record));
   return path;
 }
 

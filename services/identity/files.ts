@@ -32,29 +32,41 @@ export class Records<T extends object> {
     await writeSecret(join(this.#folder, `${key}.json`), `${JSON.stringify(record)}\n`);
   }
 
-  /** Of one process at most: another that removes the same does no harm. */
   async remove(key: string): Promise<void> {
     await rm(join(this.#folder, `${key}.json`), { force: true });
   }
 
   /** All, by key. @throws when a record is damaged: what cannot be read may be what somebody was revoked by */
-  async all(): Promise<Map<string, T>> {
+  all(): Promise<Map<string, T>> {
+    return this.some(() => true);
+  }
+
+  /** Those of which the key alone says that they are wanted: the others are not read. @throws as {@link all} */
+  async some(wanted: (key: string) => boolean): Promise<Map<string, T>> {
     const found = new Map<string, T>();
-    for (const file of (await listed(this.#folder)).filter((name) => name.endsWith(".json"))) {
-      const text = await readFile(join(this.#folder, file), "utf8").catch(absent);
-      if (text === undefined) continue;
-      try {
-        found.set(file.slice(0, -".json".length), JSON.parse(text) as T);
-      } catch (cause) {
-        throw new Error(`the file \`${join(this.#folder, file)}\` is damaged`, { cause });
-      }
+    for (const key of await this.keys()) {
+      const record = wanted(key) ? await this.get(key) : undefined;
+      if (record !== undefined) found.set(key, record);
     }
     return found;
   }
-}
 
-async function listed(folder: string): Promise<string[]> {
-  return (await readdir(folder).catch(absent)) ?? [];
+  async keys(): Promise<string[]> {
+    const files = (await readdir(this.#folder).catch(absent)) ?? [];
+    return files.filter((file) => file.endsWith(".json")).map((file) => file.slice(0, -".json".length));
+  }
+
+  /** Undefined when there is none (any more). @throws when it is damaged */
+  async get(key: string): Promise<T | undefined> {
+    const path = join(this.#folder, `${key}.json`);
+    const text = await readFile(path, "utf8").catch(absent);
+    if (text === undefined) return undefined;
+    try {
+      return JSON.parse(text) as T;
+    } catch (cause) {
+      throw new Error(`the file \`${path}\` is damaged`, { cause });
+    }
+  }
 }
 
 function absent(error: unknown): undefined {

@@ -33,6 +33,20 @@ export function issuedRecords(dataDir: string): Records<Issued> {
   return new Records<Issued>(join(dataDir, "issued"));
 }
 
+/**
+ * Under which key a record is kept. It begins with whom the credential is for, so that who looks for one bearer's among
+ * very many reads only those; the same key always has the same contents.
+ */
+export function issuedKey({ role, name, ns, public_key, file }: Issued): string {
+  return [role, name, ns ?? "", public_key, ...(file === undefined ? [] : ["file"])].join(".");
+}
+
+/** What a key says without being read. */
+export function bearerOfKey(key: string): Pick<Bearer, "role" | "name" | "ns"> {
+  const [role, name = "", ns] = key.split(".");
+  return { role: role as Role, name, ...(ns !== undefined && ns !== "" && { ns: ns as Namespace }) };
+}
+
 export function hasEnded({ expires_at }: Issued, now: number): boolean {
   return expires_at !== undefined && Date.parse(expires_at) <= now;
 }

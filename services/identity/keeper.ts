@@ -7,6 +7,7 @@ import { access, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Namespace } from "../../schemas/ids.ts";
 import { Barred, issueCreds, writeCreds } from "./creds.ts";
+import type { Records } from "./files.ts";
 import { hasEnded, type Issued, issuedRecords } from "./issued.ts";
 import type { PlaneKeys } from "./keys.ts";
 
@@ -39,6 +40,7 @@ export class CredsKeeper {
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
   #pass: Promise<void> = Promise.resolve();
+  readonly #known = new Map<string, Issued>();
 
   constructor(options: KeeperOptions) {
     this.#options = options;
@@ -84,7 +86,8 @@ export class CredsKeeper {
   async #renew(): Promise<number> {
     const { dataDir } = this.#options.keys;
     const records = issuedRecords(dataDir);
-    const all = await records.all();
+    await this.#read(records);
+    const all = this.#known;
     const newest = new Map<string, Issued>();
     for (const record of all.values()) {
       const { file } = record;
@@ -95,11 +98,23 @@ export class CredsKeeper {
     for (const file of newest.keys()) if (!(await exists(join(dataDir, file)))) newest.delete(file);
     for (const [key, record] of all) {
       // of a file that has ended the record stays: the plane may have been away for longer than the credential lived
-      if (hasEnded(record, Date.now()) && newest.get(record.file ?? "") !== record) await records.remove(key);
+      if (!hasEnded(record, Date.now()) || newest.get(record.file ?? "") === record) continue;
+      await records.remove(key);
+      all.delete(key);
     }
     let next = LOOK_MS;
     for (const [file, record] of newest) next = Math.min(next, await this.#renewed(file, record));
     return next;
+  }
+
+  /** A key's contents never change: what was read once is not read again. */
+  async #read(records: Records<Issued>): Promise<void> {
+    const keys = new Set(await records.keys());
+    for (const key of this.#known.keys()) if (!keys.has(key)) this.#known.delete(key);
+    for (const key of keys) {
+      const record = this.#known.has(key) ? undefined : await records.get(key);
+      if (record !== undefined) this.#known.set(key, record);
+    }
   }
 
   /** Returns after how many ms the file is due. */

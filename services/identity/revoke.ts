@@ -9,7 +9,7 @@ import type { Scope } from "../../schemas/inputs.ts";
 import { timestamp } from "../../schemas/time.ts";
 import { accountNameOf, type AccountToken, signEach } from "./accounts.ts";
 import { issueCreds } from "./creds.ts";
-import { hasEnded, type Issued, issuedRecords } from "./issued.ts";
+import { bearerOfKey, hasEnded, type Issued, issuedRecords } from "./issued.ts";
 import { knownNamespaces, openKeys, type PlaneKeys } from "./keys.ts";
 import { type Bar, bars, fits, revocations, type Revoked, revokedRecords, type Who } from "./revoked.ts";
 
@@ -85,14 +85,17 @@ export function whoOf(scope: Scope, ns: Namespace): Who | undefined {
 /** Marks what was issued, has not ended, and fits. Repeating it finds the same accounts. */
 async function markRevoked(keys: PlaneKeys, who: Who, at: string): Promise<{ credentials: Issued[]; accounts: string[] }> {
   const revoked = revokedRecords(keys.dataDir);
-  const before = await revoked.all();
+  const before = new Set(await revoked.keys());
   const credentials: Issued[] = [];
   const accounts = new Set<string>();
-  for (const [key, record] of await issuedRecords(keys.dataDir).all()) {
+  const { roles, name, ns } = who;
+  const perhaps = { ...(roles && { roles }), ...(name !== undefined && { name }), ...(ns !== undefined && { ns }) };
+  for (const record of (await issuedRecords(keys.dataDir).some((key) => fits(perhaps, bearerOfKey(key)))).values()) {
     if (!fits(who, record) || hasEnded(record, Date.parse(at))) continue;
     accounts.add(accountNameOf(record));
-    if (before.has(key)) continue;
-    await revoked.put(key, { ...record, revoked_at: at });
+    if (before.has(record.public_key)) continue;
+    before.add(record.public_key);
+    await revoked.put(record.public_key, { ...record, revoked_at: at });
     credentials.push(record);
   }
   return { credentials, accounts: [...accounts].toSorted() };

@@ -8,7 +8,7 @@ import { namespace } from "../../schemas/ids.ts";
 import { connectBus, type NatsConnection } from "../../services/bus/connection.ts";
 import { connect } from "../../services/client/connect.ts";
 import { issueCreds, writeCreds } from "../../services/identity/creds.ts";
-import { hasEnded, type Issued, issuedRecords } from "../../services/identity/issued.ts";
+import { hasEnded, type Issued, issuedKey, issuedRecords } from "../../services/identity/issued.ts";
 import { CredsKeeper, type CredentialTerms } from "../../services/identity/keeper.ts";
 import { reinstate, revoke } from "../../services/identity/revoke.ts";
 import { startTestServer, type TestServer } from "../harness/server.ts";
@@ -119,7 +119,7 @@ test("ID-2: a plane that was away renews what has ended meanwhile, and nothing t
 test("ID-2: every credential is written down until it has ended; a folder that cannot say what was issued is an error", async (t) => {
   const issued = await issueCreds(server.keys, { role: "tool", name: "t9", ns: NS, tool: "crm.read", ttlSeconds: 600 });
   const records = issuedRecords(server.dataDir);
-  const { issued_at, expires_at, ...rest } = (await records.all()).get(issued.publicKey) as Issued;
+  const { issued_at, expires_at, ...rest } = (await records.get(issuedKey(issued.record))) as Issued;
   assert.deepEqual(rest, { public_key: issued.publicKey, role: "tool", name: "t9", ns: "default", tool: "crm.read" });
   assert.ok(Math.abs(Date.parse(expires_at ?? "") - Date.parse(issued_at) - 600_000) <= 1000);
   const text = JSON.stringify([...(await records.all()).values()]);
@@ -127,7 +127,7 @@ test("ID-2: every credential is written down until it has ended; a folder that c
   const late = await issueCreds(server.keys, { role: "agent", name: "late", ns: NS, ttlSeconds: -5 });
   const { kept } = await keeper();
   t.after(() => kept.stop());
-  assert.equal((await records.all()).get(late.publicKey), undefined, "what has ended is forgotten");
+  assert.equal(await records.get(issuedKey(late.record)), undefined, "what has ended is forgotten");
   assert.ok([...(await records.all()).values()].some((record) => !hasEnded(record, Date.now())));
   const damaged = join(records.folder, "UDAMAGED.json");
   await writeFile(damaged, "{");
