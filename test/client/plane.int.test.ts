@@ -29,6 +29,9 @@ async function as(role: Role, name: string, tool?: string): Promise<Box> {
   return box;
 }
 
+/** Starts a run of the clerk with a token of `kim` for it. */
+const starting = (id: string, goal: string) => ({ id, goal, principal: plane.issuer.token({ agent: "shop-clerk", run: `shop-clerk_${id}` }) });
+
 before(async () => {
   plane = await startTestPlane();
   const { server, ns } = plane;
@@ -57,7 +60,7 @@ after(async () => {
 });
 
 test("CORE-1 CORE-2: a run from its start to its end, with an outcome for each proposal", async () => {
-  const run = await clerk.agent().start({ goal: "refund order o-7", id: "whole", principal: "ada@example.com" });
+  const run = await clerk.agent().start(starting("whole", "refund order o-7"));
   const read = await run.propose({ tool: "shop.read_order", input: { order: "o-7" } });
   assert.deepEqual(read.status === "succeeded" && read.output, { order: "o-7", total_usd: 500 });
   const unknown = await run.propose({ tool: "shop.read_order", input: { order: "o-8" } });
@@ -72,7 +75,7 @@ test("CORE-1 CORE-2: a run from its start to its end, with an outcome for each p
 });
 
 test("the same start and the same proposal, asked again, are the same: nothing is done twice", async () => {
-  const start = { goal: "refund a little", id: "twice" };
+  const start = starting("twice", "refund a little");
   const call = { tool: "shop.refund", input: { order: "o-7", amount_usd: 11 }, id: "once" };
   const outcomes = [];
   for (let life = 1; life <= 2; life++) outcomes.push(await (await clerk.agent().start(start)).propose(call));
@@ -86,7 +89,7 @@ test("the same start and the same proposal, asked again, are the same: nothing i
 test("APP-1 APP-4: a person is shown a request, decides by its digest, and the agent hears the result", async () => {
   const asked = approver.events({ type: "approval.requested" });
   await approver.flush();
-  const run = await clerk.agent().start({ goal: "refund a lot", id: "person" });
+  const run = await clerk.agent().start(starting("person", "refund a lot"));
   const call = { tool: "shop.refund", input: { order: "o-7", amount_usd: 480 }, id: "large" };
   const waiting = await run.propose(call, { wait: "verdict" });
   assert.equal(waiting.status, "pending");
@@ -109,7 +112,7 @@ test("OPS-3: a subscriber hears of a run in order, each event typed", async () =
   const subscriber = await as("subscriber", "s1");
   const events = subscriber.events({ run: "shop-clerk_heard" });
   await subscriber.flush();
-  const run = await clerk.agent().start({ goal: "be heard", id: "heard" });
+  const run = await clerk.agent().start(starting("heard", "be heard"));
   await run.propose({ tool: "shop.read_order", input: { order: "o-7" } });
   await run.finish();
   const types: string[] = [];

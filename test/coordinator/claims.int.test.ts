@@ -111,16 +111,16 @@ for (const tool of ["t.read", "t.same"] as const) {
   });
 }
 
-test("law 9: documents that changed after the approval: the claim is refused, and the action fails without effect", async () => {
+test("law 9 APP-2: documents that changed after the approval: the claim is refused, the action judged anew, and a new attempt dispatched", async () => {
   const gateway = await office.gateway("gw-eight");
   const { run, action } = await dispatched("t.write");
   await office.applyValues([{ ...CONTRACTS.clerk, budgets: { max_steps: 1000 } }]);
   const grant = await gateway.claim(run, action);
   assert.equal(grant.verdict, "refused");
-  assert.equal(grant.code, "documents.changed");
-  const failed = await agent.answer(run, ({ status }) => status === "failed");
-  assert.equal((failed.error as { effect: string }).effect, "none");
-  assert.deepEqual(await tail(run), ["action.failed"]);
+  await office.event(run, "action.dispatched", ({ body }) => body.data["attempt"] === 2);
+  assert.deepEqual(await tail(run), ["action.validated", "action.approved", "action.dispatched"]);
+  assert.equal((await gateway.claim(run, action)).verdict, "refused");
+  assert.equal((await gateway.claim(run, action, 2)).verdict, "granted");
 });
 
 test("CORE-4: output that does not fit the tool's schema is junk, not success", async () => {

@@ -21,6 +21,7 @@ const tool = (name: string, effect: string, more: object = {}) => ({
   description: `a ${effect} of the tests`,
   effect,
   adapter: "nats",
+  trusted: true,
   timeout_ms: 5000,
   input: OBJECT,
   output: OBJECT,

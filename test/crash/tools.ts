@@ -41,6 +41,7 @@ const definition = (name: CrashTool, effect: string, timeoutMs: number, retries:
   description: `a ${effect} under fire`,
   effect,
   adapter: "nats",
+  trusted: true,
   timeout_ms: timeoutMs,
   retries,
   cost_usd: 0.01,

@@ -1,6 +1,7 @@
 """An agent: a plain NATS client and JSON. Proposes by request and reply, and hears what became of it."""
 import asyncio
 import json
+import os
 import sys
 
 from wire import NS, connect, say
@@ -11,12 +12,12 @@ AGENT = "shop-clerk"
 async def main(run):
     nc = await connect()
 
-    async def ask(body, wait="result", timeout_ms=20000):
+    async def ask(body, wait="result", timeout_ms=20000, **more):
         reply = await nc.request(
             f"signalbox.{NS}.ask.{AGENT}.{run}",
             json.dumps(body).encode(),
             timeout=timeout_ms / 1000 + 2,
-            headers={"content-type": "application/json", "signalbox-wait": wait, "signalbox-timeout-ms": str(timeout_ms)},
+            headers={"content-type": "application/json", "signalbox-wait": wait, "signalbox-timeout-ms": str(timeout_ms), **more},
         )
         return json.loads(reply.data)
 
@@ -35,7 +36,8 @@ async def main(run):
 
     say(step="early", answer=await ask({"kind": "note", "id": "early", "text": "no run yet"}))
     start = {"kind": "start", "id": "start", "agent": {"name": AGENT}, "goal": "refund order o-7"}
-    say(step="start", answer=await ask(start))
+    # On whose behalf: a token for this agent and this run. It travels in a header, and is stored nowhere.
+    say(step="start", answer=await ask(start, **{"signalbox-principal": os.environ["PRINCIPAL"]}))
 
     await propose("read", "shop.read_order", {"order": "o-7"})
     await propose("bad", "shop.read_order", {"order": 7, "colour": "red"})

@@ -49,7 +49,7 @@ async function run(script: string, role: Role, name: string, args: readonly stri
   const { creds, inboxPrefix } = await plane.server.issue(role, name, plane.ns, tool === undefined ? {} : { tool });
   const path = join(plane.server.dataDir, `${name}.creds`);
   await writeFile(path, creds, { mode: 0o600 });
-  const started = new Script(python, script, args, { NATS_URL: plane.server.url, NATS_CREDS: path, NATS_INBOX_PREFIX: inboxPrefix, SIGNALBOX_NAMESPACE: plane.ns });
+  const started = new Script(python, script, args, { NATS_URL: plane.server.url, NATS_CREDS: path, NATS_INBOX_PREFIX: inboxPrefix, SIGNALBOX_NAMESPACE: plane.ns, ...(role === "agent" && { PRINCIPAL: plane.issuer.token({ agent: name, run: RUN }) }) });
   scripts.push(started);
   return started;
 }
