@@ -178,6 +178,38 @@ export const tool = (id: string, o: ToolOptions = {}): Line =>
   }));
 export const INVALID = [reason("input.type", "must be a number", { path: "/input/n" }), reason("input.required", "is missing", { path: "/input/m" })];
 
+export interface ChangeOptions extends ToolOptions {
+  readonly by?: string;
+  readonly why?: string;
+  readonly refusals?: Reason[];
+  readonly principal?: Principal;
+}
+export const CHANGE_RUN = runId("signalbox-registry_c1");
+/** An operator applies a policy set and a contract together. */
+export const apply = (id: string, o: ChangeOptions = {}): Line =>
+  line(() => {
+    const document = sha256Digest("a policy set");
+    const { refusals, principal, ...judged } = o;
+    return {
+      kind: "apply",
+      actor: o.by ?? "op",
+      id,
+      body: { id, documents: [{ kind: "policy", name: "default", document }, { kind: "agent", name: "agent-1", document }], ...(o.why !== undefined && { reason: o.why }) },
+      facts: {
+        kind: "change",
+        start: {
+          kind: "start",
+          documents: {},
+          agent: { name: "signalbox-registry", owner: "the plane", team: "platform" },
+          budgets: {},
+          principal: principal ?? null,
+          ...(refusals && { refusals }),
+        },
+        tool: factsOf(judged),
+      },
+    };
+  });
+
 export const note = (id: string, by: string = AGENT): Line =>
   line(() => ({ kind: "propose", actor: by, id, body: { kind: "note", id, text: `note ${id}` } }));
 export const finish = (id: string, output?: JsonValue): Line =>
@@ -187,7 +219,7 @@ export const fail = (id: string, error: JsonValue = { code: "gave.up" }): Line =
 
 /** An action by its id, or by the id of its proposal. */
 function actionOf(state: RunState, name: string): string {
-  return state.proposals.get(`${AGENT}/${name}`)?.action ?? name;
+  return state.proposals.get(`${state.holder}/${name}`)?.action ?? name;
 }
 /** A request by its id, or by the proposal that it is about: the last one, if there were several. */
 function requestOf(state: RunState, name: string): string {
@@ -390,8 +422,8 @@ export class Given {
   readonly state: RunState;
   #time: number;
 
-  constructor(lines: readonly Line[]) {
-    this.state = fresh();
+  constructor(lines: readonly Line[], run: RunId = RUN) {
+    this.state = fresh(run);
     this.#time = T0;
     for (const one of lines) {
       const { decision } = this.#decide(one);
@@ -448,4 +480,9 @@ export class When {
 
 export function given(...lines: Line[]): Given {
   return new Given(lines);
+}
+
+/** The same for a change of documents, which has a run of its own. */
+export function givenChange(...lines: Line[]): Given {
+  return new Given(lines, CHANGE_RUN);
 }
