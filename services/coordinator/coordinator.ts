@@ -5,10 +5,10 @@
  */
 import type { Logger } from "pino";
 import { DOCUMENT_KINDS, type DocumentKind } from "../../machines/registry.ts";
-import type { Digest, Namespace, RunId } from "../../schemas/ids.ts";
+import type { AggregateKind, Digest, Namespace, RunId } from "../../schemas/ids.ts";
 import { parseLog, patterns, streamName } from "../../schemas/subjects.ts";
 import { decodeEvent } from "../bus/commit.ts";
-import type { NatsConnection, Subscription } from "../bus/connection.ts";
+import type { Msg, NatsConnection, Subscription } from "../bus/connection.ts";
 import { Documents } from "../bus/documents.ts";
 import { readHeaders } from "../bus/headers.ts";
 import { Intake } from "../bus/intake.ts";
@@ -114,22 +114,8 @@ export class Coordinator {
 
   /** Takes the namespace over: what is in force, inputs from the oldest, and what is owed. */
   async start(): Promise<void> {
-    for (const kind of DOCUMENT_KINDS) {
-      this.#subscriptions.push(
-        this.#nc.subscribe(patterns.liveOfKind(this.#ns, kind), {
-          callback: (error, message) => {
-            if (error === null) this.#onApplied(message.subject, message.data);
-          },
-        }),
-      );
-    }
-    this.#subscriptions.push(
-      this.#nc.subscribe(patterns.liveOfKind(this.#ns, "guard"), {
-        callback: (error, message) => {
-          if (error === null) this.#onGuard(message.subject, message.data, Number(readHeaders(message).headers.get("Nats-Sequence") ?? 0));
-        },
-      }),
-    );
+    for (const kind of DOCUMENT_KINDS) this.#hear(kind, ({ subject, data }) => this.#onApplied(subject, data));
+    this.#hear("guard", (message) => this.#onGuard(message.subject, message.data, Number(readHeaders(message).headers.get("Nats-Sequence") ?? 0)));
     await this.#applied.load();
     await this.#guard.load();
     // a change of documents names these by their digests, and whoever reads it looks them up
@@ -163,6 +149,18 @@ export class Coordinator {
     await Promise.race([this.#desk.recordRest(), pause(FAREWELL_MS)]);
     this.#outbox.stop();
     this.#publisher.close();
+  }
+
+  /** What other coordinators store of this kind. */
+  #hear(kind: AggregateKind, take: (message: Msg) => void): void {
+    const subscription = this.#nc.subscribe(patterns.liveOfKind(this.#ns, kind), {
+      callback: (error, message) => {
+        if (error === null) take(message);
+        // deaf, it would judge by what was in force when it started
+        else if (!this.#stopped) this.#log.error({ alarm: "deaf", kind, error: error.message }, "what others put in force is not heard");
+      },
+    });
+    this.#subscriptions.push(subscription);
   }
 
   #intake(stream: "INBOX" | "CONTROL" | "TIMERS", filter?: string): Intake {

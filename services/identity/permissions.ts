@@ -127,6 +127,8 @@ function rightsIn(role: Role, self: Actor, ns: Namespace, options: PermissionOpt
           // the fence of a due timer: what was stored last before it
           ...(["INBOX", "CONTROL"] as const).map((kind) => `${API}.STREAM.MSG.GET.${stream(kind)}`),
         ],
+        // What another coordinator put in force, and what it stopped.
+        subscribe: [...DOCUMENT_KINDS, "guard" as const].map((kind) => patterns.liveOfKind(ns, kind)),
       };
     case "gateway":
       return {
