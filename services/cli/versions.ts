@@ -80,24 +80,26 @@ async function versionsOf(session: Session, kind: DocumentKind, name: string): P
   return Promise.all(
     events.map(async ({ at, cause, data }): Promise<Version> => {
       const { version, document } = data as EventData<"agent.applied">;
-      const { reason } = (data["input"] ?? {}) as { reason?: string };
       const run = changeOf(cause.id);
       const change = run === undefined ? undefined : await behind(session, run);
+      const reason = change?.reason ?? (data["input"] as { reason?: string } | undefined)?.reason;
       return { version, at, digest: document, by: change?.by ?? cause.actor, ...(run !== undefined && { run }), ...(change && change.approvers.length > 0 && { approvers: change.approvers }), ...(reason !== undefined && { reason }) };
     }),
   );
 }
 
 /** Who asked for a change, and who agreed to it. */
-async function behind({ nc, ns }: Session, run: string): Promise<{ by: string; approvers: string[] } | undefined> {
+async function behind({ nc, ns }: Session, run: string): Promise<{ by: string; approvers: string[]; reason: string | undefined } | undefined> {
   let by: string | undefined;
+  let reason: string | undefined;
   let approvers: string[] = [];
   for await (const message of new StreamReader(nc, streamName("JOURNAL", ns)).read({ subject: subjects.log(ns, "run", run) })) {
     const { type, cause, data } = decodeEvent(message).body;
     by ??= cause.actor;
+    reason ??= (data["input"] as { reason?: string } | undefined)?.reason;
     if (type === "action.approved") approvers = (data as EventData<"action.approved">).approvers;
   }
-  return by === undefined ? undefined : { by, approvers };
+  return by === undefined ? undefined : { by, approvers, reason };
 }
 
 function versionsText(cli: Cli, versions: readonly Version[]): string {

@@ -113,10 +113,34 @@ function check(value: JsonValue, more: (document: Document) => Finding[] = () =>
   // schemas of a tool are checked even when the rest has faults: all faults at once
   if (kind === "tool") found.push(...toolFindings(lifted.value).map(written));
   if (kind === "agent" && parsed.success) found.push(...contractFindings(parsed.data as Contract).map(written));
-  if (!parsed.success) return { findings: found, written: lifted.written };
+  if (!parsed.success) {
+    found.push(...beside(kind, lifted.value, found.length === 0 ? [] : findings(schema, lifted.value, parsed.error), more).map(written));
+    return { findings: found, written: lifted.written };
+  }
   const document = { kind, name: nameOf(kind, parsed.data as JsonValue), value: parsed.data } as Document;
   found.push(...more(document).map(written));
   return { findings: found, written: lifted.written, ...(found.length === 0 && { document }) };
+}
+
+/**
+ * What else is wrong with a document whose form is: all faults at once. Looked for in what is left without the members
+ * that are faulty, and not beside them, where it could be a consequence.
+ */
+function beside(kind: Document["kind"], value: JsonValue, faulty: readonly Finding[], more: (document: Document) => Finding[]): Finding[] {
+  const rest = SCHEMA_OF[kind].safeParse(without(value, faulty.map(({ path }) => path), []));
+  if (!rest.success) return [];
+  const parents = new Set(faulty.map(({ path }) => pointer(path.slice(0, -1))));
+  const document = { kind, name: nameOf(kind, rest.data as JsonValue), value: rest.data } as Document;
+  return more(document).filter(({ path }) => !parents.has(pointer(path.slice(0, -1))));
+}
+
+/** Items of lists stay: the places of those behind them are counted. */
+function without(value: JsonValue, paths: readonly (readonly string[])[], at: readonly string[]): JsonValue {
+  if (Array.isArray(value)) return value.map((item, i) => without(item, paths, [...at, String(i)]));
+  if (!isObject(value)) return value;
+  const members = Object.entries(value).map(([key, member]) => [key, [...at, key], member] as const);
+  const gone = new Set(paths.map((path) => pointer(path)));
+  return Object.fromEntries(members.filter(([, path]) => !gone.has(pointer(path))).map(([key, path, member]) => [key, without(member, paths, path)]));
 }
 
 function toolFindings(value: JsonValue): Finding[] {
