@@ -112,7 +112,8 @@ export class Rejudge {
       if (!(error instanceof Misfit)) throw error;
       const { field, digest, message, forged } = error;
       if (forged) this.#differences.push({ ...at, field, recorded: digest, computed: message });
-      else this.#unknown.push({ seq, action: at.action, why: `document \`${digest}\`: ${message}` });
+      // what waited for its allowances is told of where it was judged
+      else if (verdictOf(facts).decision !== "waiting") this.#unknown.push({ seq, action: at.action, why: `document \`${digest}\`: ${message}` });
     }
   };
 

@@ -6,13 +6,14 @@ import type { Digest } from "../../schemas/ids.ts";
 import { Library } from "../../services/replay/documents.ts";
 import { type Checked, checkMessages } from "../../services/replay/journal.ts";
 import { Bench } from "../../services/replay/judge.ts";
-import { NS, office, type Recorder, RUN } from "./recorded.ts";
+import { NS, office, policies, type Recorder, RULES, RUN } from "./recorded.ts";
 
 /** A run of one proposal, whose facts somebody changed before the machine saw them. */
 function forged(tool: string, change: (facts: ToolFacts, recorder: Recorder) => ToolFacts, input = {}): Recorder {
   const recorder = office();
   recorder.start(RUN);
-  recorder.forge = (facts: Facts) => (facts.kind === "tool" ? change(facts, recorder) : facts);
+  // what waits for its sums is judged, and forged, when they have come
+  recorder.forge = (facts: Facts) => (facts.kind === "tool" && (facts.judgement !== undefined || facts.faults.length > 0) ? change(facts, recorder) : facts);
   recorder.propose(RUN, "t1", tool, input);
   return recorder;
 }
@@ -50,9 +51,8 @@ for (const [title, recorder, field, recorded, computed] of FORGERIES) {
   test(`CORE-3 CORE-6 judging again finds ${title}`, async () => {
     const { judge } = await judged(recorder);
     const [difference] = judge?.differences ?? [];
-    const { seq, action } = difference ?? assert.fail();
     assert.deepEqual({ field, recorded, computed }, { field: difference?.field, recorded: difference?.recorded, computed: difference?.computed });
-    assert.deepEqual([seq, action], [2, "a2"]);
+    assert.equal(difference?.action, "a2");
   });
 }
 
@@ -70,4 +70,38 @@ test("CORE-6 a document of another kind or name is no excuse, a missing one is n
 test("CORE-6 the words of an engine may change: they are not compared", async () => {
   const recorder = forged("t.read", (facts) => withJudgement(facts, { engine: "cedar 1.0", reasons: [{ code: "policy.words", message: "other words" }] }));
   assert.deepEqual((await judged(recorder)).judge, { same: 1, differences: [], unknown: [] });
+});
+
+test("CORE-6 GUARD-7 what waits for its sums is judged once, by what the ledger said, and a sum that nobody gave is found", async () => {
+  const honest = office();
+  honest.start(RUN);
+  honest.propose(RUN, "t1", "t.write", { amount: 60 });
+  honest.propose(RUN, "t2", "t.write", { amount: 60 });
+  assert.deepEqual([...honest.state(RUN).actions.values()].map(({ value }) => value), ["dispatched", "awaiting_approval"]);
+  assert.deepEqual((await judged(honest)).judge, { same: 2, differences: [], unknown: [] });
+  const blind = office();
+  blind.start(RUN);
+  blind.propose(RUN, "t1", "t.write", { amount: 60 });
+  blind.forge = (facts: Facts) => {
+    if (facts.kind !== "tool" || facts.judgement === undefined) return facts;
+    const { ask: _, ...rest } = facts.judgement;
+    return { ...facts, judgement: { ...rest, decision: "allow", reasons: [] } };
+  };
+  blind.propose(RUN, "t2", "t.write", { amount: 60 });
+  const { judge } = await judged(blind);
+  assert.deepEqual(judge?.differences.map(({ field, computed }) => [field, computed]), [["facts.judgement.decision", "ask"]]);
+});
+
+test("CORE-6 APP-3 what an edit put in the place of an action, and what was judged anew under other rules, is judged again too", async () => {
+  const recorder = office();
+  recorder.start(RUN);
+  recorder.propose(RUN, "t1", "t.write", { amount: 500 });
+  const [request, approval] = [...recorder.state(RUN).approvals].at(-1) ?? assert.fail();
+  recorder.tell(RUN, "decide", "ada", { id: "e1", request, decision: "edit", digest: approval.context.digest, input: { amount: 150 } });
+  const edited = [...recorder.state(RUN).actions.keys()].at(-1);
+  recorder.apply({ kind: "policy", name: "default", value: policies(`${RULES}// another version`) });
+  recorder.approve(RUN, "ada");
+  const { judge } = await judged(recorder);
+  assert.deepEqual([judge?.differences, judge?.unknown], [[], []]);
+  assert.ok((judge?.same ?? 0) >= 3, `${judge?.same} of the edited \`${edited}\` and the others`);
 });

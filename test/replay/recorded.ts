@@ -1,13 +1,17 @@
 /** A journal made without a server, by the machines, the policies and the sealing that the plane has: two runs and their documents. */
 import { decideDocument, emptyDocument, evolveDocument } from "../../machines/registry.ts";
 import { decide, type RunInput } from "../../machines/decide.ts";
+import { readied } from "../../machines/leases.ts";
+import { owed } from "../../machines/owed.ts";
+import { proposalOf } from "../../machines/proposals.ts";
 import { emptyRun, evolve, type RunState } from "../../machines/state.ts";
 import { CURRENT_VERSION } from "../../machines/versions.ts";
 import { canonicalDigest } from "../../schemas/canonical.ts";
 import { type Contract, contractSchema } from "../../schemas/contract.ts";
 import type { Cause, EventDraft, Premise } from "../../schemas/event.ts";
-import { type Facts, NO_FACTS, type ToolFacts } from "../../schemas/facts.ts";
-import { type AggregateKind, type Digest, namespace, runId } from "../../schemas/ids.ts";
+import { type CurrentFacts, type Facts, NO_FACTS, type PersonFacts, type ToolFacts } from "../../schemas/facts.ts";
+import { type ActionId, type AggregateKind, type Digest, namespace, runId } from "../../schemas/ids.ts";
+import type { SignalInput } from "../../schemas/inputs.ts";
 import { type PolicySet, policySetSchema } from "../../schemas/policy.ts";
 import type { ToolProposal } from "../../schemas/proposal.ts";
 import { timestamp } from "../../schemas/time.ts";
@@ -15,11 +19,12 @@ import { type Tool, toolSchema } from "../../schemas/tool.ts";
 import { type ChainHead, EMPTY_CHAIN, seal } from "../../services/bus/commit.ts";
 import type { StoredMessage } from "../../services/bus/journal.ts";
 import { PolicyJudge } from "../../services/policy/judgement.ts";
-import { toolFacts } from "../../services/policy/tool-facts.ts";
+import { type More, toolFacts } from "../../services/policy/tool-facts.ts";
 import type { Document } from "../../services/registry/kinds.ts";
 import { stored } from "../../services/registry/parse.ts";
 import { Validators } from "../../services/registry/validate.ts";
 import type { DocumentSource } from "../../services/replay/documents.ts";
+import { chainAfter, chained } from "../../services/replay/fold.ts";
 
 export const NS = namespace("default");
 export const RUN = runId("clerk_one");
@@ -50,6 +55,8 @@ export class Recorder {
   readonly #heads = new Map<string, ChainHead>();
   readonly #states = new Map<string, RunState>();
   readonly #judging = { validators: new Validators(), judge: new PolicyJudge() };
+  /** What the ledgers hold and spent, by `<ledger>/<unit>/<window>`. */
+  readonly #totals = new Map<string, number>();
   #time = T0;
 
   apply(document: Document): void {
@@ -76,9 +83,23 @@ export class Recorder {
     const facts = this.forge(this.#facts(state, input));
     const decision = decide(state, input, facts);
     if (decision.kind !== "commit") throw new Error(`${body.id}: ${JSON.stringify(decision)}`);
+    const cause = chained({ id: body.id, kind, actor, time }, chainAfter(state, decision.change));
     evolve(state, decision.change);
-    const cause: Cause = { id: body.id, kind, actor, time };
     this.#seal("run", run, decision.drafts, decision.change.at, cause, { input: body as never, input_hash: input.hash, facts });
+    const [debt] = owed(state).flatMap((one) => (one.kind === "signal" ? [one] : []));
+    if (debt !== undefined) this.tell(run, "signal", debt.to, this.#answer(debt.body) as never);
+  }
+
+  /** What a ledger without limits says. */
+  #answer(body: SignalInput): SignalInput {
+    const { id, ledger, unit, window } = body;
+    const key = `${ledger}/${unit}/${window}`;
+    const before = this.#totals.get(key) ?? 0;
+    const change = body.name === "lease" ? body.need : body.name === "return" ? -body.unused : 0;
+    this.#totals.set(key, before + change);
+    if (body.name === "lease") return { name: "leased", id, ledger, unit, window, granted: change, total: before + change };
+    if (body.name === "return") return { name: "returned", id, ledger, unit, window, unused: body.unused, last: body.last };
+    throw new Error(`a run owes no \`${body.name}\``);
   }
 
   start(run: string): void {
@@ -117,19 +138,41 @@ export class Recorder {
     const { contract, policy } = this;
     if (input.kind === "propose" && input.body.kind === "start") {
       const { name, version, owner, team, purpose } = contract.value.agent;
-      const principal = { subject: "kim@example.com", verified: false };
+      const principal = { subject: "kim@example.com", issuer: "https://issuer.example", verified: true, expires_at: "2026-02-01T00:00:00.000Z" };
       return { kind: "start", documents: { contract: contract.digest, policy: policy.digest }, agent: { name, ...(version !== undefined && { version }), owner, team, purpose }, budgets: {}, principal };
     }
     if (input.kind === "propose" && input.body.kind === "tool") return this.#toolFacts(state, input.body, input.time);
-    if (input.kind === "report" && input.body.status === "succeeded") return { kind: "output", faults: [], engine: "test" };
+    if (input.kind === "signal") {
+      const action = readied(state, input.body);
+      return action === undefined ? NO_FACTS : this.#toolFacts(state, proposalOf(state, action), input.time, { action, reply: input.body });
+    }
+    if (input.kind === "report" && input.body.status === "succeeded") return { kind: "output", faults: [], engine: "test", marks: { tainted: false, labels: [], cleanses: false } };
     if (input.kind !== "decide" && input.kind !== "report") return NO_FACTS;
-    const action = input.kind === "report" ? input.body.action : state.approvals.get(input.body.request)?.context.action;
-    const tool = this.tools.get(state.actions.get(action as never)?.context.tool ?? "");
-    return { kind: "current", documents: { contract: contract.digest, policy: policy.digest, ...(tool && { tool: tool.digest }) } };
+    return this.#currentFacts(state, input, input.kind === "report" ? input.body.action : state.approvals.get(input.body.request)?.context.action);
   }
 
-  #toolFacts(state: RunState, body: ToolProposal, time: string): ToolFacts {
-    return toolFacts(this.#judging, { contract: this.contract, tool: this.tools.get(body.tool), policy: this.policy }, state, body, time);
+  /** Documents as they are in force now: an action that was judged by others is judged again. */
+  #currentFacts(state: RunState, input: RunInput, id: ActionId | undefined): CurrentFacts {
+    const { contract, policy } = this;
+    const action = id === undefined ? undefined : state.actions.get(id)?.context;
+    const tool = this.tools.get(action?.tool ?? "");
+    const documents = { contract: contract.digest, policy: policy.digest, ...(tool && { tool: tool.digest }) };
+    const edit = input.kind === "decide" && input.body.decision === "edit" ? input.body.input : undefined;
+    const changed = action !== undefined && action.documents.policy !== policy.digest;
+    const more: More = edit === undefined ? { action: id } : { replaces: id };
+    const again = id !== undefined && (changed || edit !== undefined) ? { again: this.#toolFacts(state, proposalOf(state, id, edit), input.time, more) } : {};
+    if (input.kind === "decide") return { kind: "current", documents, ...again, person: this.#person(input.actor) };
+    const request = action?.rests?.request;
+    const names = request === undefined ? [] : (state.approvals.get(request)?.context.grants ?? []);
+    return { kind: "current", documents, ...again, ...(names.length > 0 && { approvers: Object.fromEntries(names.map((name) => [name, this.#person(name)])) }) };
+  }
+
+  #person(name: string): PersonFacts {
+    return { issuer: "https://issuer.example", subject: name, roles: ["approver", "finance"], document: this.contract.digest };
+  }
+
+  #toolFacts(state: RunState, body: ToolProposal, time: string, more: More = {}): ToolFacts {
+    return toolFacts(this.#judging, { contract: this.contract, tool: this.tools.get(body.tool), policy: this.policy }, state, body, time, more);
   }
 
   #seal(kind: AggregateKind, name: string, drafts: readonly EventDraft[], at: string, cause: Cause, premise: Premise): void {

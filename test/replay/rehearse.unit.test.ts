@@ -1,7 +1,7 @@
 /** Rehearsals list what would diverge, and assert nothing behind it (CORE-6, law 5). */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { machineVersion, type MachineVersion } from "../../machines/versions.ts";
+import { CURRENT_VERSION, machineVersion, type MachineVersion } from "../../machines/versions.ts";
 import type { EventDraft } from "../../schemas/event.ts";
 import { canonicalDigest } from "../../schemas/canonical.ts";
 import { timestamp } from "../../schemas/time.ts";
@@ -50,7 +50,7 @@ test("CORE-6 `since` judges only what was proposed from then on", async () => {
 });
 
 test("CORE-6 law 5: the recorded machine diverges nowhere; a changed one is named at its first event, and what follows is unknown", async () => {
-  const current = machineVersion("1") ?? assert.fail();
+  const current = machineVersion(CURRENT_VERSION) ?? assert.fail();
   const under = (machine: MachineVersion) => rehearse(recorder.messages, (kind, name) => rehearseMachine(NS, kind, name, machine));
   assert.ok((await under(current)).every(({ divergence, unknown, same, compared }) => divergence === undefined && unknown === 0 && same === compared));
   const changed: MachineVersion = {
@@ -73,7 +73,7 @@ test("CORE-6 law 5: the recorded machine diverges nowhere; a changed one is name
 });
 
 test("CORE-6 a record that does not replay is not blamed on the other machine", async () => {
-  const current = machineVersion("1") ?? assert.fail();
+  const current = machineVersion(CURRENT_VERSION) ?? assert.fail();
   const messages = recorder.of(RUN);
   const spoilt = messages.with(4, { ...(messages[4] ?? assert.fail()), headers: new Map() });
   const [report] = await rehearse(spoilt, (kind, name) => rehearseMachine(NS, kind, name, current));

@@ -6,14 +6,14 @@ import { ChainVerifier, Replayer } from "../../services/replay/replay.ts";
 import { parseLog } from "../../schemas/subjects.ts";
 import { NS, office } from "./recorded.ts";
 
-/** Runs of `actions` governed actions each, five events an action, interleaved as many agents at once would leave them. */
+/** Runs of `actions` governed actions each, five events an action (amounts of nothing lease nothing), interleaved as many agents at once would leave them. */
 export function journal(runs: number, actions: number): StoredMessage[] {
   const recorder = office();
   const names = Array.from({ length: runs }, (_, index) => `clerk_run-${index}`);
   for (const run of names) recorder.start(run);
   for (let action = 0; action < actions; action++) {
     for (const run of names) {
-      recorder.propose(run, `t${action}`, "t.write", { amount: action % 100, customer: `cus_${action}`, reason: "an ordinary reason of ordinary length" });
+      recorder.propose(run, `t${action}`, "t.write", { amount: 0, number: action % 100, customer: `cus_${action}`, reason: "an ordinary reason of ordinary length" });
       recorder.carryOut(run);
     }
   }
