@@ -14,8 +14,10 @@ export function folded(text: string): string {
     const small = PLAIN.test(text) ? text : text.toLowerCase();
     return SPACES.test(small) ? small.replace(/\s+/g, " ") : small;
   }
-  return text.normalize("NFKD").replace(UNSEEN, "").toLowerCase().replace(UNSEEN, "").replaceAll("ς", "σ").replace(/\s+/g, " ");
+  return text.replace(FOREIGN, (part) => part.normalize("NFKD").replace(UNSEEN, "").toLowerCase().replace(UNSEEN, "").replaceAll("ς", "σ")).toLowerCase().replace(/\s+/g, " ");
 }
+
+const FOREIGN = /[^\x00-\x7f]+/g;
 
 /** White space that is not one space. */
 const SPACES = /[\t\n\v\f\r]|\x20\x20/;

@@ -19,6 +19,8 @@ export interface Piece {
   readonly text: string;
   readonly at: Place | undefined;
   readonly name: string | undefined;
+  /** Of a member's name: what the member holds. */
+  readonly member?: unknown;
 }
 
 /**
@@ -42,7 +44,7 @@ function walk(value: unknown, at: Place | undefined, name: string | undefined, d
   }
   for (const [key, member] of Object.entries(value)) {
     const place = { parent: at, key };
-    if (visit({ text: key, at: place, name: undefined }) === false) return false;
+    if (visit({ text: key, at: place, name: undefined, member }) === false) return false;
     if (!walk(member, place, key, depth + 1, visit, numbers)) return false;
   }
   return true;

@@ -6,6 +6,7 @@
 import type { Scan } from "../../../schemas/inputs.ts";
 import { instructionsIn } from "./instructions.ts";
 import { labelsIn } from "./labels.ts";
+import { isToolCall } from "./markers.ts";
 import { eachText, pathOf } from "./place.ts";
 import { secretsIn } from "./secrets.ts";
 
@@ -27,9 +28,10 @@ export function scanOutput(value: unknown, { instructions = true }: ScanOptions 
   let chars = 0;
   eachText(
     value,
-    ({ text, at }) => {
+    ({ text, at, member }) => {
       chars += text.length;
       for (const { label, rule } of labelsIn(text)) findings.push({ kind: "label", path: pathOf(at), rule, label });
+      if (instructions && member !== undefined && isToolCall(text, member)) findings.push({ kind: "instructions", path: pathOf(at), rule: "tool_call" });
       if (instructions) for (const rule of instructionsIn(text)) findings.push({ kind: "instructions", path: pathOf(at), rule });
       return findings.length < MAX_FINDINGS && chars < MAX_CHARS;
     },
