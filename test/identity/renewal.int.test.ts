@@ -10,6 +10,7 @@ import { connect } from "../../services/client/connect.ts";
 import { issueCreds, writeCreds } from "../../services/identity/creds.ts";
 import { hasEnded, type Issued, issuedKey, issuedRecords } from "../../services/identity/issued.ts";
 import { CredsKeeper, type CredentialTerms } from "../../services/identity/keeper.ts";
+import { renewingCreds } from "../../services/identity/renewing.ts";
 import { reinstate, revoke } from "../../services/identity/revoke.ts";
 import { startTestServer, type TestServer } from "../harness/server.ts";
 
@@ -82,7 +83,19 @@ test("ID-2: the client reads the file again, and a client with a copy of an old 
   const closed = await patient(old.closed(), "the old credential still works");
   assert.ok(closed instanceof Error);
   await box.flush();
-  await assert.rejects(connectBus({ url: server.url, name: "old", creds: issued.creds }), /refused the credential/);
+  // within the second in which it ends, the server lets it in and out again
+  const again = connectBus({ url: server.url, name: "old", creds: issued.creds, reconnect: false });
+  await assert.rejects(again.then(async (late) => Promise.reject((await patient(late.closed(), "the old credential works again")) as Error)));
+});
+
+test("ID-2: a built-in service's credential ends too, and a fresh one is in its memory before", async (t) => {
+  const creds = await renewingCreds(server.keys, { role: "reader", name: "r1" }, 3);
+  t.after(() => creds.stop());
+  const nc = await connectBus({ url: server.url, name: "reader", creds: creds.current, inboxPrefix: creds.inboxPrefix });
+  t.after(() => nc.close());
+  await status(nc, (type) => type === "reconnect");
+  const info = await nc.request("$JS.API.STREAM.INFO.JOURNAL_default");
+  assert.equal(info.json<{ error?: object }>().error, undefined);
 });
 
 test("ID-2: a credential is renewed for as long as the contract in force says, and for its version", async (t) => {

@@ -48,9 +48,9 @@ module.exports = {
     ),
     only(
       "jwt-in-identity-only",
-      "only services/identity makes credentials",
+      "only services/identity makes credentials, and checks tokens",
       { pathNot: "^(services/identity|test)/" },
-      { path: "(^|/)node_modules/@nats-io/jwt/|^@nats-io/jwt$" },
+      { path: "(^|/)node_modules/(@nats-io/jwt|jose)/|^(@nats-io/jwt|jose)(/|$)" },
     ),
     only(
       "pure-machines",
