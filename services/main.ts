@@ -8,6 +8,7 @@ import type { Logger } from "pino";
 import { type Actor, type Namespace, actor } from "../schemas/ids.ts";
 import { startAsk } from "./ask/ask.ts";
 import { type NatsConnection, connectBus } from "./bus/connection.ts";
+import { patiently } from "./bus/patience.ts";
 import { Coordinator } from "./coordinator/coordinator.ts";
 import type { Quota } from "./coordinator/admission.ts";
 import { BuiltinAdapter } from "./gateway/adapters/builtin.ts";
@@ -72,7 +73,7 @@ export async function startServices(options: ServicesOptions): Promise<RunningSe
       for (const ns of namespaces) {
         const alarm = (message: string) => log.error({ alarm: "journal", ns }, message);
         const onward = traces === undefined ? [] : [(from: number) => traces.follow(nc, ns, from)];
-        const reader = await startReader({ nc, ns, dataDir: options.dataDir, version: options.version, onAlarm: alarm, onward });
+        const reader = await patiently(`the reader of ${ns}`, log, () => startReader({ nc, ns, dataDir: options.dataDir, version: options.version, onAlarm: alarm, onward }));
         readers.set(ns, reader);
         stops.push(() => reader.stop());
       }
@@ -80,9 +81,7 @@ export async function startServices(options: ServicesOptions): Promise<RunningSe
     if (roles.includes("coordinator")) {
       const nc = await login("coordinator", `coordinator-${instance}`);
       for (const ns of namespaces) {
-        const coordinator = new Coordinator({ nc, ns, log, ...(options.quota && { quota: options.quota }) });
-        stops.push(() => coordinator.stop());
-        await coordinator.start();
+        await started(`the coordinator of ${ns}`, log, stops, () => new Coordinator({ nc, ns, log, ...(options.quota && { quota: options.quota }) }));
       }
     }
     if (roles.includes("gateway")) await startGateways(options, actor(`gateway-${instance}`), login, stops);
@@ -96,6 +95,21 @@ export async function startServices(options: ServicesOptions): Promise<RunningSe
     throw error;
   }
   return { readers, stop };
+}
+
+/** One that does not get up is stopped, and another one is tried: nothing of the first is left. */
+async function started(what: string, log: Logger, stops: (() => Promise<unknown>)[], make: () => { start(): Promise<void>; stop(): Promise<void> }): Promise<void> {
+  const service = await patiently(what, log, async () => {
+    const one = make();
+    try {
+      await one.start();
+      return one;
+    } catch (error) {
+      await one.stop().catch(() => undefined);
+      throw error;
+    }
+  });
+  stops.push(() => service.stop());
 }
 
 /** Stopped after the readers, so that what they saw last is sent too. */
@@ -118,8 +132,6 @@ async function startGateways(
   for (const ns of namespaces) {
     const ledger = await FileLedger.open(join(dataDir, "demo", `${ns}-effects.jsonl`));
     const adapters = { builtin: new BuiltinAdapter(demoTools(ledger)) };
-    const gateway = new Gateway({ nc, ns, name, adapters, logger: log, ...patience });
-    stops.push(() => gateway.stop());
-    await gateway.start();
+    await started(`the gateway of ${ns}`, log, stops, () => new Gateway({ nc, ns, name, adapters, logger: log, ...patience }));
   }
 }
