@@ -41,7 +41,7 @@ describe("the command line and a plane", () => {
   }
 
   it("`apply` brings documents into force, and the same again changes nothing (ID-1)", async () => {
-    const files = ["tools", "contracts", "policies"].map((name) => join(DEMO, name));
+    const files = [join(folder, "documents", "issuer.demo.yaml"), ...["people", "budgets", "tools", "contracts", "policies"].map((name) => join(DEMO, name))];
     const first = await cli(["apply", ...files, "--yes", "--json"]);
     assert.equal(first.exit, 0, first.err);
     const outcomes = (text: string) => (JSON.parse(text) as { documents: { outcome: string; version: number }[] }).documents.map(({ outcome, version }) => `${outcome} ${version}`);
@@ -59,7 +59,7 @@ describe("the command line and a plane", () => {
   });
 
   it("`propose --start` begins a run once", async () => {
-    const started = await cli(["propose", "--start", "--run", "cli", "--goal", "make it right", "--principal", "kim@example.com"]);
+    const started = await cli(["propose", "--start", "--run", "cli", "--goal", "make it right", "--subject", "kim@example.com"]);
     assert.equal(started.exit, 0, started.err);
     assert.match(started.out, /^started {2}refund-assistant_cli\nnext: signalbox propose/);
     const again = await cli(["propose", "--start", "--run", "cli", "--goal", "make it right"]);
@@ -101,7 +101,10 @@ describe("the command line and a plane", () => {
     assert.match(err, /nobody is here to ask\nhelp: .*--digest/);
     assert.match(out, /"amount_usd": 480/);
     assert.match(out, /goodwill\\u202e/);
-    assert.match(out, /kim@example\.com \(claimed, not verified\)/);
+    assert.match(out, /kim@example\.com \(verified, issuer urn:signalbox:demo-issuer\)/);
+    assert.match(out, /amount +480 USD/);
+    assert.match(out, /tainted +the agent was given output that is not trusted/);
+    assert.match(out, /chain +principal:urn:signalbox:demo-issuer\|kim@example\.com > agent:refund-assistant/);
     assert.match(out, /the agent's own words, which nobody has checked:\n(.*\n)*.*\| why: "be quick\\u001b\[8m"/);
     assert.ok(!out.includes("\u202e") && !out.includes("\u001b[8m"));
   });
@@ -145,7 +148,11 @@ describe("the command line and a plane", () => {
     await cli(["approve", RUN, action, "--digest", await digestOf(action), "--reason", "checked"]);
     const { exit, out } = await cli(["why", RUN, action]);
     assert.equal(exit, 0);
-    assert.match(out, /principal +kim@example\.com {2}claimed, not verified/);
+    assert.match(out, /principal +kim@example\.com {2}verified, issuer urn:signalbox:demo-issuer/);
+    assert.match(out, /key [A-Za-z0-9_-]+, until \d{4}-.*, sha256:[0-9a-f]{64}/);
+    assert.match(out, /chain +principal:urn:signalbox:demo-issuer\|kim@example\.com > agent:refund-assistant/);
+    assert.match(out, /ada@example\.com of urn:signalbox:demo-issuer, shown sha256:[0-9a-f]{64}/);
+    assert.match(out, /person ada +sha256:[0-9a-f]{64}/);
     assert.match(out, /permit +[a-z-]+ {2}default\/refunds\.cedar:\d+/);
     assert.match(out, /approved +by ada at .*: "checked"/);
     assert.match(out, /action\.proposed[\s\S]*approval\.granted[\s\S]*action\.approved/);

@@ -70,10 +70,12 @@ test("types of the packed client are whole: a strict TypeScript program compiles
     `import { connect } from "signalbox-client";
 const box = await connect({ url: "nats://127.0.0.1:4222" });
 for await (const event of box.events({ type: "action.approved" })) {
-  const by: "policy" | "person" = event.data.by;
+  const by: "policy" | "person" | "standing" = event.data.by;
   console.log(by);
 }
-const run = await box.agent("a").start({ goal: "x" });
+const run = await box.agent("a").start({ goal: "x", principal: (run) => Promise.resolve(run) });
+const decided = await box.approvals.decide({ run: run.id, request: "q4", digest: "", decision: "edit", input: {} });
+if (decided.status === "edited") console.log(decided.event.data.replacement);
 const outcome = await run.propose({ tool: "a.b", input: {} });
 if (outcome.status === "denied") console.log(outcome.reasons.map((reason) => reason.code));
 `,
