@@ -6,12 +6,15 @@ import { type Aggregate, type ChainHead, EMPTY_CHAIN, type JournalEvent, chainLi
 import type { StreamReader } from "../bus/journal.ts";
 import { type Computed, type Driven, type StoredCommit, beginning, fold, recomputed } from "../replay/fold.ts";
 import type { Part } from "./committer.ts";
+import { Recent } from "./recent.ts";
 
 export type Loaded = Aggregate & {
   readonly subject: string;
   head: ChainHead;
   /** Stream sequence of the aggregate's last event, 0 for none: the fence of its next commit. */
   streamSeq: number;
+  /** Of a run as it was loaded: what its last inputs changed for its agent. */
+  readonly recent: Recent;
 } & Driven;
 
 /** The journal holds, for this aggregate, what this plane did not write: it is frozen until a person looks (law 8). */
@@ -41,11 +44,15 @@ export async function loadAggregate(journal: StreamReader, ns: Namespace, kind: 
     streamSeq = message.seq;
     events.push(event);
   }
-  const folded = fold(ns, kind, name, events);
+  const recent = new Recent();
+  const folded = fold(ns, kind, name, events, (before, stored, computed) => recent.note(before, stored, computed));
   const driven = folded?.state ?? beginning(ns, kind, name, CURRENT_VERSION);
-  const loaded: Loaded = { ns, name, subject, head, streamSeq, ...driven };
+  const loaded: Loaded = { ns, name, subject, head, streamSeq, recent, ...driven };
   const torn = folded?.torn;
-  return { loaded, rest: torn && mend(loaded, torn, recomputed(driven, torn)) };
+  if (torn === undefined) return { loaded, rest: undefined };
+  const computed = recomputed(driven, torn);
+  recent.note(driven, torn, computed);
+  return { loaded, rest: mend(loaded, torn, computed) };
 }
 
 /** Law 1 completes a torn commit: the same input, facts and journal give the same bytes. */

@@ -30,6 +30,7 @@ import { timestamp } from "../../schemas/time.ts";
 import { readBody } from "../bus/body.ts";
 import type { IntakeMessage } from "../bus/intake.ts";
 import { CHANGE_ACTOR } from "../identity/permissions.ts";
+import { secretFaults } from "../policy/scan/index.ts";
 import type { Bearer } from "./facts.ts";
 import { GUARD_NAME } from "./guard-view.ts";
 
@@ -86,6 +87,9 @@ export function readInput(message: IntakeMessage): Read {
   }
   const id = idOf(body.value);
   const refused = (reasons: Reason[]): Read => ({ ok: false, ...origin, ...(id !== undefined && { id }), reasons });
+  // what the plane's own services send was looked through before
+  const secrets = address.kind === "report" || address.kind === "signal" ? [] : secretFaults(body.value);
+  if (secrets.length > 0) return { ok: false, ...origin, ...(id !== undefined && !secrets.some(({ path }) => path === "/id") && { id }), reasons: secrets };
   const planned = plannedKind(address.kind, body.value);
   if (planned !== undefined) return refused([planned]);
   const { kind, name } = parseAggregateToken(address.aggregate);

@@ -214,10 +214,12 @@ function decideRun(sources: Lookups, machine: MachineVersion, loaded: Of<"run">,
       open.done.push(refusal(arrival, decision.reasons, state.seq));
       return;
     case "ignore":
+      retell(loaded, input, open);
       open.done.push({ arrival, refused: undefined, grant: undefined });
       return;
     case "duplicate":
       if (input.kind === "propose") open.answers.add(`${input.actor}/${input.id}`);
+      else retell(loaded, input, open);
       // whoever repeats a report may have died before the agent was told
       if (input.kind === "report") addAnswerOf(state, input, open);
       open.done.push({ arrival, refused: undefined, grant: verdictOf(arrival, state) });
@@ -233,6 +235,14 @@ function decideRun(sources: Lookups, machine: MachineVersion, loaded: Of<"run">,
       open.done.push({ arrival, refused: undefined, grant: verdictOf(arrival, state) });
     }
   }
+}
+
+/** Whoever owned the run before may have died between its commit and its answers. */
+function retell({ recent }: Loaded, input: RunInput, open: Open): void {
+  const told = recent.of(input);
+  if (told === undefined) return;
+  for (const key of told.keys) open.answers.add(key);
+  open.news ||= told.news;
 }
 
 /** A machine that knows nothing of stops is not asked what one covers. */

@@ -83,6 +83,8 @@ export interface Computed {
   readonly content: CommitContent;
   /** Applies the commit to the state. */
   apply(): void;
+  /** Of a run: what it does to the state. */
+  readonly change?: Change;
 }
 
 export function version(name: string): MachineVersion {
@@ -142,6 +144,7 @@ export function recompute(state: RunState, stored: StoredCommit, machine = versi
     drafts: decision.drafts,
     content: contentOf(stored, decision.drafts, decision.change.at, state.machine, chained(cause, chainAfter(state, decision.change))),
     apply: () => machine.evolve(state, decision.change),
+    change: decision.change,
   };
 }
 
@@ -212,13 +215,25 @@ export interface Folded<S> {
   readonly torn: StoredCommit | undefined;
 }
 
-/** Folds an aggregate from all of its events. Undefined when there are none. @throws Diverged, MachineMissing */
-export function fold(ns: Namespace, kind: AggregateKind, name: string, events: Iterable<JournalEvent>): Folded<Driven> | undefined {
+/**
+ * Folds an aggregate from all of its events. Undefined when there are none.
+ * @param before sees each whole commit on the state that it was decided on
+ * @throws Diverged, MachineMissing
+ */
+export function fold(
+  ns: Namespace,
+  kind: AggregateKind,
+  name: string,
+  events: Iterable<JournalEvent>,
+  before: (driven: Driven, stored: StoredCommit, computed: Computed) => void = () => undefined,
+): Folded<Driven> | undefined {
   let driven: Driven | undefined;
   for (const stored of commits(events)) {
     driven ??= beginning(ns, kind, name, stored.first.machine);
     if (!stored.complete) return { state: driven, torn: stored };
-    applyAsRecorded(recomputed(driven, stored), stored);
+    const computed = recomputed(driven, stored);
+    before(driven, stored, computed);
+    applyAsRecorded(computed, stored);
   }
   return driven && { state: driven, torn: undefined };
 }
