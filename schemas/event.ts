@@ -53,6 +53,9 @@ const applied = { document: digestSchema, version: z.int().min(1), previous: dig
 export const differenceSchema = z.strictObject({ path: z.string(), before: jsonValueSchema.optional(), after: jsonValueSchema.optional() });
 export type Difference = z.infer<typeof differenceSchema>;
 
+/** Reserved, or settled; absent for a tool that declares none. */
+const tokens = { input_tokens: z.int().min(0).optional(), output_tokens: z.int().min(0).optional() };
+
 /** Own fields of each event type. */
 export const eventData = {
   "run.started": z.strictObject({ envelope: envelopeSchema, goal: z.string() }),
@@ -133,8 +136,8 @@ export const eventData = {
   "approval.refused": z.strictObject({ ...request, ...by, digest: digestSchema }),
   "approval.expired": z.strictObject(request),
   "approval.stale": z.strictObject({ ...request, reason: z.string() }),
-  "budget.reserved": z.strictObject({ ...action, cost_micro_usd: z.int() }),
-  "budget.settled": z.strictObject({ ...action, cost_micro_usd: z.int(), reserved_micro_usd: z.int() }),
+  "budget.reserved": z.strictObject({ ...action, cost_micro_usd: z.int(), ...tokens }),
+  "budget.settled": z.strictObject({ ...action, cost_micro_usd: z.int(), reserved_micro_usd: z.int(), ...tokens }),
   "budget.exhausted": z.strictObject({
     action: actionIdSchema.optional(),
     budget: z.enum(["steps", "cost", "wall", "deadline", "input_tokens", "output_tokens", "ledger"]),

@@ -1,19 +1,17 @@
 /** Random programs of inputs, and what must hold of a run whatever is sent to it in whatever order. */
-import assert from "node:assert/strict";
 import fc from "fast-check";
-import { answerTo, news, touched } from "../../machines/answers.ts";
-import { type Decision, MAX_OPEN_ACTIONS, decide } from "../../machines/decide.ts";
+import { type Decision, decide } from "../../machines/decide.ts";
+import { uncovered } from "../../machines/leases.ts";
 import { owed } from "../../machines/owed.ts";
+import { approversOf } from "../../machines/persons.ts";
 import { type RunState, evolve } from "../../machines/state.ts";
-import { type Answer, answerSchema } from "../../schemas/answer.ts";
-import { dispatchSchema } from "../../schemas/dispatch.ts";
-import { type EventDraft, type Premise, eventData, premiseSchema } from "../../schemas/event.ts";
-import { canonicalDigest } from "../../schemas/canonical.ts";
-import type { ReportInput } from "../../schemas/inputs.ts";
+import type { CurrentFacts, Need, ToolFacts } from "../../schemas/facts.ts";
+import type { ActionId } from "../../schemas/ids.ts";
+import type { Judgement } from "../../schemas/judgement.ts";
 import { timestamp } from "../../schemas/time.ts";
 import {
-  approve, claim, control, decidePurely, DOCUMENTS, due, fail, finish, fresh, INVALID, type Line, note, OTHER_DOCUMENTS, report, resolve, start,
-  T0, type Told, tool, turnDown, judgement,
+  approve, claim, cleanse, control, decidePurely, DOCUMENTS, due, edit, fail, factsOf, finish, fresh, HIT, INVALID, type Line, note, OTHER_DOCUMENTS,
+  personOf, reply, report, resolve, start, T0, type Told, tool, type ToolOptions, turnDown, judgement,
 } from "./given.ts";
 
 /** A move picks its objects by number out of what the run then has, so that most of what it says makes sense. */
@@ -25,18 +23,70 @@ const one = <T>(...values: T[]) => fc.constantFrom(...values);
 const n = fc.nat(1000);
 const documents = fc.oneof({ weight: 12, arbitrary: fc.constant(DOCUMENTS) }, { weight: 1, arbitrary: fc.constant(OTHER_DOCUMENTS) });
 
+const seldom = <T>(value: T, weight = 12) => fc.oneof({ weight, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: fc.constant(value) });
+const verdict = one(...[1, 2, 3].map(() => judgement("allow")), ...[1, 1, 1, 2].map((count) => judgement("ask", count)), judgement("deny"), null);
+const LIMITS = { max_uses: 3, max_seconds: 600, vary: ["/n"], max_amount: 90_000, max_total: 150_000 };
+const TAINTED = { tainted: true, labels: ["pii" as const], cleanses: false };
+const MARKS = [undefined, undefined, undefined, { tainted: false, labels: [], cleanses: false }, TAINTED, { tainted: false, labels: [], cleanses: true }, { tainted: false, labels: ["region:eu" as const], cleanses: false }];
+
+const options = fc.record({
+  effect: one("read" as const, "write" as const, "write" as const, "irreversible" as const),
+  retries: fc.nat(2),
+  idempotent: fc.boolean(),
+  costMicroUsd: one(0, 0, 1, 300_000),
+  tokens: one(undefined, undefined, { input: 100 }, { input: 10, output: 700 }),
+  faults: one([], [], [], [], [], [], INVALID),
+  guard: seldom(HIT, 40),
+  units: one(undefined, 10_000, 60_000),
+  accounts: one([], [], [], ["cost"], ["cost", "amount"], ["requests"], ["cost", "requests", "amount"]),
+  sources: seldom(["a2"], 20),
+  standing: one(undefined, LIMITS, LIMITS),
+  judged: verdict,
+});
+type Options = typeof options extends fc.Arbitrary<infer T> ? T : never;
+
+/** What a proposal needs of accounts of the ledger; the minute is that of the time. */
+function needsOf({ accounts, costMicroUsd, units }: Options, time: string): Need[] {
+  const window = time.slice(0, 10);
+  return accounts.flatMap((unit): Need[] => {
+    if (unit === "cost") return costMicroUsd === 0 ? [] : [{ ledger: `team.a.${window}` as never, unit, window, need: costMicroUsd, want: 400_000 }];
+    if (unit === "requests") return [{ ledger: `team.a.${window}` as never, unit, window: time.slice(0, 16), need: 1, want: 4 }];
+    return units === undefined ? [] : [{ ledger: `amount.${"0".repeat(32)}.${window}` as never, unit: "amount", window, need: units, want: units, dimension: "target" }];
+  });
+}
+
+function toolOptions(o: Options, time: string): ToolOptions {
+  const { accounts: _, units, judged, tokens, guard, sources, standing, ...rest } = o;
+  const needs = needsOf(o, time);
+  return {
+    ...rest,
+    judgement: judged,
+    ttlMs: 120_000,
+    ...(tokens && { tokens }),
+    ...(guard && { guard }),
+    ...(sources && { sources }),
+    ...(standing && { standing }),
+    ...(units !== undefined && { amount: { units } }),
+    ...(needs.length > 0 && { needs }),
+  };
+}
+
 const toolMove: fc.Arbitrary<Move> = fc
-  .record({
-    id: fc.nat(30),
-    effect: one("read" as const, "write" as const, "irreversible" as const),
-    retries: fc.nat(2),
-    idempotent: fc.boolean(),
-    costMicroUsd: one(0, 0, 1, 300_000),
-    judged: one(judgement("allow"), judgement("allow"), judgement("ask"), judgement("ask", 2), judgement("deny"), null),
-    faults: one([], [], [], [], INVALID),
-    by: one("agent-1", "agent-1", "agent-1", "agent-1", "agent-1", "agent-2"),
-  })
-  .map(({ id, judged, ...o }) => said(tool(`t${id}`, { ...o, judgement: judged, ttlMs: 30_000 })));
+  .tuple(fc.nat(30), options, fc.nat(3), one("agent-1", "agent-1", "agent-1", "agent-1", "agent-1", "agent-2"))
+  .map(([id, o, input, by]): Move => (state, _told, time) => tool(`t${id}`, { ...toolOptions(o, time), by, input: { n: input } }).tell(state, time));
+
+/** An open action judged again by other documents, or the same facts with another verdict. */
+function judgedAgain(state: RunState, id: ActionId | undefined, documents: typeof DOCUMENTS, verdictNow: Judgement | null): ToolFacts | undefined {
+  const facts = id === undefined ? undefined : state.actions.get(id)?.context.basis.facts;
+  if (facts === undefined) return undefined;
+  const { judgement: _, ...rest } = facts;
+  return { ...rest, documents, ...(verdictNow !== null && { judgement: verdictNow }) };
+}
+
+function withAgain(told: Told, again: ToolFacts | undefined): Told {
+  const facts = told.facts as CurrentFacts;
+  return again === undefined || facts.documents.policy === again.documents.policy ? { ...told, facts: { ...facts, ...(again && { again }) } } : told;
+}
 
 const reportMove: fc.Arbitrary<Move> = fc
   .record({
@@ -47,24 +97,65 @@ const reportMove: fc.Arbitrary<Move> = fc
     faults: one([], [], [], INVALID),
     gateway: one("g1", "g1", "g1", "g1", "g2"),
     costUsd: one(undefined, 0, 0.1, 50),
+    tokens: one(undefined, { input: 1, output: 1 }, { input: 1e6 }),
+    marks: fc.constantFrom(...MARKS),
+    guard: seldom(HIT, 40),
+    gone: seldom("ann", 6),
+    verdict,
     documents,
     serial: fc.nat(3),
     back: one(0, 0, 0, 0, 1),
   })
-  .map(({ n: which, open, serial, back, status, costUsd, ...o }): Move => (state, _told, time) => {
+  .map(({ n: which, open, serial, back, status, costUsd, tokens, marks, guard, gone, verdict: now, ...o }): Move => (state, _told, time) => {
     // mostly of actions that are open; now and then of any, or of none
     const ids = open > 0 ? [...state.open] : [...state.actions.keys()];
-    const id = pick(ids, which) ?? "a999";
-    const attempt = Math.max(1, (state.actions.get(id as never)?.context.attempt ?? 1) - back);
+    const id = pick(ids, which) ?? ("a999" as ActionId);
+    const attempt = Math.max(1, (state.actions.get(id)?.context.attempt ?? 1) - back);
     const name = `${id}.${attempt}.${status}.${serial}.${o.gateway}`;
-    return report(id, status, { ...o, id: name, attempt, ...(costUsd !== undefined && { costUsd }) }).tell(state, time);
+    const approvers = Object.fromEntries(approversOf(state, id).map((by) => [by, by === gone ? null : personOf(by)]));
+    const told = report(id, status, {
+      ...o, id: name, attempt, approvers,
+      ...(costUsd !== undefined && { costUsd }), ...(tokens && { tokens }), ...(marks && { marks }), ...(guard && { guard }),
+    }).tell(state, time);
+    return status !== "started" || o.documents === DOCUMENTS ? told : withAgain(told, judgedAgain(state, id, o.documents, now));
   });
 
 const decideMove: fc.Arbitrary<Move> = fc
-  .record({ n, by: one("ann", "bob", "cy", "agent-1"), yes: one(true, true, true, false), documents, any: fc.integer({ min: 0, max: 9 }) })
-  .map(({ n: which, by, yes, documents: now, any }): Move => (state, _told, time) => {
+  .record({
+    n,
+    by: one("ann", "ann", "ann-2", "bob", "bob", "cy", "agent-1", "nobody"),
+    yes: one("approve", "approve", "approve", "standing", "refuse", "edit"),
+    documents,
+    any: fc.integer({ min: 0, max: 9 }),
+    guard: seldom(HIT, 40),
+    verdict,
+    edited: options,
+    uses: fc.integer({ min: 1, max: 4 }),
+  })
+  .map(({ n: which, by, yes, documents: now, any, guard, verdict: judged, edited, uses }): Move => (state, _told, time) => {
     const id = pick(any > 0 ? [...state.asked] : [...state.approvals.keys()], which) ?? "q999";
-    return (yes ? approve : turnDown)(id, by, { documents: now }).tell(state, time);
+    const o = { documents: now, ...(guard && { guard }) };
+    if (yes === "refuse") return turnDown(id, by, o).tell(state, time);
+    if (yes === "edit") return edit(id, { n: which % 5 }, toolOptions(edited, time), by, o).tell(state, time);
+    const standing = { vary: ["/n"], uses, expires_seconds: 300 };
+    const told = approve(id, by, { ...o, ...(yes === "standing" && { standing }) }).tell(state, time);
+    const action = state.approvals.get(id as never)?.context.action;
+    return now === DOCUMENTS ? told : withAgain(told, judgedAgain(state, action, now, judged));
+  });
+
+/** Accounts answer what they are asked, in any order; now and then somebody else does, or it is something else. */
+const replyMove: fc.Arbitrary<Move> = fc
+  .record({ n, how: one("wish", "wish", "need", "none", "none", "wrong"), judged: verdict, faults: one([], [], [], INVALID) })
+  .map(({ n: which, how, judged, faults }): Move => (state, _told, time) => {
+    const debts = owed(state).flatMap((debt) => (debt.kind === "signal" ? [debt.body] : []));
+    const body = pick(debts, which);
+    if (body === undefined) return reply(`l${which}.1`, { granted: 1 }).tell(state, time);
+    const need = body.name === "lease" ? body.need : 0;
+    const granted = body.unit === "amount" || how === "need" ? need : how === "none" ? 0 : undefined;
+    const o = { ...(granted !== undefined && { granted }), total: which * 10_000, cap: 10_000_000, judged: { judgement: judged, faults, ttlMs: 120_000 } };
+    const told = reply(body.id, { ...o, ...(how === "wrong" && { by: "ledger:somebody" }) }).tell(state, time);
+    // judged as it was proposed, but for the verdict: of its tool the run knows only what it was told
+    return told;
   });
 
 const dueMove: fc.Arbitrary<Move> = fc.record({ n, stale: fc.integer({ min: 0, max: 9 }) }).map(({ n: which, stale }): Move => (state, _told, time) => {
@@ -89,18 +180,20 @@ const rest: fc.Arbitrary<Move> = fc.oneof(
     weight: 5,
     arbitrary: fc.record({ n, good: fc.boolean(), faults: one([], INVALID) }).map(({ n: which, good, faults }): Move => (state, _told, time) => {
       const doubts = [...state.open].filter((id) => state.actions.get(id)?.value === "in_doubt");
-      const id = pick(doubts, which) ?? "a2";
+      const id = pick(doubts, which) ?? ("a2" as ActionId);
       return resolve(id, good ? "succeeded" : "failed", { id: `v${which}`, ...(good && { output: 1, faults }) }).tell(state, time);
     }),
   },
+  { weight: 2, arbitrary: n.map((i) => said(cleanse(`k${i}`, i % 2 === 0 ? ["pii"] : []))) },
   // the bus delivers at least once, and late
   { weight: 6, arbitrary: n.map((i): Move => (state, told, time) => pick(told, i) ?? note("n0").tell(state, time)) },
 );
 
 const move = fc.oneof(
   { weight: 6, arbitrary: toolMove },
-  { weight: 10, arbitrary: reportMove },
-  { weight: 4, arbitrary: decideMove },
+  { weight: 13, arbitrary: reportMove },
+  { weight: 7, arbitrary: decideMove },
+  { weight: 5, arbitrary: replyMove },
   { weight: 4, arbitrary: dueMove },
   { weight: 4, arbitrary: rest },
 );
@@ -110,6 +203,8 @@ const beginning: fc.Arbitrary<Move> = fc
     max_steps: one(undefined, undefined, 3, 20),
     max_cost_micro_usd: one(undefined, 500_000, 1_000_000),
     max_wall_ms: one(undefined, undefined, 120_000),
+    max_output_tokens: one(undefined, 2000),
+    pause_at_half: one(undefined, undefined, undefined, undefined, true),
     deadline: one(undefined, undefined, "2026-01-31T10:00:00Z"),
   })
   .map(({ deadline, ...all }) => {
@@ -146,197 +241,5 @@ export function* runProgram(steps: readonly Step[], pure = false): Generator<Tak
     const decision = pure ? decidePurely(state, now) : decide(state, now.input, now.facts);
     if (decision.kind === "commit") evolve(state, decision.change);
     yield { told: now, decision, state };
-  }
-}
-
-const OPEN_AFTER_END = new Set(["action.succeeded", "action.verified", "action.failed", "action.in_doubt", "budget.settled"]);
-const ENDS = new Set(["run.completed", "run.failed", "run.cancelled", "run.refused"]);
-
-/** What the journal alone says of one action. */
-interface Seen {
-  at: string;
-  attempt: number;
-  mayDispatch: boolean;
-  holder: string | undefined;
-  unknown: boolean;
-  repeatable: boolean;
-  ended: boolean;
-}
-
-/** Watches a run from outside, event by event, as an auditor would. */
-export class Watcher {
-  readonly #actions = new Map<string, Seen>();
-  readonly #grants = new Map<string, Set<string>>();
-  readonly #final = new Map<string, Answer["status"]>();
-  readonly #proposals = new Set<string>();
-  readonly types = new Set<string>();
-  #seq = 0;
-  #at = "";
-  #over = false;
-  #reserved = 0;
-  #settled = 0;
-  #wallMs = 0;
-
-  see({ told, decision, state }: Taken): void {
-    if (decision.kind === "commit") {
-      const { drafts, change } = decision;
-      assert.ok(drafts.length > 0, "a commit without an event");
-      assert.ok(drafts.length <= 3 * MAX_OPEN_ACTIONS + 2);
-      assert.equal(change.seq, this.#seq + drafts.length);
-      assert.ok(change.at >= this.#at && change.at >= told.input.time);
-      this.#at = change.at;
-      const premise = { input: told.input.body, input_hash: canonicalDigest(told.input.body), facts: told.facts } as Premise;
-      premiseSchema.parse(premise);
-      for (const draft of drafts) this.#event(draft, told, state);
-      if (told.input.kind === "propose") this.#proposals.add(`${told.input.actor}/${told.input.id}`);
-      for (const key of touched(state, change)) assert.ok(this.#proposals.has(key));
-    }
-    this.#balance(state);
-    this.#owed(state);
-    this.#answers(state);
-  }
-
-  #event(draft: EventDraft, { input, facts }: Told, state: RunState): void {
-    this.#seq += 1;
-    this.types.add(draft.type);
-    const parsed = eventData[draft.type].safeParse(draft.data);
-    assert.ok(parsed.success, `${draft.type}: ${JSON.stringify(draft.data)} ${parsed.error?.message ?? ""}`);
-    const id = "action" in draft.data ? draft.data.action : undefined;
-    if (this.#over) {
-      const inFlight = id !== undefined && this.#actions.has(id);
-      assert.ok((OPEN_AFTER_END.has(draft.type) || draft.type === "approval.stale") && inFlight, `${draft.type} after the end`);
-    }
-    if (ENDS.has(draft.type)) this.#over = true;
-    if (draft.type === "budget.reserved") this.#reserved += draft.data.cost_micro_usd;
-    if (draft.type === "budget.settled") {
-      this.#reserved -= draft.data.reserved_micro_usd;
-      this.#settled += draft.data.cost_micro_usd;
-      assert.ok(draft.data.cost_micro_usd <= draft.data.reserved_micro_usd);
-    }
-    if (draft.type === "approval.granted") {
-      const grants = this.#grants.get(draft.data.action) ?? new Set();
-      assert.ok(!grants.has(draft.data.by), "one person, two grants");
-      assert.notEqual(draft.data.by, "agent-1");
-      this.#grants.set(draft.data.action, grants.add(draft.data.by));
-    }
-    if (draft.type.startsWith("action.") && id !== undefined) this.#action(id, draft, input, facts, state);
-  }
-
-  #action(id: string, draft: EventDraft, input: Told["input"], facts: Told["facts"], state: RunState): void {
-    if (draft.type === "action.proposed") {
-      assert.equal(id, `a${this.#seq}`);
-      const known = facts.kind === "tool" ? facts.tool : undefined;
-      this.#actions.set(id, {
-        at: "proposed", attempt: 0, mayDispatch: false, holder: undefined, unknown: false, ended: false,
-        repeatable: known !== undefined && (known.effect === "read" || known.idempotent),
-      });
-      return;
-    }
-    const seen = this.#actions.get(id);
-    assert.ok(seen, `${draft.type} of an action that was never proposed`);
-    assert.ok(!seen.ended, `${draft.type} of an action that has ended`);
-    const from = draft.from === "awaiting_approval" && seen.at === "validated" ? "validated" : draft.from;
-    assert.equal(from, seen.at, `${draft.type} leaves a state in which the action is not`);
-    seen.at = draft.to;
-    switch (draft.type) {
-      case "action.approved": {
-        if (draft.data.by === "policy") assert.ok(facts.kind === "tool" && facts.judgement?.decision === "allow");
-        else {
-          const asked = [...state.approvals.values()].find(({ context }) => context.action === id);
-          assert.equal(this.#grants.get(id)?.size, asked?.context.count);
-        }
-        seen.mayDispatch = true;
-        break;
-      }
-      case "action.dispatched":
-        assert.ok(seen.mayDispatch, "dispatched without an approval");
-        assert.equal(draft.data.attempt, seen.attempt + 1);
-        assert.ok(!seen.unknown || seen.repeatable, "EXEC-7: repeated, and nobody knows what it did");
-        Object.assign(seen, { attempt: draft.data.attempt, holder: undefined });
-        break;
-      case "action.started":
-        assert.equal(draft.data.attempt, seen.attempt);
-        assert.equal(seen.holder, undefined, "two holders of one attempt");
-        assert.equal(draft.data.claim.gateway, input.actor);
-        seen.holder = JSON.stringify(draft.data.claim);
-        break;
-      case "action.succeeded":
-      case "action.retrying":
-      case "action.in_doubt":
-        assert.notEqual(seen.holder, undefined, `${draft.type} of what was never started`);
-        if (input.kind === "report") assert.equal(JSON.stringify((input.body as ReportInput).claim), seen.holder);
-        // the holder's own word that it did nothing lifts the doubt
-        if (draft.type !== "action.succeeded") seen.unknown = draft.data.error.effect === "unknown";
-        break;
-      case "action.verified":
-      case "action.failed":
-      case "action.denied":
-      case "action.rejected":
-        seen.ended = true;
-        break;
-      default:
-        break;
-    }
-  }
-
-  /** GUARD-6, and that the running sums are what the journal says. */
-  #balance(state: RunState): void {
-    const { spent, wall, envelope } = state;
-    const held = [...state.reservations.values()].reduce((sum, one) => sum + one.reserved, 0);
-    assert.deepEqual([spent.reserved, spent.settled], [this.#reserved, this.#settled]);
-    assert.equal(held, spent.reserved);
-    assert.ok(spent.settled + spent.reserved <= (envelope?.budget.max_cost_micro_usd ?? Infinity), "overdrawn");
-    assert.ok(spent.steps <= (envelope?.budget.max_steps ?? Infinity), "too many steps");
-    for (const [id, { reserved }] of state.reservations) assert.equal(reserved > 0, state.open.has(id));
-    assert.ok(wall.usedMs >= this.#wallMs, "wall time went back");
-    this.#wallMs = wall.usedMs;
-    const waiting = [...state.approvals.values()].some(({ value }) => value === "requested");
-    assert.equal(wall.since !== undefined, state.life.value === "active" && !waiting);
-    const open = [...this.#actions].filter(([, { ended }]) => !ended).map(([id]) => id);
-    assert.deepEqual([...state.open].sort(), open.sort());
-    assert.deepEqual([...state.asked], [...state.approvals.values()].filter(({ value }) => value === "requested").map(({ context }) => context.request));
-  }
-
-  #owed(state: RunState): void {
-    const debts = owed(state);
-    assert.equal(new Set(debts.map(({ key }) => key)).size, debts.length, "one key, two debts");
-    for (const debt of debts) {
-      if (debt.kind === "timer") {
-        assert.equal(timestamp(Date.parse(debt.at)), debt.at);
-        assert.ok(debt.armed >= 1 && debt.armed <= state.seq);
-        assert.ok(!this.#over || state.actions.get(debt.name.slice("action:".length) as never)?.value === "started", `owed after the end: ${debt.name}`);
-        continue;
-      }
-      if (debt.kind === "signal") continue;
-      dispatchSchema.parse(debt.message);
-      assert.equal(state.life.value, "active");
-      assert.equal(this.#actions.get(debt.message.action)?.at, "dispatched");
-      assert.equal(this.#actions.get(debt.message.action)?.attempt, debt.message.attempt);
-    }
-  }
-
-  /** Exactly one answer to each proposal, of its own status; a final one stays as it is. */
-  #answers(state: RunState): void {
-    assert.deepEqual(new Set(state.proposals.keys()), this.#proposals);
-    for (const key of this.#proposals) {
-      const answer = answerTo(state, key);
-      assert.ok(answer, `no answer to ${key}`);
-      assert.equal(`${key.slice(0, key.indexOf("/"))}/${answer.id}`, key);
-      const final = this.#final.get(key);
-      if (final !== undefined) assert.equal(answer.status, final);
-      if (!answer.final) {
-        assert.ok(["pending", "approved", "in_doubt"].includes(answer.status));
-      } else if (final === undefined) {
-        answerSchema.parse(answer);
-        this.#final.set(key, answer.status);
-      }
-      if (answer.action === undefined) continue;
-      const seen = this.#actions.get(answer.action);
-      assert.equal(answer.final, seen?.ended);
-      const at = { verified: "succeeded", failed: "failed", denied: "denied", rejected: "rejected", in_doubt: "in_doubt" }[seen?.at ?? ""];
-      if (at !== undefined) assert.equal(answer.status, at);
-      assert.equal(answer.request !== undefined, state.actions.get(answer.action)?.value === "awaiting_approval");
-    }
-    if (state.seq > 0) answerSchema.parse(news(state));
   }
 }
