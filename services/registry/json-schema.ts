@@ -46,16 +46,16 @@ export function schemaFindings(schema: JsonValue, path: readonly string[]): Find
   const found: Finding[] = [];
   walk(schema, schema, path, found);
   if (found.length > 0 || !isObject(schema)) return found;
-  const ajv = newAjv();
-  if (ajv.validateSchema(schema) !== true) {
-    for (const error of ajv.errors ?? []) {
+  const meta = metaAjv();
+  if (meta.validateSchema(schema) !== true) {
+    for (const error of meta.errors ?? []) {
       const at = [...path, ...segments(error.instancePath)];
       found.push(fault(at, `not a schema: \`${at.at(-1) ?? ""}\` ${error.message ?? "is wrong"}`));
     }
     return unique(found);
   }
   try {
-    ajv.compile(schema);
+    newAjv(false).compile(schema);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     const at = /at "[^#"]*#([^"]*)"/.exec(message)?.[1] ?? "";
@@ -72,6 +72,12 @@ export function compileSchema(schema: JsonValue): ValidateFunction {
   // an instance each: ajv keeps what it compiled, and dropping the instance drops it.
   // The schema was checked against its metaschema when it was applied; compiling that again costs 20 ms a tool
   return newAjv(false).compile(schema as object);
+}
+
+/** Compiled once: the metaschema is the same for every schema, and costs 20 ms. It keeps nothing of what it checks. */
+let metaSchemas: Ajv2020 | undefined;
+function metaAjv(): Ajv2020 {
+  return (metaSchemas ??= newAjv());
 }
 
 let knownFormats: readonly string[] | undefined;

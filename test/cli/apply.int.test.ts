@@ -169,6 +169,7 @@ describe("apply and a plane", () => {
     const again = JSON.parse((await cli(["apply", "--yes", "--json", join(folder, "default")])).out) as Answer;
     assert.equal(again.run, `${asked.run}-2`);
     assert.equal((await versions("policy", "default")).length, 2);
+    waiting = again;
   });
 
   it("POL-6: one command puts the version before back, and its history says so", async () => {
@@ -182,6 +183,16 @@ describe("apply and a plane", () => {
     const digests = [first, second, third].map((one) => (one as unknown as { digest: string }).digest);
     assert.equal(digests[2], digests[0]);
     assert.notEqual(digests[1], digests[0]);
+  });
+
+  it("POL-6, APP-4: who agreed to a change of another set than is in force by now is asked anew, and agrees to that", async () => {
+    const stale = await approve("demo-approver", waiting);
+    assert.ok(stale.exit === 3 || stale.exit === 4, stale.out + stale.err);
+    assert.match(stale.err, /no longer stands|stale/);
+    assert.equal((await approve("demo-approver", waiting)).exit, 5);
+    assert.equal((await approve("demo-finance", waiting)).exit, 0);
+    assert.equal((await cli(["apply", "--yes", "--wait", join(folder, "default")])).exit, 0);
+    assert.deepEqual((await versions("policy", "default")).map(({ version }) => version), [1, 2, 3, 4]);
   });
 
   it("POL-6, ID-5: the way round a review is closed: a policy set or a person applied on its own is refused", async () => {
