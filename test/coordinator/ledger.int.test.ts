@@ -12,6 +12,10 @@ import { type JournalEvent, decodeEvent } from "../../services/bus/commit.ts";
 import { DispatchQueue } from "../../services/bus/dispatch.ts";
 import { StreamReader } from "../../services/bus/journal.ts";
 import { Publisher } from "../../services/bus/publisher.ts";
+import { owed } from "../../machines/owed.ts";
+import type { Arrival } from "../../services/coordinator/arrival.ts";
+import type { Lane } from "../../services/coordinator/lanes.ts";
+import type { Turn } from "../../services/coordinator/turn.ts";
 import { Coordinator } from "../../services/coordinator/coordinator.ts";
 import { liveRunsOf } from "../../services/coordinator/live-runs.ts";
 import { checkAll } from "../../services/replay/journal.ts";
@@ -19,6 +23,7 @@ import { type Boundary, Crossings, connectWatched, place } from "../crash/bounda
 import { random, seed } from "../crash/choose.ts";
 import { withPatience } from "../harness/plane.ts";
 import { type Office, startOffice } from "./office.ts";
+import { arrival, rival, signal } from "./rival.ts";
 
 const PATIENCE_MS = Number(process.env["LEDGER_MS"] ?? 120_000);
 const OBJECT = { type: "object" };
@@ -188,4 +193,154 @@ test("GUARD-7 1,000 runs against one daily cap, coordinators dying between lease
   const checked = await checkAll(journal, office.ns);
   assert.deepEqual(checked.flatMap(({ replay, verify }) => [replay.difference, verify.fault].filter((one) => one !== undefined)), [], "accounts and runs recompute byte for byte");
   assert.ok(checked.some(({ replay }) => replay.kind === "ledger"));
+});
+
+test("GUARD-7 requests are exact by the minute: whatever 60 runs ask at once, an account grants its number in each minute and no more", async () => {
+  const coordinator = await office.coordinator({ quota: { perSecond: 1e6, burst: 1e6 } });
+  const actor = await office.agent("counter", { principal: null });
+  const runs = Array.from({ length: 60 }, (_, n) => `counter_r${n}`);
+  const answers = await Promise.all(
+    runs.map(async (run) => {
+      await office.begin(actor, run);
+      return actor.propose(run, { kind: "tool", id: "p", tool: "t.cheap", input: {} }, ({ status }) => status === "approved" || status === "denied");
+    }),
+  );
+  await coordinator.stop();
+  const events = (await eventsOf("ledger")).filter(({ body }) => body.run.startsWith("agent.counter."));
+  const windows = new Map<string, number>();
+  for (const { unit, window, granted } of data(events, "ledger.leased")) {
+    assert.equal(unit, "requests");
+    windows.set(window, (windows.get(window) ?? 0) + granted);
+  }
+  for (const [window, granted] of windows) assert.ok(granted <= 7, `${granted} in ${window}`);
+  const granted = [...windows.values()].reduce((sum, one) => sum + one, 0);
+  assert.equal(answers.filter(({ status }) => status === "approved").length, granted, "who was granted a request made it, and nobody else");
+  const minutes = new Set(events.map(({ body }) => (body.data as { window: string }).window)).size;
+  assert.ok(granted >= 7 && granted <= 7 * minutes);
+  for (const { reasons } of answers.filter(({ status }) => status === "denied")) assert.match(reasons?.[0]?.code ?? "", /^budget/);
+});
+
+/** What is published on the wire of signals by somebody who got hold of a coordinator's credential, or by a broken one. */
+test("CORE-1 GUARD-7 a signal that is not what its subject says, or is for another account, day or nobody, is refused and counts nowhere", async () => {
+  const coordinator = await office.coordinator();
+  const day = "2026-11-21";
+  const ledger = ledgerNameSchema.parse(`team.nobody.${day}`);
+  const token = aggregateToken("ledger", ledger);
+  const lease = { name: "lease", id: "x", ledger, unit: "cost", window: day, need: 1, want: 1 };
+  const leased = { name: "leased", id: "x", ledger, unit: "cost", window: day, granted: 1, total: 1 };
+  const wrong: readonly (readonly [code: string, from: string, to: string, name: string, body: object])[] = [
+    ["signal.mismatch", "payer_x", token, "return", lease],
+    ["signal.mismatch", "payer_x", aggregateToken("ledger", `team.other.${day}`), "lease", lease],
+    ["signal.mismatch", token, "payer_x", "lease", lease],
+    ["signal.mismatch", aggregateToken("ledger", `team.other.${day}`), "payer_x", "leased", leased],
+    ["signal.mismatch", "payer_x", "payer_y", "leased", leased],
+    ["name.aggregate", "payer_x", "guard:stops", "lease", lease],
+    ["name.aggregate", "payer_x", "ledger:team%2Enobody", "lease", lease],
+    ["name.aggregate", "payer_x", `ledger:team%2E%6Eobody%2E${day}`, "lease", lease],
+    ["name.actor", "nobody-at-all", token, "lease", lease],
+    ["name.actor", "tool:t%2Epaid", token, "lease", lease],
+    ["ledger.window", "payer_x", token, "lease", { ...lease, window: "2026-11-22" }],
+    ["ledger.window", "payer_x", token, "lease", { ...lease, unit: "requests" }],
+    ["ledger.unit", "payer_x", token, "lease", { ...lease, unit: "amount" }],
+    ["run.unknown", token, "payer_nobody", "leased", leased],
+  ];
+  const listening = await office.server.connect("ask", "rejected");
+  const heard: Rejection[] = [];
+  const { promise: all, resolve } = Promise.withResolvers<void>();
+  listening.subscribe(patterns.rejectedStored(office.ns), {
+    callback: (_, message) => {
+      if (heard.push(JSON.parse(Buffer.from(message.data).toString()) as Rejection) === wrong.length) resolve();
+    },
+  });
+  await listening.flush();
+  for (const [, from, to, name, body] of wrong) await publisher.publish(subjects.signal(office.ns, from, to, name), Buffer.from(JSON.stringify(body)));
+  await withPatience(all, "not everything was refused");
+  await coordinator.stop();
+  assert.deepEqual(heard.map(({ reasons }) => reasons[0]?.code).sort(), wrong.map(([code]) => code).sort());
+  assert.deepEqual((await eventsOf("ledger")).filter(({ body }) => body.run === ledger), []);
+});
+
+/**
+ * The turn of the day, with the server's times of the inputs in the test's hand: runs that began before midnight and end
+ * after it, leases that were sent on the one day and are read on the other, in any order in which the wire may bring them.
+ */
+test("GUARD-7 at the turn of the day each unit is counted in the day that it was asked of, and no day exceeds its cap", async (t) => {
+  const SEED = seed();
+  const next = random(SEED);
+  t.diagnostic(`seed ${SEED}`);
+  const other = await rival(office, await office.server.connect("coordinator", "midnight"));
+  const lanes = new Map<string, Lane>();
+  const waiting: Arrival[] = [];
+  const sent = new Set<string>();
+  const MIDNIGHT = Date.UTC(2026, 0, 31);
+  // 20 ms a step: what the first inputs of the 30th lead to is of the 31st
+  let time = MIDNIGHT - 12_000;
+  const cost = { cost_usd: 0.004 };
+
+  const send = (key: string, arrived: Arrival) => {
+    if (sent.has(key)) return;
+    sent.add(key);
+    waiting.push(arrived);
+    // what was sent twice is answered twice, and counted once
+    if (next() < 0.3) waiting.push(arrived);
+  };
+  const runs = Array.from({ length: 120 }, (_, n) => `payer_midnight-${n}`);
+  const propose = (run: string, body: object) => arrival(office, "propose", "payer", run, body, time);
+  const gateway = { gateway: "gw", nonce: "0123456789abcdef" };
+
+  const conclude = (token: string, turn: Turn): void => {
+    const state = turn.lane.loaded;
+    for (const { arrival: asked, reply } of turn.done) {
+      if (reply !== undefined) waiting.push(signal(office, token, asked.actor, reply, time));
+    }
+    if (state?.kind !== "run") return;
+    for (const debt of owed(state.state)) {
+      if (debt.kind === "signal") send(`${token}/${debt.key}`, signal(office, token, debt.to, debt.body, time));
+      if (debt.kind === "dispatch") {
+        const { action } = debt.message;
+        send(`${token}/${debt.key}`, arrival(office, "report", "gw", token, { id: `done-${action}`, action, attempt: 1, claim: gateway, status: "succeeded", output: {}, usage: cost }, time));
+      }
+    }
+    if (state.state.open.size === 0 && state.state.life.value === "active" && state.state.actions.size > 0) send(`${token}/finish`, propose(token, { kind: "finish", id: "finish" }));
+  };
+  const deliver = async (arrived: Arrival) => {
+    let lane = lanes.get(arrived.token);
+    if (lane === undefined) lanes.set(arrived.token, (lane = await other.lane(arrived.token)));
+    lane.push(arrived);
+    const turn = other.turn(lane);
+    if (turn.events.length > 0) {
+      const [landing] = await other.committer.append([other.part(turn)]);
+      assert.equal(landing?.kind, "stored");
+      if (lane.loaded !== undefined && landing?.kind === "stored") lane.loaded.streamSeq = landing.last;
+    }
+    assert.deepEqual(turn.done.flatMap(({ refused }) => refused ?? []), []);
+    conclude(arrived.token, turn);
+  };
+
+  for (const run of runs) {
+    waiting.push(propose(run, { kind: "start", id: "start", agent: { name: "payer" }, goal: "g" }));
+    time += 10;
+  }
+  const begun = new Set<string>();
+  while (waiting.length > 0) {
+    const [arrived] = waiting.splice(Math.floor(next() * Math.min(40, waiting.length)), 1) as [Arrival];
+    time += 20;
+    // the server stores it now
+    const now = { ...arrived, input: { ...arrived.input, time: new Date(time).toISOString() } } as Arrival;
+    await deliver(now);
+    if (!begun.has(arrived.token) && arrived.kind === "propose") {
+      begun.add(arrived.token);
+      for (const id of ["a", "b", "c"]) send(`${arrived.token}/${id}`, propose(arrived.token, { kind: "tool", id, tool: "t.paid", input: {} }));
+    }
+  }
+
+  const own = (name: string) => name.startsWith("payer_midnight-");
+  const events = (await eventsOf("ledger")).filter(({ body }) => /2026-01-3[01]$/.test(body.run));
+  const totals = new Map<LedgerName | string, number>(events.map(({ body }) => [body.run, (body.data as { total: number }).total]));
+  assert.deepEqual([...totals.keys()].sort(), ["agent.payer.2026-01-30", "agent.payer.2026-01-31"], "both days were asked");
+  for (const { total } of data(events, "ledger.leased")) assert.ok(total <= 3_123_456);
+  const spent = data((await eventsOf("run")).filter(({ body }) => own(body.run)), "budget.settled");
+  assert.equal([...totals.values()].reduce((sum, total) => sum + total, 0), spent.reduce((sum, one) => sum + one.cost_micro_usd, 0));
+  const live = await liveRunsOf(journal, office.ns);
+  assert.deepEqual(live.filter(own), [], "nothing is stranded");
 });

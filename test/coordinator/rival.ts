@@ -1,6 +1,7 @@
 /** The parts of a coordinator by hand: what two of them do to one journal, in the order that a test wants. */
 import { pino } from "pino";
 import { actor } from "../../schemas/ids.ts";
+import type { SignalInput } from "../../schemas/inputs.ts";
 import { type InputKind, parseAggregateToken, streamName, subjects } from "../../schemas/subjects.ts";
 import type { NatsConnection } from "../../services/bus/connection.ts";
 import { Documents } from "../../services/bus/documents.ts";
@@ -69,7 +70,15 @@ export async function rival(plane: TestPlane, nc: NatsConnection, timeoutMs = 50
 
 /** An input as INBOX or CONTROL would deliver it, stored at `time` (ms since the epoch). */
 export function arrival(plane: TestPlane, kind: InputKind, from: string, run: string, body: object, time: number): Arrival {
-  const subject = subjects.input(plane.ns, kind, actor(from), run).replace(".in.", ".part.0.");
+  return delivered(subjects.input(plane.ns, kind, actor(from), run).replace(".in.", ".part.0."), body, time);
+}
+
+/** A message between aggregates, as CONTROL would deliver it. */
+export function signal(plane: TestPlane, from: string, to: string, body: SignalInput, time: number): Arrival {
+  return delivered(subjects.signal(plane.ns, from, to, body.name), body, time);
+}
+
+function delivered(subject: string, body: object, time: number): Arrival {
   const message: IntakeMessage = {
     subject,
     data: Buffer.from(JSON.stringify(body)),
