@@ -1,6 +1,6 @@
 /** The keys of an issuer: public ones, each named, each fit for an algorithm that the issuer may use. */
 import { createPublicKey } from "node:crypto";
-import { ALGORITHMS, type Issuer } from "../../schemas/issuer.ts";
+import type { ALGORITHMS, Issuer } from "../../schemas/issuer.ts";
 import { type JsonValue } from "../../schemas/json.ts";
 import { type Finding } from "./explain.ts";
 

@@ -3,7 +3,7 @@
  * until the journal says that it is. An attempt may end anywhere: what is in force already is found to be, so the next
  * attempt does the rest, and doing all of it again does nothing.
  */
-import { z } from "zod";
+import type { z } from "zod";
 import { rejectionSchema } from "../../../schemas/answer.ts";
 import type { Digest, Namespace } from "../../../schemas/ids.ts";
 import { applyChangeSchema } from "../../../schemas/inputs.ts";
