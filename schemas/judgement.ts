@@ -139,6 +139,8 @@ export const judgementSchema = z.strictObject({
   reasons: z.array(reasonSchema),
   /** Errors of the engine. Any one of them denies. */
   errors: z.array(z.string()),
+  /** As the plane computed it for the request, 0 to 1, so that approvers see it. Absent in records of rules 1. */
+  risk: z.number().min(0).max(1).optional(),
   /** Name and version of the engine and of the plane's own rules, as `cedar 4.13.0, rules 2`; rules 1 are not named. */
   engine: z.string(),
 });

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { differences } from "../../machines/diff.ts";
 import { type Standing, standingSchema } from "../../schemas/inputs.ts";
 import type { JsonValue } from "../../schemas/json.ts";
+import { subjects } from "../../schemas/subjects.ts";
 import type { ApprovalRow } from "../projection/index-store.ts";
 import type { ApprovalAnswer } from "../projection/views.ts";
 import { differenceText, listText } from "./approval-text.ts";
@@ -12,6 +13,7 @@ import { type Asked, confirm, decide, digestPrefix, displayed } from "./decide.t
 import { durationSeconds } from "./duration.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { json, line } from "./io.ts";
+import { eventOf } from "./send.ts";
 import { count } from "./read.ts";
 import type { Session } from "./session.ts";
 
@@ -147,20 +149,49 @@ function editCommand(cli: Cli): void {
       if (diff.length === 0) throw new CliError(EXIT.usage, "the new input is the old one", `approve it as it is: signalbox approve ${run} ${action}`);
       line(globalsOf(self).json === true ? cli.io.stderr : cli.io.stdout, `\n  ${cli.paint.bold("you change")}\n${differenceText(diff, "    ")}\n`);
       await confirm(cli, "edit", asked, given);
+      const requests = await requestsOf(session, run);
       const event = await decide(session, asked, { decision: "edit", input, ...said(options) });
       const replacement = String(event.data["replacement"]);
-      const next = await session.query<ApprovalAnswer>(`approval.${run}`, { action: replacement }).catch(() => undefined);
+      const next = await requests.of(replacement);
       const waits = next?.state === "requested";
       if (waits) cli.ends(EXIT.waiting);
       decided(cli, self, session, asked, event, () =>
         [
           `${cli.paint.green("edited")}: ${run} ${action} is now ${replacement}`,
-          waits ? `  it is asked anew, as request ${next.request}: ${next.count} of ${next.role}\n${cli.paint.dim(`next: signalbox approve ${run} ${replacement}`)}` : cli.paint.dim(`next: signalbox why ${run} ${replacement}`),
+          waits ? `  it is asked anew, as request ${next.request}: ${next.count} of ${next.role}\n${cli.paint.dim(`next: signalbox approve ${run} ${replacement}`)}` : `  nobody is asked about it so far\n${cli.paint.dim(`next: signalbox why ${run} ${replacement}`)}`,
         ].join("\n"),
         { replacement, ...(waits && { next_request: next.request }) },
       );
     });
   });
+}
+
+/** A new action may have to wait for its allowances before anybody is asked about it, ms. */
+const ASKED_WITHIN_MS = 2000;
+
+/** Listens from now on for what is asked in a run. */
+async function requestsOf(session: Session, run: string) {
+  const heard = new Set<string>();
+  let wake: () => void = () => undefined;
+  const subscription = session.nc.subscribe(subjects.event(session.ns, "approval.requested", run), {
+    callback: (error, message) => {
+      const event = error === null ? eventOf(message.data) : undefined;
+      if (event === undefined) return;
+      heard.add(String(event.data["action"]));
+      wake();
+    },
+  });
+  await session.nc.flush();
+  return {
+    /** What is asked about an action; undefined when nothing is, within a short while. */
+    of: async (action: string): Promise<ApprovalAnswer | undefined> => {
+      const late = AbortSignal.timeout(ASKED_WITHIN_MS);
+      late.addEventListener("abort", () => wake());
+      while (!heard.has(action) && !late.aborted) await new Promise<void>((resolve) => void (wake = resolve));
+      subscription.unsubscribe();
+      return heard.has(action) ? session.query<ApprovalAnswer>(`approval.${run}`, { action }) : undefined;
+    },
+  };
 }
 
 function said({ reason }: Options): { reason?: string } {

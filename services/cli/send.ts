@@ -85,7 +85,8 @@ function denied(session: Session, error: { message: string }): CliError {
   return new CliError(EXIT.denied, `\`${session.login.context}\` (${session.role}) may not do this: ${error.message.toLowerCase()}`, "choose another context with `--as`");
 }
 
-function eventOf(data: Uint8Array): EventBody | undefined {
+/** Undefined when it is none. */
+export function eventOf(data: Uint8Array): EventBody | undefined {
   try {
     return decodeEvent({ subject: "", seq: 0, time: 0, headers: new Map(), data }).body;
   } catch {

@@ -51,7 +51,9 @@ export class PolicyJudge implements Judge {
     if (asked.state.machine === MACHINE_OF_RULES_1 || call === undefined) {
       return combine(entry, tool.effect, proposal.input, judge(set, requestOfRules1(asked)));
     }
-    return verdict(set, askedOf(asked, call));
+    const wanted = askedOf(asked, call);
+    const { risk } = wanted.request;
+    return { ...verdict(set, wanted), ...(risk !== undefined && { risk }) };
   }
 
   reads(policy: InForce<PolicySet> | undefined, effect: Effect): Reads {

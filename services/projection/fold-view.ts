@@ -8,7 +8,7 @@ import type { DecisionInput, Usage } from "../../schemas/inputs.ts";
 import type { JsonValue } from "../../schemas/json.ts";
 import type { ToolProposal } from "../../schemas/proposal.ts";
 import type { JournalEvent } from "../bus/commit.ts";
-import { amountText, shown } from "./approval-about.ts";
+import { amountText } from "./approval-about.ts";
 import { timelineEntry } from "./timeline.ts";
 import type { ActionView, ApprovalView, HoldingView, RunView } from "./views.ts";
 
@@ -183,6 +183,7 @@ class Fold implements Folded {
     const amount = amountText(facts.amount);
     if (facts.tool !== undefined) one.effect = facts.tool.effect;
     if (amount !== undefined) one.amount = amount;
+    if (facts.judgement?.risk !== undefined) one.risk = facts.judgement.risk;
     if (facts.sources !== undefined && facts.sources.length > 0) one.sources = facts.sources;
   }
 
@@ -201,11 +202,9 @@ class Fold implements Folded {
     const data = body.data as { action: string; request: string };
     const asked = view.actions.find(({ action }) => action === data.action);
     if (body.type === "approval.requested") {
-      const { role, count, expires_at, view: text } = body.data as EventData<"approval.requested">;
+      const { role, count, expires_at } = body.data as EventData<"approval.requested">;
       view.approvals.push({ request: data.request, action: data.action, state: "requested", role, count, requested_at: body.at, expires_at, decisions: [] });
-      const { risk } = shown(text).about;
       if (asked !== undefined) asked.state = body.to;
-      if (asked !== undefined && risk !== undefined) asked.risk = risk;
       return;
     }
     const one = view.approvals.find(({ request }) => request === data.request);

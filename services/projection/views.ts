@@ -42,7 +42,7 @@ export interface ActionView {
   effect?: string;
   /** What it is about in money, as `480 USD`. */
   amount?: string;
-  /** 0 to 1, as the approvers of it were shown. */
+  /** 0 to 1, as the plane computed it. */
   risk?: number;
   /** Actions whose untrusted output its input rests on. */
   sources?: readonly string[];
