@@ -6,7 +6,7 @@ import type { Msg, NatsConnection, Subscription } from "nats";
 import type { Namespace } from "../../schemas/ids.ts";
 import { escapeToken, streamName, subjects } from "../../schemas/subjects.ts";
 import { readHeaders } from "./headers.ts";
-import { parseAckSubject } from "./intake.ts";
+import { parseAckSubject } from "./ack-subject.ts";
 import { ApiError, apiRequest, newInbox } from "./replies.ts";
 
 export interface DispatchMessage {

@@ -4,6 +4,7 @@
  * consumer is made anew, and everything unacknowledged comes again from the oldest.
  */
 import type { Msg, NatsConnection, Subscription } from "nats";
+import { parseAckSubject } from "./ack-subject.ts";
 import { type HeaderMap, readHeaders } from "./headers.ts";
 import { ApiError, apiRequest, newInbox } from "./replies.ts";
 
@@ -53,6 +54,7 @@ const MAX_RETRY_MS = 2000;
 const NANOS = 1_000_000;
 const IN_PROGRESS = Buffer.from("+WPI");
 const NOT_FOUND = 404;
+const TAKES = 4;
 
 export class Intake {
   readonly #nc: NatsConnection;
@@ -122,7 +124,7 @@ export class Intake {
     this.#started = true;
     this.#onMessages = onMessages;
     this.#generation++;
-    await this.#recreate(MAX_TICK_MS);
+    await this.#take();
     void this.#watch();
     void this.#nc.closed().then(() => this.stop());
     this.#open();
@@ -207,6 +209,19 @@ export class Intake {
         if (this.#nc.isClosed()) return;
         this.#options.onTrouble?.(error as Error);
         await new Promise((resolve) => setTimeout(resolve, Math.min(MAX_RETRY_MS, RETRY_MS * attempt)));
+      }
+    }
+  }
+
+  /** Two owners that take the consumer over at the same moment trip over each other in the server. */
+  async #take(): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.#recreate(MAX_TICK_MS);
+        return;
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.status < 500 || attempt === TAKES) throw error;
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }
   }
@@ -380,20 +395,4 @@ class Item implements IntakeMessage {
   ack(): void {
     this.#intake.acknowledge(this);
   }
-}
-
-/**
- * `$JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<nanoseconds>.<pending>`; the newer form has
- * the domain and a hash of the account before the stream.
- */
-export function parseAckSubject(reply: string): { seq: number; time: number; deliveries: number; pending: number } {
-  const tokens = reply.split(".");
-  const at = tokens.length >= 11 ? 6 : 4;
-  return {
-    deliveries: Number(tokens[at]),
-    seq: Number(tokens[at + 1]),
-    // Cut as text: nanoseconds do not fit into a number, and every way of reading must give the same milliseconds.
-    time: Number((tokens[at + 3] ?? "").slice(0, -6)),
-    pending: Number(tokens[at + 4]),
-  };
 }
