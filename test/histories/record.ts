@@ -8,17 +8,22 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
 import { emptyDocument, decideDocument, evolveDocument } from "../../machines/registry.ts";
 import { decide } from "../../machines/decide.ts";
+import { decideGuard, emptyGuard, evolveGuard } from "../../machines/guard.ts";
+import { decideLedger, emptyLedger, evolveLedger } from "../../machines/ledger.ts";
 import { evolve } from "../../machines/state.ts";
 import { CURRENT_VERSION } from "../../machines/versions.ts";
 import { canonicalDigest, sha256Digest } from "../../schemas/canonical.ts";
 import type { Cause, EventDraft, Premise } from "../../schemas/event.ts";
-import type { AppliedFacts } from "../../schemas/facts.ts";
+import type { AppliedFacts, GuardFacts, LedgerFacts } from "../../schemas/facts.ts";
+import type { LedgerName } from "../../schemas/ids.ts";
+import type { GuardControl, SignalInput } from "../../schemas/inputs.ts";
 import { timestamp } from "../../schemas/time.ts";
 import { type Aggregate, EMPTY_CHAIN, type SealedEvent, seal } from "../../services/bus/commit.ts";
-import { fresh, NS, RUN, T0, type Told } from "../machines/given.ts";
+import { chainAfter, chained } from "../../services/replay/fold.ts";
+import { CHANGE_RUN, fresh, NS, personOf, RUN, T0, type Told } from "../machines/given.ts";
 import { program, runProgram } from "../machines/programs.ts";
 import { type History, historyFile, historyFolder } from "./history.ts";
-import { SCENARIOS } from "./scenarios.ts";
+import { CHANGES, SCENARIOS } from "./scenarios.ts";
 
 /** Seals commits one after the other, as a coordinator would. */
 class Journal {
@@ -36,10 +41,10 @@ class Journal {
     this.events.push(...sealed.events);
   }
 
-  addTold({ input, facts }: Told, drafts: readonly EventDraft[], at: string): void {
+  addTold({ input, facts }: Told, drafts: readonly EventDraft[], at: string, chain: readonly string[] | undefined): void {
     const { id, kind, actor, time, traceparent, hash, body } = input;
     const cause: Cause = { id, kind, actor, time, ...(traceparent !== undefined && { traceparent }) };
-    this.add(drafts, at, cause, { input: body as never, input_hash: hash, facts });
+    this.add(drafts, at, chained(cause, chain), { input: body as never, input_hash: hash, facts });
   }
 }
 
@@ -52,31 +57,34 @@ function write(name: string, { events }: Journal): void {
   writeFileSync(file, `${JSON.stringify(history, null, 1)}\n`);
 }
 
-for (const [name, lines] of Object.entries(SCENARIOS)) {
-  const state = fresh();
-  const journal = new Journal({ ns: NS, kind: "run", name: RUN });
-  let time = T0;
-  for (const { waitMs, tell } of lines) {
-    time += waitMs;
-    const told = tell(state, timestamp(time));
-    const decision = decide(state, told.input, told.facts);
-    if (decision.kind !== "commit") throw new Error(`${name}: ${told.input.id} is not taken: ${JSON.stringify(decision)}`);
-    journal.addTold(told, decision.drafts, decision.change.at);
-    evolve(state, decision.change);
+for (const [run, scenarios] of [[RUN, SCENARIOS], [CHANGE_RUN, CHANGES]] as const) {
+  for (const [name, lines] of Object.entries(scenarios)) {
+    const state = fresh(run);
+    const journal = new Journal({ ns: NS, kind: "run", name: run });
+    let time = T0;
+    for (const { waitMs, tell } of lines) {
+      time += waitMs;
+      const told = tell(state, timestamp(time));
+      const decision = decide(state, told.input, told.facts);
+      if (decision.kind !== "commit") throw new Error(`${name}: ${told.input.id} is not taken: ${JSON.stringify(decision)}`);
+      journal.addTold(told, decision.drafts, decision.change.at, chainAfter(state, decision.change));
+      evolve(state, decision.change);
+    }
+    write(name, journal);
   }
-  write(name, journal);
 }
 
 // nobody's idea of what matters: the longest of many random programs
-const walks = fc.sample(program, { seed: 20260131, numRuns: 200 }).map((steps) => [...runProgram(steps)].filter(({ decision }) => decision.kind === "commit"));
-walks.sort((a, b) => b.length - a.length);
-for (const [index, walk] of walks.slice(0, 3).entries()) {
+const walks = fc.sample(program, { seed: 20260131, numRuns: 200 }).map((steps) => {
   const journal = new Journal({ ns: NS, kind: "run", name: RUN });
-  for (const { told, decision } of walk) if (decision.kind === "commit") journal.addTold(told, decision.drafts, decision.change.at);
-  write(`random-${index + 1}`, journal);
-}
+  for (const { told, decision, chain } of runProgram(steps)) if (decision.kind === "commit") journal.addTold(told, decision.drafts, decision.change.at, chain);
+  return journal;
+});
+walks.sort((a, b) => b.events.length - a.events.length);
+for (const [index, journal] of walks.slice(0, 3).entries()) write(`random-${index + 1}`, journal);
 
-for (const [kind, name] of [["tool", "crm.update"], ["agent", "agent-1"], ["policy", "default"]] as const) {
+const DOCUMENTS = [["tool", "crm.update"], ["agent", "agent-1"], ["policy", "default"], ["person", "ann"], ["issuer", "id"], ["budget", "team.a"]] as const;
+for (const [kind, name] of DOCUMENTS) {
   const state = emptyDocument(NS, kind, name, CURRENT_VERSION);
   const journal = new Journal({ ns: NS, kind, name });
   for (const [index, text] of ["one", "two", "one"].entries()) {
@@ -90,4 +98,47 @@ for (const [kind, name] of [["tool", "crm.update"], ["agent", "agent-1"], ["poli
     evolveDocument(state, decision.change);
   }
   write(`document-${kind}`, journal);
+}
+
+const ledger = { ns: NS, kind: "ledger", name: "team.a.2026-01-31" } as const;
+{
+  const state = emptyLedger(NS, ledger.name as LedgerName, CURRENT_VERSION);
+  const journal = new Journal(ledger);
+  const account = { ledger: state.name, unit: "cost", window: "2026-01-31" } as const;
+  const signals: [string, SignalInput][] = [
+    ["agent-1_r1", { name: "lease", id: "l4.1", ...account, need: 60, want: 80 }],
+    ["agent-1_r2", { name: "lease", id: "l4.1", ...account, need: 30, want: 80 }],
+    ["agent-1_r1", { name: "return", id: "r9.1", ...account, unused: 20, last: false }],
+    ["agent-1_r2", { name: "lease", id: "l8.1", ...account, need: 30, want: 80 }],
+    ["agent-1_r2", { name: "return", id: "r12.1", ...account, unused: 40, last: true }],
+  ];
+  for (const [index, [actor, body]] of signals.entries()) {
+    const input = { actor, id: body.id, hash: canonicalDigest(body), time: timestamp(T0 + index), body };
+    const facts: LedgerFacts = { kind: "ledger", cap: 100 };
+    const decision = decideLedger(state, input, facts);
+    if (decision.kind !== "commit") throw new Error(`ledger: ${body.id} is not taken: ${JSON.stringify(decision)}`);
+    const cause: Cause = { id: input.id, kind: "signal", actor, time: input.time };
+    journal.add(decision.drafts, decision.change.at, cause, { input: body as never, input_hash: input.hash, facts });
+    evolveLedger(state, decision.change);
+  }
+  write("ledger", journal);
+}
+{
+  const state = emptyGuard(NS, "stops", CURRENT_VERSION);
+  const journal = new Journal({ ns: NS, kind: "guard", name: "stops" });
+  const controls: [string, GuardControl][] = [
+    ["op", { verb: "stop", id: "g1", scope: "agent:agent-1", reason: "it went wild" }],
+    ["op", { verb: "revoke", id: "g2", scope: "person:ann", reason: "left" }],
+    ["pat", { verb: "lift", id: "g3", stop: "s1" as never, reason: "mended" }],
+  ];
+  for (const [index, [actor, body]] of controls.entries()) {
+    const input = { actor, id: body.id, hash: canonicalDigest(body), time: timestamp(T0 + index), body };
+    const facts: GuardFacts = { kind: "guard", person: personOf(actor) };
+    const decision = decideGuard(state, input, facts);
+    if (decision.kind !== "commit") throw new Error(`guard: ${body.id} is not taken: ${JSON.stringify(decision)}`);
+    const cause: Cause = { id: input.id, kind: "control", actor, time: input.time };
+    journal.add(decision.drafts, decision.change.at, cause, { input: body as never, input_hash: input.hash, facts });
+    evolveGuard(state, decision.change);
+  }
+  write("guard", journal);
 }

@@ -1,29 +1,23 @@
 /** Journals that some version ever wrote are replayed for ever: a machine that changed needs a version of its own. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { DocumentKind } from "../../machines/registry.ts";
 import { CURRENT_VERSION, machineVersion } from "../../machines/versions.ts";
 import { EVENT_TYPES, eventData, premiseSchema } from "../../schemas/event.ts";
-import { namespace, type RunId } from "../../schemas/ids.ts";
+import { namespace } from "../../schemas/ids.ts";
 import { parseLog } from "../../schemas/subjects.ts";
 import { EMPTY_CHAIN, seal } from "../../services/bus/commit.ts";
-import { type Computed, commits, recompute, recomputeDocument, type StoredCommit } from "../../services/replay/fold.ts";
+import { beginning, type Computed, commits, recomputed, type StoredCommit } from "../../services/replay/fold.ts";
 import { type History, histories, recordedVersions, storedEvents } from "./history.ts";
 
-/** The one step of a replay, for a run or for a document. */
+/** The one step of a replay, whatever the aggregate. */
 function replayer({ subject, machine }: History): { aggregate: Parameters<typeof seal>[0]; compute: (stored: StoredCommit) => Computed } {
   const address = parseLog(subject);
   const version = machineVersion(machine);
   assert.ok(address && version, `version \`${machine}\` is gone`);
   const { kind, name } = address;
   const ns = namespace(address.ns);
-  const aggregate = { ns, kind, name };
-  if (kind === "run") {
-    const state = version.emptyRun(ns, name as RunId, machine);
-    return { aggregate, compute: (stored) => recompute(state, stored) };
-  }
-  const state = version.emptyDocument(ns, kind as DocumentKind, name, machine);
-  return { aggregate, compute: (stored) => recomputeDocument(state, stored) };
+  const driven = beginning(ns, kind, name, machine, version);
+  return { aggregate: { ns, kind, name }, compute: (stored) => recomputed(driven, stored) };
 }
 
 function replay(history: History): void {

@@ -361,8 +361,10 @@ export interface ReplyOptions {
   readonly judged?: ToolOptions;
   readonly body?: Partial<SignalInput>;
 }
-export const reply = (id: string, o: ReplyOptions = {}): Line =>
+/** @param named an id, or `lease` or `return` for the oldest that is owed */
+export const reply = (named: string, o: ReplyOptions = {}): Line =>
   line((state) => {
+    const id = named === "lease" || named === "return" ? (signalsOf(state, named)[0]?.id ?? named) : named;
     const asked = state.signals.get(id)?.body;
     const account = { ledger: (asked?.ledger ?? "team.a.2026-01-31") as LedgerName, unit: asked?.unit ?? ("cost" as const), window: asked?.window ?? "2026-01-31" };
     const granted = o.granted ?? (asked?.name === "lease" ? Math.max(asked.need, asked.want) : 0);

@@ -1,5 +1,6 @@
 /** Random programs of inputs, and what must hold of a run whatever is sent to it in whatever order. */
 import fc from "fast-check";
+import { chainOf } from "../../machines/chain.ts";
 import { type Decision, decide } from "../../machines/decide.ts";
 import { uncovered } from "../../machines/leases.ts";
 import { owed } from "../../machines/owed.ts";
@@ -224,6 +225,8 @@ export const program: fc.Arbitrary<Step[]> = fc
 export interface Taken {
   readonly told: Told;
   readonly decision: Decision;
+  /** The chain of delegation that the commit's events carry. */
+  readonly chain: readonly string[] | undefined;
   /** After the decision. */
   readonly state: RunState;
 }
@@ -239,7 +242,8 @@ export function* runProgram(steps: readonly Step[], pure = false): Generator<Tak
     time = Math.max(time, Date.parse(now.input.time));
     told.push(now);
     const decision = pure ? decidePurely(state, now) : decide(state, now.input, now.facts);
+    const chain = decision.kind === "commit" ? chainOf(state, decision.change) : undefined;
     if (decision.kind === "commit") evolve(state, decision.change);
-    yield { told: now, decision, state };
+    yield { told: now, decision, chain, state };
   }
 }
