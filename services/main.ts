@@ -17,6 +17,8 @@ import { FileLedger } from "./gateway/adapters/ledger.ts";
 import { Gateway, type GatewayOptions } from "./gateway/gateway.ts";
 import type { PlaneKeys } from "./identity/keys.ts";
 import { renewingCreds } from "./identity/renewing.ts";
+import { openToolKey } from "./identity/tool-keys.ts";
+import { ToolTokens } from "./identity/tool-token.ts";
 import { type Reader, startReader } from "./projection/reader.ts";
 import type { Traces } from "./telemetry/traces.ts";
 
@@ -129,9 +131,10 @@ async function startGateways(
   stops: (() => Promise<unknown>)[],
 ): Promise<void> {
   const nc = await login("gateway", name);
+  const key = await openToolKey(dataDir);
   for (const ns of namespaces) {
     const ledger = await FileLedger.open(join(dataDir, "demo", `${ns}-effects.jsonl`));
     const adapters = { builtin: new BuiltinAdapter(demoTools(ledger)) };
-    await started(`the gateway of ${ns}`, log, stops, () => new Gateway({ nc, ns, name, adapters, logger: log, ...patience }));
+    await started(`the gateway of ${ns}`, log, stops, () => new Gateway({ nc, ns, name, adapters, tokens: new ToolTokens(key, ns), logger: log, ...patience }));
   }
 }

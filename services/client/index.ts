@@ -4,6 +4,7 @@ export { Agent, type PrincipalToken, Run, type StartRun, type ToolCall } from ".
 export type { WaitOptions } from "./ask.ts";
 export type { Outcome } from "./outcome.ts";
 export type { Call, ServedTool, ToolHandler, ToolOptions } from "./tool.ts";
+export type { TokenOptions, ToolKeys } from "./tool-keys.ts";
 export { Approvals, type Decide, type Decided, type Shown } from "./approvals.ts";
 export type { EventFilter, TypedEvent } from "./events.ts";
 export { NotConfigured, NotPermitted, NotServed, NotUnderstood, Refused, ToolFailure, Unanswered } from "./errors.ts";
@@ -12,6 +13,9 @@ export { CredentialRefused, PlaneUnreachable, ServerTooOld } from "../bus/connec
 export { ContextError } from "../bus/context.ts";
 export type { Answer } from "../../schemas/answer.ts";
 export type { Difference, EventData, EventType } from "../../schemas/event.ts";
+export type { ToolToken } from "../../schemas/tool-token.ts";
+export type { Jwks } from "../identity/signing-key.ts";
+export { type Seen, SeenTokens } from "../identity/tool-token.ts";
 export type { Standing } from "../../schemas/inputs.ts";
 export type { JsonValue } from "../../schemas/json.ts";
 export type { Reason } from "../../schemas/reason.ts";

@@ -3,9 +3,11 @@ import type { JsonValue } from "../../schemas/json.ts";
 import { TOOL_HEADERS } from "../../schemas/dispatch.ts";
 import { type Namespace, toolName } from "../../schemas/ids.ts";
 import { subjects } from "../../schemas/subjects.ts";
+import type { ToolToken } from "../../schemas/tool-token.ts";
 import type { NatsConnection } from "../bus/connection.ts";
 import { type ServiceRequest, serve } from "../bus/service.ts";
 import { NotPermitted, ToolFailure } from "./errors.ts";
+import { type TokenOptions, type ToolKeys, TokenVerifier } from "./tool-keys.ts";
 
 /** One call of a tool, as the plane says of it. Absent is what the caller did not say. */
 export interface Call {
@@ -25,6 +27,8 @@ export interface Call {
   readonly digest: string;
   /** When nobody waits for the answer any more. */
   readonly deadline?: Date;
+  /** What the plane signed for this call, when tokens are verified: on whose behalf it is (`sub`), and for what. */
+  readonly token?: ToolToken;
   readonly traceparent?: string;
   /** Aborts at the deadline, and when the tool is stopped. */
   readonly signal: AbortSignal;
@@ -38,6 +42,12 @@ export interface ToolOptions {
   readonly description?: string;
   /** Semantic version, shown likewise; `0.0.0` when left out. */
   readonly version?: string;
+  /**
+   * The plane's public keys, or where they are: only calls with a token that the plane's gateway signed for exactly
+   * this call are carried out, each once (ID-4). All others are refused, with effect none. Anybody who may publish to
+   * the tool's subject can call it otherwise.
+   */
+  readonly verifyTokens?: ToolKeys | TokenOptions;
 }
 
 export interface ServedTool {
@@ -49,7 +59,7 @@ export interface ServedTool {
 
 /**
  * Serves a tool in its queue group, until stopped.
- * @throws NotPermitted, ZodError for a name that is no tool's
+ * @throws NotPermitted, ZodError for a name that is no tool's; Error when the keys for tokens cannot be read
  */
 export async function serveTool(
   nc: NatsConnection,
@@ -59,6 +69,8 @@ export async function serveTool(
   options: ToolOptions,
 ): Promise<ServedTool> {
   const name = toolName(tool);
+  const tokens = options.verifyTokens === undefined ? undefined : new TokenVerifier(ns, name, options.verifyTokens);
+  await tokens?.ready();
   const stopping = new AbortController();
   const inHand = new Set<Promise<void>>();
   const service = await serve(
@@ -74,7 +86,7 @@ export async function serveTool(
         name: "call",
         subject: subjects.call(ns, name),
         handler: (request) => {
-          const answered = answer(request, name, handler as ToolHandler<unknown>, stopping.signal).finally(() => inHand.delete(answered));
+          const answered = answer(request, name, handler as ToolHandler<unknown>, tokens, stopping.signal).finally(() => inHand.delete(answered));
           inHand.add(answered);
         },
       },
@@ -98,11 +110,12 @@ export async function serveTool(
   };
 }
 
-async function answer(request: ServiceRequest, tool: string, handler: ToolHandler<unknown>, stopping: AbortSignal): Promise<void> {
+async function answer(request: ServiceRequest, tool: string, handler: ToolHandler<unknown>, tokens: TokenVerifier | undefined, stopping: AbortSignal): Promise<void> {
   let output: Uint8Array;
   try {
+    const token = await checkToken(request, tokens);
     const input: unknown = parseInput(request.data);
-    const result = await handler(input, readCall(request, tool, stopping));
+    const result = await handler(input, { ...readCall(request, tool, stopping), ...(token !== undefined && { token }) });
     output = encodeOutput(result);
   } catch (error) {
     return fail(request, error instanceof ToolFailure ? error : crashed(error));
@@ -112,6 +125,17 @@ async function answer(request: ServiceRequest, tool: string, handler: ToolHandle
   } catch (cause) {
     fail(request, new ToolFailure({ code: "output.not_sent", message: (cause as Error).message, effect: "done", cause }));
   }
+}
+
+/** Before anything is done for the caller. */
+async function checkToken(request: ServiceRequest, tokens: TokenVerifier | undefined): Promise<ToolToken | undefined> {
+  if (tokens === undefined) return undefined;
+  const checked = await tokens.check(request.headers, request.data).catch((cause: unknown) => {
+    throw new ToolFailure({ code: "token.unchecked", message: cause instanceof Error ? cause.message : "the token could not be checked", effect: "none", cause });
+  });
+  if ("token" in checked) return checked.token;
+  const { code, message } = checked.refusal;
+  throw new ToolFailure({ code, message, effect: "none" });
 }
 
 function readCall(request: ServiceRequest, tool: string, stopping: AbortSignal): Call {

@@ -5,6 +5,7 @@ import type { ActionDocument, Dispatch } from "../../schemas/dispatch.ts";
 import type { Namespace } from "../../schemas/ids.ts";
 import type { Tool } from "../../schemas/tool.ts";
 import { timestamp } from "../../schemas/time.ts";
+import type { ToolTokens } from "../identity/tool-token.ts";
 import { type Adapter, type AdapterRequest, type AdapterResult, failure } from "./adapters/adapter.ts";
 
 export interface Call {
@@ -13,6 +14,8 @@ export interface Call {
   readonly document: ActionDocument;
   readonly definition: Tool;
   readonly adapter: Adapter;
+  /** Mints what the tool knows the call by. */
+  readonly tokens: ToolTokens | undefined;
   /** Counted from now. */
   readonly timeoutMs: number;
   /** Aborted when the gateway is stopped for good. */
@@ -60,9 +63,11 @@ export function timeLeft(timeoutMs: number, waitedMs: number): number {
   return left < timeoutMs / 2 ? 0 : Math.min(timeoutMs, left);
 }
 
-function requestOf({ ns, dispatch, document, definition, timeoutMs }: Call): AdapterRequest {
-  const { input, tool } = document;
+function requestOf({ ns, dispatch, document, definition, tokens, timeoutMs }: Call): AdapterRequest {
+  const { input, tool, principal } = document;
   const { run, action, attempt, digest, traceparent } = dispatch;
+  let body: Uint8Array | undefined;
+  let token: string | undefined;
   return {
     ns,
     run,
@@ -71,7 +76,11 @@ function requestOf({ ns, dispatch, document, definition, timeoutMs }: Call): Ada
     tool,
     input,
     get inputBytes() {
-      return canonicalBytes(input);
+      return (body ??= canonicalBytes(input));
+    },
+    // signing costs more than the rest of a call together, and tools within the gateway do not need it
+    get token() {
+      return (token ??= tokens?.mint({ run, action, attempt, tool, body: this.inputBytes, digest, principal, ttlMs: timeoutMs }));
     },
     digest,
     deadline: timestamp(Date.now() + timeoutMs),

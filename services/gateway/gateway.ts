@@ -16,6 +16,7 @@ import { Documents } from "../bus/documents.ts";
 import { listSubjects } from "../bus/listing.ts";
 import { Publisher } from "../bus/publisher.ts";
 import { BUILT_IN_TOOL } from "../registry/built-in.ts";
+import type { ToolTokens } from "../identity/tool-token.ts";
 import { Validators } from "../registry/validate.ts";
 import type { Adapter, Adapters } from "./adapters/adapter.ts";
 import { NatsAdapter } from "./adapters/nats.ts";
@@ -36,6 +37,8 @@ export interface GatewayOptions {
   /** By adapter type; `nats` and `registry` are there unless they are given. A tool whose adapter is missing fails with effect none. */
   readonly adapters?: Adapters;
   readonly logger?: Logger;
+  /** Mints the tokens that tools are called with (ID-4). Without it they are called without one. */
+  readonly tokens?: ToolTokens;
   /** Tells two lives of one gateway apart; 8 to 64 characters `[A-Za-z0-9._:-]`. Random when left out. */
   readonly nonce?: string;
   /** Dispatches of one tool that are in hand at a time. */
@@ -250,8 +253,8 @@ export class Gateway {
 
   async #call(checked: Readable & { kind: "fit" }, { definition, adapter }: Prepared, timeoutMs: number): Promise<Ending> {
     const { dispatch, document } = checked;
-    const { nc, ns } = this.#options;
-    const result = await execute({ ns, dispatch, document, definition, adapter, timeoutMs, stopped: this.#halt.signal });
+    const { nc, ns, tokens } = this.#options;
+    const result = await execute({ ns, dispatch, document, definition, adapter, tokens, timeoutMs, stopped: this.#halt.signal });
     const tools = {
       validators: this.#validators,
       documents: this.#documents,

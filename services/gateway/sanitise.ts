@@ -6,22 +6,18 @@
  * Doing it twice changes nothing: whatever survives has none of what is looked for, and removals cannot bring two
  * halves of something together, because every half is itself removed.
  */
-import { sha256Digest } from "../../schemas/canonical.ts";
 import type { Removed } from "../../schemas/inputs.ts";
 import type { JsonValue } from "../../schemas/json.ts";
+import type { Place } from "../policy/scan/place.ts";
+import { Removals } from "../policy/scan/removals.ts";
 
 export interface Sanitised {
   readonly value: JsonValue;
   readonly removed: Removed[];
 }
 
-/** A report carries no more of them; the last then counts the rest together. */
-const MAX_REMOVED = 1000;
 /** Two levels of the wire's 64 are the report's own. */
 const MAX_DEPTH = 62;
-const MAX_PATH = 512;
-/** Characters of all paths together: the list has to fit into a report, whatever its keys are. */
-const MAX_PATHS = 64 * 1024;
 
 const FORBIDDEN_KEYS: ReadonlyMap<string, string> = new Map([
   ["__proto__", "prototype_key"],
@@ -40,10 +36,9 @@ const SUSPECT = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]
 const REASONS = { ansi: "ansi_escape", control: "control_character", bidi: "bidi_override", surrogate: "lone_surrogate" } as const;
 
 /** A plain JSON value with nothing dangerous in it, and the list of what was taken out. Never throws. */
-export function sanitise(value: unknown): Sanitised {
-  const bin = new Bin();
-  const clean = walk(value, undefined, 0, bin);
-  return { value: clean === undefined ? null : clean, removed: bin.list() };
+export function sanitise(value: unknown, removals: Removals = new Removals()): Sanitised {
+  const clean = walk(value, undefined, 0, removals);
+  return { value: clean === undefined ? null : clean, removed: removals.list() };
 }
 
 /** One line of text from a tool, as an error message is: the same cleaning, cut to a length, nothing listed. */
@@ -51,13 +46,7 @@ export function sanitiseText(text: string, maxLength: number): string {
   return cleanText(text).slice(0, maxLength).replace(/[\ud800-\udbff]$/, "");
 }
 
-/** The way to a value, kept as a list because it is needed only when something is removed. */
-interface Place {
-  readonly parent: Place | undefined;
-  readonly key: string | number;
-}
-
-function walk(value: unknown, at: Place | undefined, depth: number, bin: Bin): JsonValue | undefined {
+function walk(value: unknown, at: Place | undefined, depth: number, bin: Removals): JsonValue | undefined {
   switch (typeof value) {
     case "string":
       return cleanText(value, (reason, text) => bin.add(at, reason, text));
@@ -81,7 +70,7 @@ function walk(value: unknown, at: Place | undefined, depth: number, bin: Bin): J
   }
 }
 
-function walkObject(value: object, at: Place | undefined, depth: number, bin: Bin): JsonValue {
+function walkObject(value: object, at: Place | undefined, depth: number, bin: Removals): JsonValue {
   const out: { [key: string]: JsonValue } = {};
   for (const [written, member] of Object.entries(value)) {
     const key = cleanText(written, (reason, text) => bin.add(at, reason, text));
@@ -123,44 +112,4 @@ function textOf(value: unknown): string {
   } catch {
     return Object.prototype.toString.call(value);
   }
-}
-
-/** What was removed: one entry for each place and reason, its hash over all that was removed there. */
-class Bin {
-  readonly #entries = new Map<string, { path: string; reason: string; text: string }>();
-  #paths = 0;
-  #overflow = "";
-  #overflowed = 0;
-
-  add(at: Place | undefined, reason: string, text: string): undefined {
-    const path = pathOf(at);
-    const key = `${reason} ${path}`;
-    const known = this.#entries.get(key);
-    if (known !== undefined) {
-      known.text += text;
-    } else if (this.#entries.size < MAX_REMOVED - 1 && this.#paths + path.length <= MAX_PATHS) {
-      this.#paths += path.length;
-      this.#entries.set(key, { path, reason, text });
-    } else {
-      this.#overflow += text;
-      this.#overflowed++;
-    }
-    return undefined;
-  }
-
-  list(): Removed[] {
-    const entries = [...this.#entries.values()];
-    if (this.#overflowed > 0) entries.push({ path: "", reason: `and_${this.#overflowed}_more`, text: this.#overflow });
-    return entries.map(({ path, reason, text }) => {
-      const bytes = Buffer.from(text, "utf8");
-      return { path, reason, bytes: bytes.length, sha256: sha256Digest(bytes) };
-    });
-  }
-}
-
-function pathOf(at: Place | undefined): string {
-  const keys: (string | number)[] = [];
-  for (let place = at; place !== undefined; place = place.parent) keys.unshift(place.key);
-  const path = keys.map((key) => `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
-  return path.slice(0, MAX_PATH).toWellFormed();
 }

@@ -20,6 +20,11 @@ export interface AdapterRequest {
   readonly timeoutMs: number;
   /** The same for every attempt of one action. */
   readonly idempotencyKey: string;
+  /**
+   * A token for exactly this attempt (ID-4), made when it is first asked for; undefined for a gateway without a key.
+   * It authenticates the call to the tool alone: no adapter records or logs it.
+   */
+  readonly token?: string | undefined;
   readonly traceparent: string | undefined;
   readonly definition: Tool;
 }

@@ -53,6 +53,7 @@ function headersOf(request: AdapterRequest) {
   set.set(TOOL_HEADERS.digest, request.digest);
   set.set(TOOL_HEADERS.deadline, request.deadline);
   set.set(TOOL_HEADERS.idempotencyKey, request.idempotencyKey);
+  if (request.token !== undefined) set.set(TOOL_HEADERS.token, request.token);
   if (request.traceparent !== undefined) set.set(TOOL_HEADERS.traceparent, request.traceparent);
   set.set("content-type", "application/json");
   return set;

@@ -19,7 +19,8 @@ export interface Piece {
   readonly text: string;
   readonly at: Place | undefined;
   readonly name: string | undefined;
-  /** Of a member's name: what the member holds. */
+  /** It is the name of a member, which holds `member`. */
+  readonly isName: boolean;
   readonly member?: unknown;
 }
 
@@ -34,8 +35,8 @@ export function eachText(value: unknown, visit: (piece: Piece) => boolean | void
 const MAX_DEPTH = 128;
 
 function walk(value: unknown, at: Place | undefined, name: string | undefined, depth: number, visit: (piece: Piece) => boolean | void, numbers: boolean): boolean {
-  if (typeof value === "string") return visit({ text: value, at, name }) !== false;
-  if (typeof value === "number") return !numbers || visit({ text: String(value), at, name }) !== false;
+  if (typeof value === "string") return visit({ text: value, at, name, isName: false }) !== false;
+  if (typeof value === "number") return !numbers || visit({ text: String(value), at, name, isName: false }) !== false;
   if (typeof value !== "object" || value === null || depth > MAX_DEPTH) return true;
   if (Array.isArray(value)) {
     // items of a list are what the list is called
@@ -44,7 +45,7 @@ function walk(value: unknown, at: Place | undefined, name: string | undefined, d
   }
   for (const [key, member] of Object.entries(value)) {
     const place = { parent: at, key };
-    if (visit({ text: key, at: place, name: undefined, member }) === false) return false;
+    if (visit({ text: key, at: place, name: undefined, isName: true, member }) === false) return false;
     if (!walk(member, place, key, depth + 1, visit, numbers)) return false;
   }
   return true;

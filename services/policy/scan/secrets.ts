@@ -2,10 +2,11 @@
  * Secrets in a value: found, and taken out. The gateway takes them out of outputs before anybody sees them, and the
  * coordinator refuses what people and agents send with one in it: no journal ever holds a secret that has a known form.
  */
-import { sha256Digest } from "../../../schemas/canonical.ts";
 import type { Removed } from "../../../schemas/inputs.ts";
 import type { JsonValue } from "../../../schemas/json.ts";
+import { type Reason, reason } from "../../../schemas/reason.ts";
 import { eachText, pathOf, type Place } from "./place.ts";
+import { Removals } from "./removals.ts";
 import { namedSecret, SECRET_RULES } from "./secret-rules.ts";
 
 /** Where a secret stands, and the rule that knew it. Never the secret. */
@@ -32,27 +33,40 @@ const HINT =
 /** Every secret of a value, by place and rule; at most 100. Never throws. */
 export function secretsIn(value: unknown): FoundSecret[] {
   const found: FoundSecret[] = [];
-  eachText(value, ({ text, at, name }) => {
-    for (const rule of rulesOf(text, name)) found.push({ path: pathOf(at), rule });
+  eachText(value, ({ text, at, name, isName }) => {
+    // a path must not say what it leads to
+    for (const rule of rulesOf(text, name)) found.push({ path: textWithoutSecrets(pathOf(isName ? at?.parent : at)), rule });
     return found.length < MAX_FOUND;
   });
   return found;
 }
 
 const MAX_FOUND = 100;
+const MAX_FAULTS = 8;
 
-/** A value without its secrets, and what was taken out: one entry for each string that held any. Never throws. */
-export function withoutSecrets(value: JsonValue): { value: JsonValue; removed: Removed[]; found: FoundSecret[] } {
-  const removed: Removed[] = [];
+/** Why what somebody sent is refused at the door: secrets stand in it. Nothing of them is in the reasons. */
+export function secretFaults(body: unknown): Reason[] {
+  return secretsIn(body)
+    .slice(0, MAX_FAULTS)
+    .map(({ path, rule }) =>
+      reason("secret.found", `this looks like a secret (\`${rule}\`)`, { path, help: "what is sent is recorded for ever: name the secret, and let the tool look it up" }),
+    );
+}
+
+/**
+ * A value without its secrets, and where they stood; also those that are written in base64 or have invisible
+ * characters within. Never throws.
+ * @param removals what was taken out before
+ */
+export function withoutSecrets(value: JsonValue, removals: Removals = new Removals()): { value: JsonValue; removed: Removed[]; found: FoundSecret[] } {
   const found: FoundSecret[] = [];
-  const note = (at: Place | undefined, rules: Iterable<string>, secret: string) => {
+  const note: Note = (at, rules, secret) => {
+    removals.add(at, "secret", secret);
     const path = pathOf(at);
-    const bytes = Buffer.from(secret, "utf8");
-    removed.push({ path, reason: "secret", bytes: bytes.length, sha256: sha256Digest(bytes) });
-    for (const rule of new Set(rules)) found.push({ path, rule });
+    for (const rule of new Set(rules)) if (found.length < MAX_FOUND) found.push({ path, rule });
   };
   const clean = strip(value, undefined, undefined, note);
-  return { value: clean, removed, found };
+  return { value: clean, removed: removals.list(), found };
 }
 
 /** One line of text without its secrets, as the message of an error. */
@@ -69,7 +83,7 @@ function strip(value: JsonValue, at: Place | undefined, name: string | undefined
       note(at, ["named"], value);
       return SECRET_REMOVED;
     }
-    const spans = spansOf(value);
+    const spans = deepSpansOf(value);
     if (spans.length === 0) return value;
     note(at, spans.map(({ rule }) => rule), spans.map(({ from, to }) => value.slice(from, to)).join(""));
     return cut(value, spans);
@@ -104,6 +118,26 @@ function rulesOf(text: string, name: string | undefined): Iterable<string> {
   const spans = spansOf(text);
   return spans.length === 0 ? [] : new Set(spans.map(({ rule }) => rule));
 }
+
+/** The same, with what a machine reads and a person does not. */
+function deepSpansOf(text: string): Span[] {
+  const spans = spansOf(text);
+  if (UNSEEN.test(text)) {
+    const inner = spansOf(text.replace(UNSEEN_ALL, ""));
+    // where it stands in the text is not worth finding out: nothing of such a text was meant to be read
+    if (inner.length > spans.length) return [{ from: 0, to: text.length, rule: inner[0]!.rule }];
+  }
+  if (text.length < 40) return spans;
+  for (const { 0: run, index } of text.matchAll(BASE64)) {
+    const inner = spansOf(Buffer.from(run, "base64").toString("latin1"));
+    if (inner.length > 0) spans.push({ from: index, to: index + run.length, rule: inner[0]!.rule });
+  }
+  return merged(spans);
+}
+
+const UNSEEN = /[\u00ad\u200b-\u200d\u2060\ufeff]/;
+const UNSEEN_ALL = /[\u00ad\u200b-\u200d\u2060\ufeff]+/g;
+const BASE64 = /(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/]{40,}={0,2}/g;
 
 /** Secrets in a text, in its order, none within another. */
 function spansOf(text: string): Span[] {
