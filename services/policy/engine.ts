@@ -8,6 +8,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type * as Cedar from "@cedar-policy/cedar-wasm/nodejs";
+import { type Fixed, mayApplyTo } from "./beside.ts";
 import { type Reads, readsOf, reducedRequest, reducedSchema } from "./reads.ts";
 import { mayApply } from "./scope.ts";
 
@@ -29,9 +30,23 @@ interface Slot {
 
 let cedar = start();
 const SCHEMA_JSON = schemaJson();
-/** By the set's key, in the order of their last use. */
+/** By what they hold, in the order of their last use. */
 let slots = new Map<string, Slot>();
-const SLOTS = 32;
+const SLOTS = 64;
+
+/** The policies of a set that can speak of an action, and which of them can speak of which calls. */
+interface Plan {
+  readonly policies: readonly { readonly id: string; readonly text: string; readonly json: Cedar.PolicyJson; readonly applies: (fixed: Fixed) => boolean }[];
+  /** By what is fixed of a call: the policies that may apply, as `3,4,9`. */
+  readonly some: Map<string, string>;
+  /** Every choice that was met. Each is read by the engine once: where there are many, all policies are put to it. */
+  readonly choices: Set<string>;
+}
+const plans = new Map<string, Plan>();
+const MAX_PLANS = 64;
+const MAX_KNOWN_CALLS = 4096;
+const MAX_CHOICES = 16;
+const ALL = "all";
 /** A judgement is a function of set and request: what was answered before is answered so again, at a hundredth of the cost. */
 const MAX_ANSWERS = 4096;
 const NEVER_AGAIN = ["iso", "epoch_seconds", "id"];
@@ -84,14 +99,20 @@ export type CedarRequest = Pick<Cedar.StatefulAuthorizationCall, "principal" | "
  */
 export function authorize(key: string, policies: PolicyTexts, request: CedarRequest): CedarAnswer {
   const action = "__entity" in request.action ? request.action.__entity.id : request.action.id;
-  return authorizeCall(key, policies, action, () => request);
+  const side = (uid: Cedar.EntityUidJson) => {
+    const { type, id } = "__entity" in uid ? uid.__entity : uid;
+    const entity = request.entities.find((one) => "id" in one.uid && one.uid.id === id && one.uid.type === type);
+    return { id, attrs: entity?.attrs ?? {} };
+  };
+  const fixed: Fixed = { principal: side(request.principal), resource: side(request.resource) };
+  return authorizeCall(key, policies, action, fixed, () => request);
 }
 
 /** The same; the request is made once it is known what of it is read. */
-export function authorizeCall(key: string, policies: PolicyTexts, action: string, make: (reads: Reads) => CedarRequest): CedarAnswer {
+export function authorizeCall(key: string, policies: PolicyTexts, action: string, fixed: Fixed, make: (reads: Reads) => CedarRequest): CedarAnswer {
   try {
     return withCedar((engine) => {
-      const slot = slotOf(engine, key, policies, action);
+      const slot = slotOf(engine, `${key} ${action}`, policies, action, fixed);
       const sent = reducedRequest(making(() => make(slot.reads)), slot.reads);
       return slot.answers === undefined ? ask(engine, slot, sent) : remembered(slot.answers, JSON.stringify(sent), () => ask(engine, slot, sent));
     });
@@ -139,15 +160,48 @@ function remembered(answers: Map<string, CedarAnswer>, request: string, judge: (
   return answer;
 }
 
-/** One for each action: most policies of a set speak of one, and what they read need not be sent for the others. */
-function slotOf(engine: typeof Cedar, set: string, policies: PolicyTexts, action: string): Slot {
-  const key = `${set} ${action}`;
-  const known = slots.get(key);
-  if (known !== undefined) {
-    slots.delete(key);
-    slots.set(key, known);
-    return known;
+/** One for each action, and for each choice of policies that calls of it need. */
+function slotOf(engine: typeof Cedar, key: string, policies: PolicyTexts, action: string, fixed: Fixed): Slot {
+  const plan = planOf(engine, key, policies, action);
+  const choice = choiceOf(plan, fixed);
+  const name = `${key} ${choice}`;
+  const known = slots.get(name);
+  if (known === undefined) {
+    const chosen = choice === ALL ? plan.policies : choice.split(",").flatMap((index) => plan.policies[index === "" ? -1 : Number(index)] ?? []);
+    return made(engine, name, chosen);
   }
+  slots.delete(name);
+  slots.set(name, known);
+  return known;
+}
+
+function planOf(engine: typeof Cedar, key: string, policies: PolicyTexts, action: string): Plan {
+  const known = plans.get(key);
+  if (known !== undefined) return known;
+  const parsed = Object.entries(policies).map(([id, text]) => ({ id, text, json: policyJson(engine, text) }));
+  const relevant = parsed.filter(({ json }) => mayApply(json, action)).map((policy) => ({ ...policy, applies: mayApplyTo(policy.json) }));
+  const plan: Plan = { policies: relevant, some: new Map(), choices: new Set() };
+  plans.set(key, plan);
+  const [oldest] = plans.keys();
+  if (plans.size > MAX_PLANS && oldest !== undefined) plans.delete(oldest);
+  return plan;
+}
+
+function choiceOf(plan: Plan, fixed: Fixed): string {
+  const call = JSON.stringify(fixed);
+  const known = plan.some.get(call);
+  if (known !== undefined) return known;
+  const indexes = plan.policies.flatMap(({ applies }, index) => (applies(fixed) ? [index] : []));
+  const some = indexes.length === plan.policies.length ? ALL : indexes.join(",");
+  const choice = plan.choices.has(some) || plan.choices.size < MAX_CHOICES ? some : ALL;
+  plan.choices.add(choice);
+  plan.some.set(call, choice);
+  const [oldest] = plan.some.keys();
+  if (plan.some.size > MAX_KNOWN_CALLS && oldest !== undefined) plan.some.delete(oldest);
+  return choice;
+}
+
+function made(engine: typeof Cedar, key: string, chosen: Plan["policies"]): Slot {
   let name = `set-${slots.size}`;
   if (slots.size >= SLOTS) {
     const [oldest] = slots.entries();
@@ -156,11 +210,9 @@ function slotOf(engine: typeof Cedar, set: string, policies: PolicyTexts, action
       name = oldest[1].name;
     }
   }
-  const parsed = Object.entries(policies).map(([id, text]) => ({ id, text, json: policyJson(engine, text) }));
-  const relevant = parsed.filter(({ json }) => mayApply(json, action));
-  const answer = engine.preparsePolicySet(name, { staticPolicies: Object.fromEntries(relevant.map(({ id, text }) => [id, text])) });
+  const answer = engine.preparsePolicySet(name, { staticPolicies: Object.fromEntries(chosen.map(({ id, text }) => [id, text])) });
   if (answer.type === "failure") throw new Error(`the policy set cannot be read: ${messages(answer.errors)}`);
-  const reads = readsOf(relevant.map(({ json }) => json), SCHEMA_JSON);
+  const reads = readsOf(chosen.map(({ json }) => json), SCHEMA_JSON);
   const schema = engine.preparseSchema(name, reducedSchema(SCHEMA_JSON, reads));
   if (schema.type === "failure") throw new Error(`the schema of what the set reads is wrong: ${messages(schema.errors)}`);
   const repeats = reads !== undefined && !NEVER_AGAIN.some((attribute) => reads.has(attribute));

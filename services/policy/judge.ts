@@ -9,7 +9,7 @@ import { type Ask, type Judgement, type JudgementRequest } from "../../schemas/j
 import { type Reason, reason } from "../../schemas/reason.ts";
 import { type CompiledPolicySet } from "./compile.ts";
 import { authorizeCall, CEDAR_ENGINE, type CedarAnswer, type PolicyTexts } from "./engine.ts";
-import { cedarRequest } from "./request.ts";
+import { cedarRequest, fixedOf } from "./request.ts";
 
 /** Judges a request. A pure function of its two arguments and the engine's version. Never throws. */
 export function judge(set: CompiledPolicySet | undefined, request: JudgementRequest): Judgement {
@@ -17,7 +17,8 @@ export function judge(set: CompiledPolicySet | undefined, request: JudgementRequ
     const what = set === undefined ? "no policy set rules here" : `the policy set \`${set.name}\` is empty`;
     return answer("deny", [], [reason("policy.no_set", what, { help: "apply a policy set named `default`" })]);
   }
-  const engine: Engine = (key, texts) => authorizeCall(key, texts, request.tool.effect, (reads) => cedarRequest(request, reads));
+  const fixed = fixedOf(request);
+  const engine: Engine = (key, texts) => authorizeCall(key, texts, request.tool.effect, fixed, (reads) => cedarRequest(request, reads, fixed));
   const now = engine(set.digest, set.texts);
   const determining = policiesOf(set, now.reason);
   if (now.errors.length > 0) {

@@ -5,6 +5,7 @@
 import type { CedarValueJson, EntityJson } from "@cedar-policy/cedar-wasm/nodejs";
 import type { JudgementRequest } from "../../schemas/judgement.ts";
 import { usd } from "../../schemas/money.ts";
+import type { Fixed } from "./beside.ts";
 import { cedarDecimal } from "./decimal.ts";
 import type { CedarRequest } from "./engine.ts";
 import type { Reads } from "./reads.ts";
@@ -16,9 +17,19 @@ export class BeyondCedar extends Error {
 
 type Record_ = Record<string, CedarValueJson>;
 
+/** What of a request does not change while an agent and a tool are what they are. */
+export function fixedOf({ agent, tool, namespace }: JudgementRequest): Fixed {
+  const principal = { name: agent.name, version: agent.version ?? "", team: agent.team, owner: agent.owner, project: agent.project, namespace };
+  const { name, tags, effect, idempotent, region, trusted, clearance } = tool;
+  return {
+    principal: { id: agent.name, attrs: defined(principal) },
+    resource: { id: name, attrs: defined({ name, tags: [...tags], effect, idempotent, region, trusted, clearance: [...clearance] }) },
+  };
+}
+
 /** @throws BeyondCedar */
-export function cedarRequest(request: JudgementRequest, reads: Reads): CedarRequest {
-  const { agent, tool, principal, tokens, run } = request;
+export function cedarRequest(request: JudgementRequest, reads: Reads, fixed: Fixed = fixedOf(request)): CedarRequest {
+  const { tool, principal, tokens, run } = request;
   const read = (name: string) => reads === undefined || reads.has(name);
   const context: Record_ = {};
   const put = (name: string, value: () => CedarValueJson | undefined) => {
@@ -26,27 +37,11 @@ export function cedarRequest(request: JudgementRequest, reads: Reads): CedarRequ
     const found = value();
     if (found !== undefined) context[name] = found;
   };
-  const principalUid = { type: "Agent", id: agent.name };
-  const resourceUid = { type: "Tool", id: tool.name };
+  const principalUid = { type: "Agent", id: fixed.principal.id };
+  const resourceUid = { type: "Tool", id: fixed.resource.id };
   const entities: EntityJson[] = [
-    {
-      uid: principalUid,
-      attrs: defined({ name: agent.name, version: agent.version ?? "", team: agent.team, owner: agent.owner, project: agent.project, namespace: request.namespace }),
-      parents: [],
-    },
-    {
-      uid: resourceUid,
-      attrs: defined({
-        name: tool.name,
-        tags: [...tool.tags],
-        effect: tool.effect,
-        idempotent: tool.idempotent,
-        region: tool.region,
-        trusted: tool.trusted,
-        clearance: [...tool.clearance],
-      }),
-      parents: [],
-    },
+    { uid: principalUid, attrs: { ...fixed.principal.attrs }, parents: [] },
+    { uid: resourceUid, attrs: { ...fixed.resource.attrs }, parents: [] },
   ];
   put("principal", () => principal === null ? undefined : defined({ subject: principal.subject, issuer: principal.issuer, verified: principal.verified, roles: [...principal.roles] }));
   // an amount that cannot be compared is an error whoever reads it: nothing of that size passes unseen

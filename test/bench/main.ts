@@ -12,8 +12,7 @@ import { cpus, totalmem, type, release } from "node:os";
 import { parseArgs } from "node:util";
 import { obtainNatsServer } from "../../infra/nats/obtain.ts";
 import { SERVICES } from "../../services/main.ts";
-import { tenth } from "./figures.ts";
-import { microsecondsPerDecision } from "./judging.ts";
+import { measureJudging } from "./judging.ts";
 import { json, table } from "./report.ts";
 import { type Measured, type Plan, type Sync, measure } from "./setting.ts";
 
@@ -38,7 +37,7 @@ const syncs: Sync[] = values.sync === "default" || values.sync === "always" ? [v
 
 const { path, version } = await obtainNatsServer({ log: say });
 const policies = 50;
-const judging = { policies, us_per_decision: tenth(microsecondsPerDecision(policies, quick ? 1000 : 8000)) };
+const judging = await measureJudging(policies, quick ? 1000 : 8000, quick ? { agents: 5_000, tools: 500 } : undefined);
 const settings: Measured[] = [];
 for (const sync of syncs) settings.push(await measure(sync, plan, path, say));
 

@@ -1,5 +1,6 @@
 /** The figures as a table for people and as an object for programs. */
 import { tenth } from "./figures.ts";
+import type { Judging } from "./judging.ts";
 import type { FullLoad, Measured } from "./setting.ts";
 
 export interface Surroundings {
@@ -9,11 +10,6 @@ export interface Surroundings {
   readonly system: string;
   readonly node: string;
   readonly nats_server: string;
-}
-
-export interface Judging {
-  readonly policies: number;
-  readonly us_per_decision: number;
 }
 
 /** Of several full loads the one with the most actions. */
@@ -89,6 +85,7 @@ export function table(settings: readonly Measured[], surroundings: Surroundings,
     "",
     ...lines,
     "",
-    `policy: ${judging.us_per_decision} µs a decision, in process, with ${judging.policies} policies`,
+    `policy: ${judging.us_per_decision} µs a decision (p50/p99 ${ms(judging.decision_us)}), ${ms(judging.new_decision_us)} of one that was never made before, in process, with ${judging.policies} policies`,
+    `judgement: ${ms(judging.judgement_us)} µs p50/p99, and ${judging.registry_ratio} of that with ${count(judging.registry.agents)} agents and ${count(judging.registry.tools)} tools in the registry`,
   ].join("\n");
 }
