@@ -46,10 +46,14 @@ export function cli(plane: RunningPlane, args: readonly string[], io: Partial<Io
 
 /** Applies the demo's documents and its issuer; those that are in force already stay as they are. */
 export async function applyDemo(plane: RunningPlane): Promise<void> {
-  const code = await cli(plane, ["apply", "--yes", await writeDemoIssuer(plane.settings.dataDir), ...DOCUMENTS], { stdout: { write: () => true } });
-  // on a data folder of an earlier version the set in force is changed by review: it rules until somebody agrees
-  if (code === 5) console.log("signalbox: the demo's documents have changed and wait for an approver: signalbox approvals");
-  else if (code !== 0) throw new Error("the demo's documents were not applied");
+  const issuer = await writeDemoIssuer(plane.settings.dataDir);
+  const apply = (...files: string[]) => cli(plane, ["apply", "--yes", ...files], { stdout: { write: () => true } });
+  const code = await apply(issuer, ...DOCUMENTS);
+  if (code === 0) return;
+  if (code !== 5) throw new Error("the demo's documents were not applied");
+  // on a data folder of an earlier version the set in force is changed by review, and those who review are new as well
+  await apply(issuer, DOCUMENTS[0] as string);
+  console.log("signalbox: the demo's documents have changed, and wait for an approver: signalbox approvals");
 }
 
 /** Prints every transition of the namespace as it is stored, until the returned function is called. */

@@ -24,7 +24,7 @@ import type { Judge } from "../policy/judgement.ts";
 import { marksOf } from "../policy/scan/index.ts";
 import { type More, toolFacts } from "../policy/tool-facts.ts";
 import { BUILT_IN_AGENT, BUILT_IN_TOOL, isChange } from "../registry/built-in.ts";
-import { type Change, applyFaults, changeDocuments, changeFacts, changeToolFacts } from "../registry/change.ts";
+import { type Change, applyFaults, changeDocuments, changeFacts, changeToolFacts, editedChangeFacts } from "../registry/change.ts";
 import { SCHEMA_ENGINE } from "../registry/json-schema.ts";
 import type { Validators } from "../registry/validate.ts";
 import type { RegistryView } from "../registry/view.ts";
@@ -205,6 +205,7 @@ function judgedAgain(sources: Lookups, state: RunState, time: string, action: Ac
   const proposal = proposalOf(state, action, input);
   const guard = guardHit(sources, state, proposal.tool);
   if (!isChange(state.run)) return judged(sources, state, time, proposal, { guard, action, ...more });
+  if (input !== undefined) return editedChangeFacts(sources.registry);
   const facts = changeToolFacts(changeSources(sources), state.ns, proposal.input as unknown as Change, state.envelope?.principal ?? null);
   return guard === undefined ? facts : { ...facts, guard };
 }

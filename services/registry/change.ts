@@ -76,6 +76,12 @@ export function changeToolFacts(sources: ChangeSources, ns: Namespace, change: J
   return { ...facts, judgement: judged(registry, proposerOf(principal), read.documents.map(({ document }) => document)) };
 }
 
+/** A change is not edited by those who review it: one person would then say what comes into force, and agree to it. */
+export function editedChangeFacts(registry: Pick<Ruling, "policy">): ToolFacts {
+  const fault = reason("change.edited", "a change of documents is not edited", { help: "refuse it, and let the operator apply another" });
+  return { kind: "tool", documents: changeDocuments(registry), faults: [fault], approval_ttl_ms: REVIEW_TTL_MS };
+}
+
 /** Whoever applies, as the person that he is known to be. His name is the broker's word; who bears it, the registry's. */
 function changePrincipal(registry: Ruling, actor: Actor): Principal {
   const person = registry.person(actor)?.value.person;

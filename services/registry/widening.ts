@@ -91,7 +91,7 @@ function budgetWidenings({ budget: before }: BudgetDocument, { budget: after }: 
 
 function policyWidenings(before: PolicySet | undefined, after: PolicySet): string[] {
   const now = compilePolicies(after);
-  if (before === undefined) return now ? [`it permits what ${counted([...now.policies.values()].filter(({ effect }) => effect === "permit").length)} say`] : [];
+  if (before === undefined) return now ? [`it permits what ${counted([...now.policies.values()].filter(({ effect }) => effect === "permit").length)}`] : [];
   const found = reviewWidenings(before, after);
   const was = compilePolicies(before);
   if (was === undefined || now === undefined) return [...found, "its policies cannot be compared one by one"];
@@ -120,5 +120,5 @@ function reviewWidenings(before: PolicySet, after: PolicySet): string[] {
 }
 
 function counted(policies: number): string {
-  return policies === 1 ? "one permit" : `${policies} permits`;
+  return policies === 1 ? "one permit says" : `${policies} permits say`;
 }

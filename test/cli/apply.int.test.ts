@@ -212,6 +212,18 @@ describe("apply and a plane", () => {
     }
     const puppet = await cli(["apply", "--yes", "--json", await write("puppet.yaml", person("puppet", "approver"))]);
     assert.equal(puppet.exit, 5);
+    waiting = JSON.parse(puppet.out) as Answer;
+  });
+
+  it("POL-6, APP-2: a change is not edited by those who review it", async () => {
+    const input = JSON.stringify({ documents: [{ kind: "person", name: "mine", document: `sha256:${"0".repeat(64)}` }] });
+    const args = ["edit", waiting.run ?? "", waiting.change?.action ?? "", "--as", "demo-approver", "--input", input];
+    const digest = /digest of all this: sha256:([0-9a-f]{64})/.exec((await cli(args)).out)?.[1] ?? "";
+    const edited = await cli([...args, "--digest", digest]);
+    assert.equal(edited.exit, 3);
+    assert.match(edited.err, /change\.edited/);
+    assert.match((await cli(["show", waiting.run ?? ""])).out, /a2 waits for 2 of approver/);
+    assert.equal((await cli(["history", "person", "mine"])).exit, 2);
   });
 
   it("AUD-1: changes replay identically, and every chain is intact", async () => {
