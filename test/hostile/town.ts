@@ -8,6 +8,7 @@ import type { Answer } from "../../schemas/answer.ts";
 import { actor } from "../../schemas/ids.ts";
 import type { Judgement } from "../../schemas/judgement.ts";
 import type { JsonValue } from "../../schemas/json.ts";
+import { type JournalEvent, decodeEvent } from "../../services/bus/commit.ts";
 import type { AdapterRequest } from "../../services/gateway/adapters/adapter.ts";
 import { BuiltinAdapter, type BuiltinTool } from "../../services/gateway/adapters/builtin.ts";
 import { Gateway } from "../../services/gateway/gateway.ts";
@@ -90,6 +91,8 @@ export interface Town extends TestPlane {
   readonly pages: Map<string, string>;
   /** The gateway that runs now. */
   readonly gateway: Gateway;
+  /** Bodies of the events that a subscription to a live subject hears. */
+  guard(live: AsyncIterable<{ readonly subject: string; readonly data: Uint8Array }>): AsyncIterable<JournalEvent["body"]>;
   /** Another one, after the first was stopped. */
   startGateway(): Promise<void>;
   /** A run of its own for this attempt, started with a good token. */
@@ -150,6 +153,9 @@ export async function startTown(): Promise<Town> {
     pages,
     get gateway() {
       return gateway;
+    },
+    guard: async function* (live) {
+      for await (const { subject, data } of live) yield decodeEvent({ subject, data, seq: 0, time: 0, headers: new Map() }).body;
     },
     startGateway: async () => {
       gateway = await startGateway();
