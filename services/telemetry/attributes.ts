@@ -11,22 +11,24 @@ type Fields = Readonly<Record<string, unknown>>;
 
 /** Of the run, on its span and on those of its actions. */
 export function runAttributes(body: EventBody): Attributes {
-  const { agent, team } = startOf(body);
+  const { agent, team, principal } = startOf(body);
   return known({
     [ATTRIBUTE.namespace]: body.ns,
     [ATTRIBUTE.run]: body.run,
     [ATTRIBUTE.agentName]: text(agent["name"]),
     [ATTRIBUTE.agentVersion]: text(agent["version"]),
     [ATTRIBUTE.team]: text(team),
+    [ATTRIBUTE.verified]: flag(fields(principal)["verified"]),
   });
 }
 
 /** Who starts: as the envelope says, or for a start that was refused and has none, as the facts do. */
-function startOf(body: EventBody): { agent: Fields; team: unknown } {
+function startOf(body: EventBody): { agent: Fields; team: unknown; principal: unknown } {
   const envelope = fields(body.data["envelope"]);
-  if (envelope["agent"] !== undefined) return { agent: fields(envelope["agent"]), team: envelope["team"] };
-  const agent = fields(fields(body.data["facts"])["agent"]);
-  return { agent, team: agent["team"] };
+  if (envelope["agent"] !== undefined) return { agent: fields(envelope["agent"]), team: envelope["team"], principal: envelope["principal"] };
+  const facts = fields(body.data["facts"]);
+  const agent = fields(facts["agent"]);
+  return { agent, team: agent["team"], principal: facts["principal"] };
 }
 
 /**
@@ -34,16 +36,28 @@ function startOf(body: EventBody): { agent: Fields; team: unknown } {
  * @param facts of the commit, where tool and judgement stand
  */
 export function actionAttributes(body: EventBody, facts: unknown): Attributes {
-  const { tool, judgement } = fields(facts);
-  const { decision, policies } = fields(judgement);
+  return {
+    ...known({
+      [ATTRIBUTE.operation]: OPERATION.action,
+      [ATTRIBUTE.toolName]: text(body.data["tool"]),
+      [ATTRIBUTE.toolCallId]: text(body.data["action"]),
+      [ATTRIBUTE.action]: text(body.data["action"]),
+    }),
+    ...judgedAttributes(facts),
+  };
+}
+
+/** How an action was judged: at its proposal, or once its allowances had come, or anew. */
+export function judgedAttributes(facts: unknown): Attributes {
+  // of an edit, or of documents that changed: judged again; of a change of documents: its one action
+  const of = fields(facts)["again"] ?? (fields(facts)["kind"] === "change" ? fields(facts)["tool"] : facts);
+  const { tool, judgement } = fields(of);
+  const { decision, policies, risk } = fields(judgement);
   return known({
-    [ATTRIBUTE.operation]: OPERATION.action,
-    [ATTRIBUTE.toolName]: text(body.data["tool"]),
-    [ATTRIBUTE.toolCallId]: text(body.data["action"]),
-    [ATTRIBUTE.action]: text(body.data["action"]),
     [ATTRIBUTE.effect]: text(fields(tool)["effect"]),
     [ATTRIBUTE.decision]: text(decision),
     [ATTRIBUTE.policies]: list(policies).flatMap((policy) => text(fields(policy)["id"]) ?? []),
+    [ATTRIBUTE.risk]: number(risk),
   });
 }
 
@@ -55,6 +69,12 @@ export function eventAttributes(body: EventBody): Attributes {
       return known({ [ATTRIBUTE.request]: text(data["request"]), [ATTRIBUTE.role]: text(data["role"]), [ATTRIBUTE.count]: number(data["count"]) });
     case "approval.granted":
       return known({ [ATTRIBUTE.request]: text(data["request"]), [ATTRIBUTE.grants]: number(data["grants"]), [ATTRIBUTE.count]: number(data["count"]) });
+    case "approval.edited":
+      return known({ [ATTRIBUTE.request]: text(data["request"]), [ATTRIBUTE.replacement]: text(data["replacement"]) });
+    case "taint.raised":
+      return known({ [ATTRIBUTE.tainted]: flag(data["tainted"]), [ATTRIBUTE.labels]: list(data["labels"]).flatMap((label) => text(label) ?? []) });
+    case "taint.lowered":
+      return known({ [ATTRIBUTE.labels]: list(data["labels"]).flatMap((label) => text(label) ?? []) });
     case "approval.refused":
     case "approval.expired":
     case "approval.stale":
@@ -65,6 +85,7 @@ export function eventAttributes(body: EventBody): Attributes {
     case "action.retrying":
     case "action.in_doubt":
       return known({ [ATTRIBUTE.attempt]: number(data["attempt"]), ...errorAttributes(data["error"]) });
+    case "budget.warned":
     case "budget.exhausted":
       return known({ [ATTRIBUTE.budget]: text(data["budget"]) });
     default:
@@ -129,5 +150,6 @@ function known(attributes: Attributes): Attributes {
 
 const text = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
 const number = (value: unknown): number | undefined => (typeof value === "number" ? value : undefined);
+const flag = (value: unknown): boolean | undefined => (typeof value === "boolean" ? value : undefined);
 const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
 const fields = (value: unknown): Fields => (typeof value === "object" && value !== null ? (value as Fields) : {});

@@ -29,7 +29,7 @@ export const ATTRIBUTE = {
   decision: "signalbox.decision",
   /** Ids of the policies that determined the decision. */
   policies: "signalbox.policies",
-  /** `policy` or `person`; never which person. */
+  /** `policy`, `person` or `standing`; never which person. */
   approvedBy: "signalbox.approved_by",
   deniedBy: "signalbox.denied_by",
   /** Codes of the plane's reasons, without their texts. */
@@ -42,6 +42,14 @@ export const ATTRIBUTE = {
   count: "signalbox.approval.count",
   grants: "signalbox.approval.grants",
   budget: "signalbox.budget",
+  /** Whether a token said on whose behalf the run acts; never who that is. */
+  verified: "signalbox.principal.verified",
+  /** Computed by the plane, 0 to 1. */
+  risk: "signalbox.risk",
+  tainted: "signalbox.tainted",
+  labels: "signalbox.labels",
+  /** The action that an approver's edit made of this one. */
+  replacement: "signalbox.action.replacement",
 } as const;
 
 /** Resource of everything that this process sends. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` come before it. */

@@ -9,7 +9,7 @@ import type { Namespace } from "../../schemas/ids.ts";
 import { parseLog } from "../../schemas/subjects.ts";
 import { decodeEvent, EventMalformed } from "../bus/commit.ts";
 import type { StoredMessage } from "../bus/journal.ts";
-import { actionAttributes, eventAttributes, outcomeOf, runAttributes, spanAttributes } from "./attributes.ts";
+import { actionAttributes, eventAttributes, judgedAttributes, outcomeOf, runAttributes, spanAttributes } from "./attributes.ts";
 import { type JournalIds, parentOf } from "./ids.ts";
 import { ATTRIBUTE, OPERATION } from "./names.ts";
 
@@ -58,9 +58,13 @@ const ACTION_ENDS = new Map<EventType, boolean>([
 const EVENTS: ReadonlySet<EventType> = new Set<EventType>([
   "run.paused",
   "run.resumed",
+  "budget.warned",
   "budget.exhausted",
+  "taint.raised",
+  "taint.lowered",
   "approval.requested",
   "approval.granted",
+  "approval.edited",
   "approval.refused",
   "approval.expired",
   "approval.stale",
@@ -142,9 +146,11 @@ export class RunSpans {
     if (body.type === "run.started" || body.type === "run.refused") this.#startRun(run, body);
     if (body.type === "action.proposed") this.#startAction(run, body);
     const { action } = body.data;
-    const span = typeof action === "string" ? run.actions.get(action) : run.span;
+    // marks are the run's, whichever output left them
+    const span = typeof action === "string" && !body.type.startsWith("taint.") ? run.actions.get(action) : run.span;
     if (span === undefined) return;
     span.setAttributes(spanAttributes(body));
+    if (body.type === "action.validated") span.setAttributes(judgedAttributes(run.facts));
     if (EVENTS.has(body.type)) span.addEvent(body.type, eventAttributes(body), new Date(body.at));
     const failed = RUN_ENDS.get(body.type) ?? ACTION_ENDS.get(body.type);
     if (failed === undefined) return;

@@ -54,6 +54,28 @@ describe("runs as traces", () => {
     assert.deepEqual([run.status.code, action.status.code], [SpanStatusCode.UNSET, SpanStatusCode.UNSET]);
   });
 
+  it("OBS-1 traces: marks are told of the run, an edit of its action, and a judgement when it comes", async () => {
+    const facts = judged("ask", "big-refunds");
+    const journal = new Journal()
+      .commit(RUN, [started()])
+      .commit(RUN, [proposed("a2"), { type: "budget.requested", data: { action: "a2", needs: [] } }])
+      .commit(RUN, [{ type: "budget.leased", data: {} }, { type: "action.validated", data: { action: "a2" } }, requested(RUN, "a2", "q6")], facts)
+      .commit(RUN, [{ type: "approval.edited", data: { action: "a2", request: "q6", by: "sam", reason: "PLANTED", replacement: "a9", diff: [{ path: "/amount", before: "PLANTED" }] } }, { type: "action.denied", data: { action: "a2", by: "edit", reasons: [{ code: "approval.edited", message: "PLANTED" }] } }])
+      .commit(RUN, [{ type: "taint.raised", data: { action: "a2", tool: "zendesk.read", tainted: true, labels: ["pii"] } }])
+      .commit(RUN, [{ type: "taint.lowered", data: { by: "sam", reason: "PLANTED", labels: ["pii"] } }])
+      .commit(RUN, [{ type: "budget.warned", data: { budget: "steps", limit: 2, used: 1 } }, { type: "run.completed", data: {} }]);
+    const [action, run] = (await spansOf(journal)) as [ReadableSpan, ReadableSpan];
+    assert.equal(action.attributes["signalbox.decision"], "ask");
+    assert.deepEqual(action.attributes["signalbox.policies"], ["big-refunds"]);
+    assert.deepEqual(action.events.at(-1)?.attributes, { "signalbox.approval.id": "q6", "signalbox.action.replacement": "a9" });
+    assert.deepEqual(run.events.map(({ name, attributes }) => [name, attributes]), [
+      ["taint.raised", { "signalbox.tainted": true, "signalbox.labels": ["pii"] }],
+      ["taint.lowered", { "signalbox.labels": ["pii"] }],
+      ["budget.warned", { "signalbox.budget": "steps" }],
+    ]);
+    assert.ok(!JSON.stringify([action, run].map(({ attributes, events }) => [attributes, events])).includes("PLANTED"));
+  });
+
   it("OBS-1 traces: spans carry the names of the GenAI conventions, and ours where these have none", async () => {
     const [action, run] = (await spansOf(whole())) as [ReadableSpan, ReadableSpan];
     const shared = {
@@ -62,6 +84,7 @@ describe("runs as traces", () => {
       "gen_ai.agent.name": "refunds",
       "gen_ai.agent.version": "1.0.0",
       "signalbox.team": "Customer Ops",
+      "signalbox.principal.verified": false,
     };
     assert.deepEqual(run.attributes, { "gen_ai.operation.name": "invoke_agent", ...shared, "signalbox.outcome": "completed" });
     assert.deepEqual(action.attributes, {
