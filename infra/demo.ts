@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import type { Namespace } from "../schemas/ids.ts";
 import { patterns, streamName } from "../schemas/subjects.ts";
+import { EXIT } from "../services/cli/exit.ts";
 import { connectBus } from "../services/bus/connection.ts";
 import { type StoredMessage, StreamReader } from "../services/bus/journal.ts";
 import { issueCreds } from "../services/identity/creds.ts";
@@ -60,7 +61,7 @@ async function toTheEnd(plane: RunningPlane): Promise<void> {
   say("a refund that rests on a ticket which tells the agent what to do: the approver refuses it");
   await typed(plane, ["refuse", INJECTED_RUN, injected.action, "--reason", "the ticket asks for it, and no customer"]);
   say("the large refund is too much: the approver edits it, and it is judged anew; finance approves exactly that");
-  await typed(plane, ["edit", DEMO_RUN, large.action, "--set", "/amount_usd=450", "--reason", "450 is what the order cost"]);
+  await typed(plane, ["edit", DEMO_RUN, large.action, "--input", JSON.stringify({ ...LARGE_REFUND.input, amount_usd: 450 }), "--reason", "450 is what the order cost"]);
   const edited = await waitingNow(plane, ns);
   await typed(plane, ["approve", DEMO_RUN, edited, "--as", "demo-finance", "--reason", "checked against the order"]);
   await settled(plane, ns);
@@ -74,7 +75,8 @@ async function toTheEnd(plane: RunningPlane): Promise<void> {
 async function typed(plane: RunningPlane, args: readonly string[]): Promise<void> {
   const stdin = Object.assign(Readable.from(["yes\n"]), { isTTY: true });
   const code = await cli(plane, args, { stdin });
-  if (code !== 0) throw new Error(`signalbox ${args.join(" ")} ended with ${code}`);
+  // an edit leaves something that waits
+  if (code !== 0 && code !== EXIT.waiting) throw new Error(`signalbox ${args.join(" ")} ended with ${code}`);
 }
 
 /** The agent asks again how its refund stands: an edited one waits in its place. */
