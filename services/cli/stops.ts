@@ -191,7 +191,7 @@ async function found(session: Session, scope: Scope): Promise<Pick<FlightAnswer,
 function foundText({ in_flight, queued, unlisted }: Awaited<ReturnType<typeof found>>, paint: Paint): string {
   if (unlisted !== undefined) return paint.yellow(`what was in flight cannot be listed: ${visible(unlisted)}; later: signalbox in-flight`);
   const parts = [in_flight.length === 0 ? "nothing was in flight" : `${paint.bold("in flight")}: claimed before, they may be happening outside\n${rowsText(in_flight, paint)}`];
-  if (queued.length > 0) parts.push(`${paint.bold("queued")}: approved, and will not start\n${rowsText(queued, paint)}`);
+  if (queued.length > 0) parts.push(`${paint.bold("queued")}: approved, and will not start; what a read brings is not taken any more\n${rowsText(queued, paint)}`);
   return parts.join("\n\n");
 }
 

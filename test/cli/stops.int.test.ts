@@ -9,10 +9,10 @@ import { type DemoPlane, startDemoPlane } from "./demo-plane.ts";
 const AGENT = "refund-assistant";
 const refund = (amount_usd: number, charge_id: string) => ({ charge_id, amount_usd });
 const SLOW = {
-  name: "slow.look",
-  description: "Looks for as long as a test wants.",
-  effect: "read",
-  tags: ["support"],
+  name: "slow.book",
+  description: "Books for as long as a test wants.",
+  effect: "write",
+  tags: ["pci"],
   region: "eu-west-1",
   adapter: "nats",
   timeout_ms: 60_000,
@@ -21,9 +21,9 @@ const SLOW = {
   output: { type: "object", additionalProperties: false, properties: { seen: { type: "boolean" } } },
 };
 const WATCHER = {
-  agent: { name: "watcher", version: "2.0.0", owner: "ops", team: "support", purpose: "looks at things that take long" },
+  agent: { name: "watcher", version: "2.0.0", owner: "ops", team: "finance", purpose: "books what takes long" },
   budgets: { max_steps: 40 },
-  tools: { allowlist: [{ name: "slow.look" }] },
+  tools: { allowlist: [{ name: "slow.book" }] },
 };
 
 describe("the emergency brake from the command line", () => {
@@ -34,8 +34,8 @@ describe("the emergency brake from the command line", () => {
   before(async () => {
     demo = await startDemoPlane();
     await demo.apply(SLOW, WATCHER);
-    const tools = await demo.box("tool", "slow-1", "slow.look");
-    await tools.tool<{ n: number }>("slow.look", async ({ n }) => {
+    const tools = await demo.box("tool", "slow-1", "slow.book");
+    await tools.tool<{ n: number }>("slow.book", async ({ n }) => {
       calls.push(n);
       called.resolve();
       await new Promise<void>((release) => holding.push(release));
@@ -51,17 +51,17 @@ describe("the emergency brake from the command line", () => {
   it("`stop` is acknowledged, lists what was claimed before it, and refuses everything after it", async () => {
     await demo.start("before");
     await demo.start("watched", "--as", "watcher");
-    const looking = await demo.propose("watched", "slow.look", { n: 1 }, "--as", "watcher");
+    const looking = await demo.propose("watched", "slow.book", { n: 1 }, "--as", "watcher");
     await called.promise;
     const wide = await demo.json<FlightAnswer>("in-flight");
     assert.deepEqual(wide.in_flight.map(({ run, action, tool, agent, version, team, principal }) => ({ run, action, tool, agent, version, team, principal })), [
-      { run: "watcher_watched", action: looking.action, tool: "slow.look", agent: "watcher", version: "2.0.0", team: "support", principal: "urn:signalbox:demo-issuer|watched" },
+      { run: "watcher_watched", action: looking.action, tool: "slow.book", agent: "watcher", version: "2.0.0", team: "finance", principal: "urn:signalbox:demo-issuer|watched" },
     ]);
     assert.deepEqual((await demo.json<FlightAnswer>("in-flight", "agent:refund-assistant")).in_flight, []);
-    const stopped = await demo.cli(["stop", "team:support", "--reason", "refunds twice"]);
+    const stopped = await demo.cli(["stop", "all", "--reason", "refunds twice"]);
     assert.equal(stopped.exit, 0, stopped.err);
-    assert.match(stopped.out, /^stopped {2}s1 {2}team:support {2}at .*: nothing in it starts from here on/);
-    assert.match(stopped.out, /in flight: claimed before, they may be happening outside\n.*\n *watcher_watched +a\d+ +1 +started +slow\.look/);
+    assert.match(stopped.out, /^stopped {2}s1 {2}all {2}at .*: nothing in it starts from here on/);
+    assert.match(stopped.out, /in flight: claimed before, they may be happening outside\n.*\n *watcher_watched +a\d+ +1 +started +slow\.book/);
     assert.match(stopped.out, /next, by another person: signalbox lift s1/);
     const proposed = await demo.propose("before", "stripe.create_refund", refund(5, "ch_stopped"));
     assert.equal(proposed.exit, 4);
@@ -71,7 +71,7 @@ describe("the emergency brake from the command line", () => {
     assert.match(started.out + started.err, /guard\.stopped/);
     const why = await demo.cli(["why", `${AGENT}_before`, proposed.action as string]);
     assert.match(why.out, /settled by stop/);
-    assert.match(why.out, /stop +s1 \(stop\) of team:support: "refunds twice"/);
+    assert.match(why.out, /stop +s1 \(stop\) of all: "refunds twice"/);
     const status = await demo.json<StatusAnswer>("status");
     assert.deepEqual([status.stops_standing, status.in_flight], [1, 1]);
   });
@@ -83,20 +83,20 @@ describe("the emergency brake from the command line", () => {
     assert.equal((await demo.cli(["lift", "s99", "--reason", "x", "--as", "second-operator"])).exit, 3);
     const lifted = await demo.cli(["lift", "s1", "--reason", "mended", "--as", "second-operator"]);
     assert.equal(lifted.exit, 0, lifted.err);
-    assert.match(lifted.out, /^lifted {2}s1 {2}team:support/);
+    assert.match(lifted.out, /^lifted {2}s1 {2}all/);
     assert.equal((await demo.propose("before", "stripe.create_refund", refund(5, "ch_lifted"), "--wait=20")).status, "succeeded");
     const { stops } = await demo.json<{ stops: StopRow[] }>("stops");
     assert.deepEqual(stops.map(({ stop, scope, by, reason, lifted_by, lifted_reason }) => [stop, scope, by, reason, lifted_by, lifted_reason]), [
-      ["s1", "team:support", "operator", "refunds twice", "second-operator", "mended"],
+      ["s1", "all", "operator", "refunds twice", "second-operator", "mended"],
     ]);
-    assert.match((await demo.cli(["stops"])).out, /s1 +lifted +stop +team:support +operator +refunds twice .*second-operator: mended/);
+    assert.match((await demo.cli(["stops"])).out, /s1 +lifted +stop +all +operator +refunds twice .*second-operator: mended/);
   });
 
   it("only an operator stops: an agent, an approver and an auditor are refused by the broker", async () => {
     for (const context of ["demo-agent", "demo-approver", "auditor"]) {
       assert.equal((await demo.cli(["stop", "all", "--reason", "x", "--as", context])).exit, 4, context);
     }
-    assert.equal((await demo.cli(["stops"])).out.includes("all"), false);
+    assert.equal((await demo.json<{ stops: StopRow[] }>("stops")).stops.length, 1);
   });
 
   it("`revoke` stops an agent and takes its credentials away, and says which of the two was done", async () => {
@@ -154,7 +154,7 @@ describe("the emergency brake from the command line", () => {
 
   it("the compliance export lists each stop with who made it and who lifted it (AUD-4)", async () => {
     const { records } = JSON.parse((await demo.cli(["export", "--all", "--compliance", "--json"])).out) as { records: { kind: string; run: string; state: string; reviews: { by: string; person?: string; decision: string }[] }[] };
-    const stop = records.find(({ kind, run }) => kind === "stop" && run === "team:support");
+    const stop = records.find(({ kind, run }) => kind === "stop" && run === "all");
     assert.deepEqual(stop?.reviews.map(({ by, person, decision }) => [decision, by, person]), [
       ["stop", "operator", "urn:signalbox:demo-issuer|olga@example.com"],
       ["lift", "second-operator", "urn:signalbox:demo-issuer|omar@example.com"],
