@@ -35,6 +35,12 @@ export class People {
     return { issuer, subject, roles: [...roles], document: found.digest };
   }
 
+  /** A person whose document disables them: they say nothing any more. */
+  silenced(name: string): GuardHit | undefined {
+    if (this.#documents.person(name)?.value.person.disabled !== true) return undefined;
+    return { kind: "disabled", scope: `person:${name}`, reason: "the person's document says so" };
+  }
+
   /** A principal whose own document disables it (ID-3), as an entry of the guard would cover it. */
   disabled(principal: Principal | null | undefined): GuardHit | undefined {
     if (principal?.issuer === undefined || !principal.verified) return undefined;

@@ -110,7 +110,7 @@ function decideOne(sources: Lookups, loaded: Loaded, arrival: Arrival, open: Ope
   if (machine === undefined) throw new Error(`machine version \`${loaded.state.machine}\` is missing`);
   const revoked = revokedSender(sources, arrival);
   if (revoked !== undefined) {
-    const why = reason("actor.revoked", `\`${arrival.actor}\` is revoked: ${revoked.reason}`, { help: `\`${revoked.scope}\`` });
+    const why = reason("actor.revoked", `\`${arrival.actor}\` is ${revoked.kind === "disabled" ? "disabled" : "revoked"}: ${revoked.reason}`, { help: `\`${revoked.scope}\`` });
     open.done.push(refusal(arrival, [why], loaded.head.seq));
     return;
   }
@@ -132,15 +132,14 @@ function decideOne(sources: Lookups, loaded: Loaded, arrival: Arrival, open: Ope
 }
 
 /** Somebody revoked says nothing more, also not what they sent before and nobody has read yet (law 9). */
-function revokedSender({ guard }: FactSources, { kind, actor }: Arrival): GuardHit | undefined {
-  if (guard.empty) return undefined;
+function revokedSender({ guard, people }: FactSources, { kind, actor }: Arrival): GuardHit | undefined {
   switch (kind) {
     case "propose":
       return guard.revokedAgent(actor);
     case "decide":
     case "control":
     case "apply":
-      return guard.person(actor);
+      return guard.person(actor) ?? people.silenced(actor);
     default:
       return undefined;
   }
