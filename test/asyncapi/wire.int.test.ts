@@ -1,41 +1,47 @@
 /** The document against the wire: what a real plane stores is what the document says. */
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { applyDemo, play } from "../../infra/demo/play.ts";
-import { type RunningPlane, startPlane } from "../../infra/plane.ts";
-import { readSettings } from "../../infra/settings.ts";
-import { messageOfEvent } from "../../schemas/asyncapi/messages.ts";
+import { play } from "../../infra/demo/play.ts";
+import type { EventType } from "../../schemas/event.ts";
+import { APPLICABLE, messageOfEvent } from "../../schemas/asyncapi/messages.ts";
 import type { Namespace } from "../../schemas/ids.ts";
 import { patterns, type StreamKind, streamName } from "../../schemas/subjects.ts";
 import { decodeEvent } from "../../services/bus/commit.ts";
 import { connectBus, type NatsConnection } from "../../services/bus/connection.ts";
 import { type StoredMessage, StreamReader } from "../../services/bus/journal.ts";
-import { connect, Refused } from "../../services/client/index.ts";
+import { Refused } from "../../services/client/index.ts";
 import { issueCreds } from "../../services/identity/creds.ts";
+import { type DemoPlane, startDemoPlane } from "../cli/demo-plane.ts";
 import { faultsOf } from "./document.ts";
 
+/** As far as the plane is played: what is asked, edited, leased, marked, stopped, put in force. */
+const PLAYED: readonly EventType[] = [
+  "run.started", "action.verified", "action.denied", "approval.requested", "approval.edited", "budget.settled", "budget.requested", "budget.leased", "taint.raised", "taint.lowered",
+  "ledger.leased", "guard.stopped", "guard.lifted", "tool.applied", "agent.applied", "policy.applied", "person.applied", "issuer.applied", "budget.applied",
+];
+
 describe("the AsyncAPI document and what a plane stores (OPS-3)", () => {
-  let folder: string;
-  let plane: RunningPlane;
+  let demo: DemoPlane;
   let ns: Namespace;
   let nc: NatsConnection;
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), "signalbox-wire-"));
-    plane = await startPlane(readSettings([], { ...process.env, SIGNALBOX_DATA: folder, NATS_URL: "", SIGNALBOX_NATS_PORT: "" }), () => undefined);
+    demo = await startDemoPlane();
+    const { plane } = demo;
     ns = plane.settings.namespaces[0] as Namespace;
-    await applyDemo(plane);
-    await play(plane, ns);
-    await stray(plane, ns);
+    const { waiting } = await play(plane, ns);
+    const { run, action } = waiting.get("large-refund") as { run: string; action: string };
+    const input = JSON.stringify({ charge_id: "ch_1002", amount_usd: 470 });
+    await demo.cli(["edit", run, action, "--input", input, "--digest", await demo.digestOf(run, action)]);
+    await demo.cli(["cleanse", run, "--reason", "read it", "--labels", "pii"]);
+    await demo.cli(["stop", "tool:crm.delete_customer", "--reason", "not today"]);
+    await demo.cli(["lift", "s1", "--reason", "tomorrow", "--as", "second-operator"]);
+    await assert.rejects((await demo.box("agent", "stranger")).agent("stranger").start({ goal: "an agent without a contract" }), Refused);
     const issued = await issueCreds(plane.keys, { role: "coordinator", name: "test" });
     nc = await connectBus({ url: plane.url, name: "test", creds: issued.creds, inboxPrefix: issued.inboxPrefix });
   });
   after(async () => {
     await nc?.close();
-    await plane?.stop();
-    await rm(folder, { recursive: true, force: true });
+    await demo?.stop();
   });
 
   const stored = async (kind: StreamKind, subject: string): Promise<StoredMessage[]> => {
@@ -54,16 +60,14 @@ describe("the AsyncAPI document and what a plane stores (OPS-3)", () => {
       assert.deepEqual(faultsOf(messageOfEvent(body.type), "payload", plain), [], place);
       assert.deepEqual(faultsOf(messageOfEvent(body.type), "headers", Object.fromEntries(headers)), [], place);
     }
-    for (const type of ["run.started", "action.verified", "action.denied", "approval.requested", "budget.settled", "tool.applied"]) {
-      assert.ok(types.has(type), `the plane was played as far as \`${type}\``);
-    }
+    for (const type of PLAYED) assert.ok(types.has(type), `the plane was played as far as \`${type}\``);
   });
 
   it("describes every answer, refusal and document", async () => {
     const kinds: readonly [StreamKind, string, string[]][] = [
       ["OUT", patterns.out(ns), ["answer"]],
       ["REJECTED", patterns.rejected(ns), ["rejection"]],
-      ["DOCUMENTS", patterns.documents(ns), ["documentContract", "documentTool", "documentPolicySet"]],
+      ["DOCUMENTS", patterns.documents(ns), [...APPLICABLE]],
     ];
     for (const [kind, subject, names] of kinds) {
       const messages = await stored(kind, subject);
@@ -76,14 +80,3 @@ describe("the AsyncAPI document and what a plane stores (OPS-3)", () => {
     }
   });
 });
-
-/** Something that is refused without entering a journal. */
-async function stray(plane: RunningPlane, ns: Namespace): Promise<void> {
-  const issued = await issueCreds(plane.keys, { role: "agent", name: "stranger", ns });
-  const box = await connect({ url: plane.url, creds: issued.creds });
-  try {
-    await assert.rejects(box.agent("stranger").start({ goal: "an agent without a contract" }), Refused);
-  } finally {
-    await box.close();
-  }
-}
