@@ -36,13 +36,23 @@ export const riskRuleSchema = z.strictObject({
 /** `set.yaml` beside the policies: what of the plane's judgement a set decides besides them. */
 export const policySettingsSchema = z.strictObject({
   /** Who agrees to a change of this set, once it is in force (POL-6). */
-  review: z.strictObject({ role: roleSchema, count: z.int().min(1).max(16) }).optional(),
+  review: z
+    .strictObject({
+      role: roleSchema,
+      count: z.int().min(1).max(16),
+      /** Kinds of document whose changes need the same agreement where they give more than there was. */
+      also: z.array(z.enum(["agent", "tool", "budget"])).max(3).optional(),
+    })
+    .optional(),
   /** The table by which the plane computes risk; absent: the plane's own. */
   risk: z.array(riskRuleSchema).max(256).optional(),
   /** Currencies whose amounts are compared; any other asks. Absent: USD, EUR, GBP. */
   currencies: z.array(z.string().regex(/^[A-Z]{3}$/, "expected a currency as `USD`")).max(200).optional(),
 });
 export type PolicySettings = z.infer<typeof policySettingsSchema>;
+export type Review = NonNullable<PolicySettings["review"]>;
+/** Where a set says nothing of its review. */
+export const DEFAULT_REVIEW: Review = { role: "approver", count: 1 };
 
 export const policySetSchema = z.strictObject({
   name: policySetNameSchema,

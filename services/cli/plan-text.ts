@@ -16,6 +16,8 @@ export function planText(plan: Plan, paint: Paint): string {
   if (same.length > 0) parts.push(paint.dim(`= ${same.length} unchanged: ${same.map(({ document }) => visible(`${document.kind} ${document.name}`)).join(", ")}`));
   const affects = plan.agents.map(({ agent, by, live }) => `  ${visible(agent)}  ${liveText(live)}  ${paint.dim(by.map(visible).join(", "))}`);
   if (affects.length > 0) parts.push(["", "concerns", ...affects].join("\n"));
+  const { everyone } = plan;
+  if (everyone !== undefined) parts.push(`\nconcerns all ${everyone.agents} agents  ${liveText(everyone.live)}${rehearsal(plan, paint)}`);
   if (plan.unseen > 0) parts.push(paint.dim(`  and perhaps others: ${plan.unseen} contracts were not looked at`));
   const wide = plan.documents.reduce((sum, { widens }) => sum + widens.length, 0);
   if (wide > 0) parts.push("", paint.yellow(`${wide} permission(s) widen: the lines with !`));
@@ -25,13 +27,19 @@ export function planText(plan: Plan, paint: Paint): string {
   return parts.join("\n");
 }
 
+/** How to see what it would have decided before it decides. */
+function rehearsal(plan: Plan, paint: Paint): string {
+  const set = plan.documents.find(({ document, status }) => document.kind === "policy" && status === "changed");
+  return set === undefined ? "" : `\n${paint.dim(`what it would have decided so far: signalbox replay --all --policy ${visible(set.document.file)}`)}`;
+}
+
 function located(fault: Fault): string {
   return faultText(fault).split("\n").map(visible).join("\n");
 }
 
 function liveText(live: number | undefined): string {
   if (live === undefined) return "live runs not known";
-  return live === 1 ? "1 live run" : `${live >= 1000 ? "1000 or more" : live} live runs`;
+  return live === 1 ? "1 live run" : `${live} live runs`;
 }
 
 function documentText({ document, status, version, changes, widens }: PlannedDocument, paint: Paint): string {
@@ -88,6 +96,7 @@ export function planJson(plan: Plan) {
   const { ask } = plan.review ?? {};
   return {
     affects: plan.agents,
+    ...(plan.everyone && { everyone: plan.everyone }),
     ...(ask && { review: ask }),
     warnings: plan.warnings,
     faults: plan.faults,

@@ -7,11 +7,13 @@ import type { Contract } from "../../schemas/contract.ts";
 import type { Fault } from "../../schemas/fault.ts";
 import type { Ask } from "../../schemas/judgement.ts";
 import { type Reason, reason } from "../../schemas/reason.ts";
+import { RULING_POLICY_SET } from "../../schemas/policy.ts";
 import { streamName } from "../../schemas/subjects.ts";
 import { Documents } from "../bus/documents.ts";
 import { StreamReader } from "../bus/journal.ts";
 import type { Publisher } from "../bus/publisher.ts";
 import type { RunRow } from "../projection/index-store.ts";
+import type { StatusAnswer } from "../projection/views.ts";
 import { changeFacts } from "../registry/change.ts";
 import { inconsistencies } from "../registry/consistency.ts";
 import { documentChanges, type FieldChange } from "../registry/diff.ts";
@@ -38,6 +40,8 @@ export interface Plan {
   /** Who has to agree before it comes into force. */
   readonly review: { readonly ask: Ask; readonly reasons: readonly Reason[] } | undefined;
   readonly agents: readonly AffectedAgent[];
+  /** When the ruling policy set changes: it concerns everybody. */
+  readonly everyone: { readonly agents: number; readonly live: number | undefined } | undefined;
   /** Contracts that were not looked at, because there are too many. */
   readonly unseen: number;
 }
@@ -88,7 +92,7 @@ export async function makePlan(session: Session, publisher: Publisher, documents
   const warnings = inconsistencies(view, news)
     .filter(({ severity }) => severity === "warning")
     .map(({ document, path, ...found }) => faultOf(document as LoadedDocument, found, path));
-  return { documents: planned, ...judged, warnings, unseen, agents: await affected(session, view, planned) };
+  return { documents: planned, ...judged, warnings, unseen, agents: await affected(session, view, planned), everyone: await everyone(session, view, planned) };
 }
 
 function judge({ ns, name }: Session, view: RegistryView, documents: readonly LoadedDocument[]): Pick<Plan, "faults" | "review"> {
@@ -134,11 +138,21 @@ async function affected(session: Session, view: RegistryView, planned: readonly 
   return found;
 }
 
+async function everyone(session: Session, view: RegistryView, planned: readonly PlannedDocument[]): Promise<Plan["everyone"]> {
+  const rules = planned.some(({ document, status }) => status === "changed" && document.kind === "policy" && document.name === RULING_POLICY_SET);
+  if (!rules) return undefined;
+  const answer = await session.query<StatusAnswer>("status").catch(() => undefined);
+  return { agents: view.count("agent"), live: answer && LIVE.reduce((sum, state) => sum + (answer.runs[state] ?? 0), 0) };
+}
+
+/** States of runs that have not ended. */
+const LIVE = ["active", "paused"];
+
 /** Nobody waits for the read model here: what it does not say is not known. */
 async function liveRuns(session: Session, agent: string): Promise<number | undefined> {
   try {
     let live = 0;
-    for (const state of ["active", "paused"]) live += (await session.query<{ runs: RunRow[] }>("runs", { agent, state, limit: 1000 })).runs.length;
+    for (const state of LIVE) live += (await session.query<{ runs: RunRow[] }>("runs", { agent, state, limit: 1000 })).runs.length;
     return live;
   } catch {
     return undefined;

@@ -52,7 +52,7 @@ export function versionCommands(cli: Cli): void {
         const before = (await appliedEvents(session, "policy", set)).at(-1)?.data as EventData<"policy.applied"> | undefined;
         if (before === undefined) throw new CliError(EXIT.usage, `no policy set \`${visible(set)}\` was ever applied`, "`signalbox status` counts what is in force");
         if (before.previous === undefined) throw new CliError(EXIT.usage, `there is no version of \`${visible(set)}\` before this one`);
-        const document = await versionBefore(session, new Documents(session.nc, publisher, session.ns), set, before.previous);
+        const document = await versionBefore(new Documents(session.nc, publisher, session.ns), before.previous);
         await applyDocuments(cli, self, session, publisher, [document], { ...options, reason: options.reason ?? `rollback to what was in force before version ${before.version}` });
       }),
     ),
@@ -109,8 +109,9 @@ function versionsText(cli: Cli, versions: readonly Version[]): string {
   return table(["VERSION", "IN FORCE FROM", "DIGEST", "BY", "CHANGE", "REASON"], rows, cli.paint);
 }
 
-async function versionBefore(session: Session, documents: Documents, set: string, digest: Digest): Promise<LoadedDocument> {
+/** Its digest is where it comes from: it is stored, and no file. */
+async function versionBefore(documents: Documents, digest: Digest): Promise<LoadedDocument> {
   const { document, findings } = readStored(await documents.get(digest));
   if (document === undefined) throw new CliError(EXIT.failed, `the version before cannot be read: ${findings[0]?.message ?? ""}`);
-  return { ...stored(document), file: `${set} in ${session.ns}`, placeOf: () => ({ line: 1, column: 1 }) };
+  return { ...stored(document), file: digest, placeOf: () => ({ line: 1, column: 1 }) };
 }

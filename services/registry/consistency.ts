@@ -9,13 +9,12 @@ import type { Contract, ContractTool } from "../../schemas/contract.ts";
 import { budgetName } from "../../schemas/budget.ts";
 import type { Issuer } from "../../schemas/issuer.ts";
 import type { Person } from "../../schemas/person.ts";
-import type { PolicySet } from "../../schemas/policy.ts";
+import { DEFAULT_REVIEW, type PolicySet } from "../../schemas/policy.ts";
 import type { Tool } from "../../schemas/tool.ts";
 import { dataOf, destinationFaults } from "../policy/destination.ts";
 import { declares, typesAt } from "./declares.ts";
 import { type Finding, nearest } from "./explain.ts";
 import type { Document } from "./kinds.ts";
-import { DEFAULT_REVIEW } from "./review.ts";
 import type { InForce } from "./view.ts";
 
 /** The documents in force; the registry's view has them. */

@@ -6,6 +6,7 @@
  * - The ruling set's `review` says how many of which role; one `approver` where it says nothing.
  * - Of persons and issuers, what only takes away (a role, a key, a person) needs nobody, unless too few would be left
  *   to agree to anything afterwards.
+ * - Of contracts, tools and budgets, what widens needs somebody where the set's `review.also` names their kind.
  * - Where it is not known which person proposes, one more is asked: one of those who agree could be the proposer.
  */
 import { canonicalText } from "../../schemas/canonical.ts";
@@ -13,9 +14,10 @@ import type { Digest } from "../../schemas/ids.ts";
 import type { Issuer } from "../../schemas/issuer.ts";
 import type { Ask } from "../../schemas/judgement.ts";
 import type { Person } from "../../schemas/person.ts";
-import type { PolicySet } from "../../schemas/policy.ts";
+import { DEFAULT_REVIEW, type PolicySet, type Review } from "../../schemas/policy.ts";
 import type { Document } from "./kinds.ts";
 import type { InForce } from "./view.ts";
+import { widenings } from "./widening.ts";
 
 /** What is asked about the documents in force; the registry's view has it. */
 export interface Ruling {
@@ -27,23 +29,22 @@ export interface Ruling {
   person(name: string): InForce<Person> | undefined;
   persons(): readonly InForce<Person>[];
   issuer(name: string): InForce<Issuer> | undefined;
+  inForce(kind: Document["kind"], name: string): InForce<Document["value"]> | undefined;
 }
 
 /** Who proposes, as far as it is known which person it is. */
 export type Proposer = { readonly issuer: string; readonly subject: string } | undefined;
 
-export interface Review {
+export interface Reviewed {
   readonly ask: Ask;
   /** The documents for which it is asked, as `policy default`. */
   readonly because: readonly string[];
 }
 
-export const DEFAULT_REVIEW: Ask = { role: "approver", count: 1 };
-
 /** Who must agree before these documents come into force; undefined when nobody must. */
-export function reviewOf(ruling: Ruling, proposer: Proposer, documents: readonly (Document & { readonly digest: Digest })[]): Review | undefined {
+export function reviewOf(ruling: Ruling, proposer: Proposer, documents: readonly (Document & { readonly digest: Digest })[]): Reviewed | undefined {
   const because: string[] = [];
-  let ask: Ask | undefined;
+  let ask: Review | undefined;
   for (const document of documents) {
     if (document.kind !== "policy") continue;
     const current = ruling.applied("policy", document.name);
@@ -58,16 +59,26 @@ export function reviewOf(ruling: Ruling, proposer: Proposer, documents: readonly
     const before = ruling.persons().map(({ value }) => value);
     if (canAgree(before, rule, proposer)) {
       const found = powers(ruling, before, rule, proposer, documents);
-      if (found.length > 0) ask ??= rule;
       because.push(...found);
     }
+    because.push(...wider(ruling, rule, documents));
+    if (because.length > 0) ask ??= rule;
   }
   if (ask === undefined) return undefined;
-  return { ask: { ...ask, count: ask.count + (proposer === undefined ? 1 : 0) }, because };
+  return { ask: { role: ask.role, count: ask.count + (proposer === undefined ? 1 : 0) }, because };
+}
+
+/** What else the set wants to be asked about, as far as it gives more than there was. */
+function wider(ruling: Ruling, { also = [] }: Review, documents: readonly (Document & { readonly digest: Digest })[]): string[] {
+  return documents.flatMap((document) => {
+    if (!(also as readonly string[]).includes(document.kind)) return [];
+    const current = ruling.inForce(document.kind, document.name);
+    return current?.digest !== document.digest && widenings(current?.value, document).length > 0 ? [`${document.kind} ${document.name}`] : [];
+  });
 }
 
 /** Persons and issuers of a change that give somebody more than he had, or leave too few to review. */
-function powers(ruling: Ruling, before: readonly Person[], rule: Ask, proposer: Proposer, documents: readonly (Document & { readonly digest: Digest })[]): string[] {
+function powers(ruling: Ruling, before: readonly Person[], rule: Review, proposer: Proposer, documents: readonly (Document & { readonly digest: Digest })[]): string[] {
   const found: string[] = [];
   const after = new Map(before.map((person) => [person.person.name as string, person]));
   const taken: string[] = [];
@@ -86,7 +97,7 @@ function powers(ruling: Ruling, before: readonly Person[], rule: Ask, proposer: 
 }
 
 /** Whether enough persons, the proposer not counted, hold the role. Two names of one person are one. */
-function canAgree(persons: readonly Person[], { role, count }: Ask, proposer: Proposer): boolean {
+function canAgree(persons: readonly Person[], { role, count }: Review, proposer: Proposer): boolean {
   const holders = new Set<string>();
   for (const { person } of persons) {
     if (person.disabled === true || !person.roles.includes(role)) continue;

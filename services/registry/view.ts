@@ -106,6 +106,10 @@ export class RegistryView {
   applied(kind: DocumentKind, name: string): Digest | undefined {
     return this.#last.get(`${kind}/${name}`)?.digest;
   }
+  /** How many names of a kind there are. */
+  count(kind: DocumentKind): number {
+    return [...this.#last.keys()].filter((key) => key.startsWith(`${kind}/`)).length;
+  }
   /** How many versions there were; 0 when there was none. */
   version(kind: DocumentKind, name: string): number {
     return this.#last.get(`${kind}/${name}`)?.version ?? 0;

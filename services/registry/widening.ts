@@ -5,12 +5,11 @@
 import type { BudgetDocument } from "../../schemas/budget.ts";
 import type { Issuer } from "../../schemas/issuer.ts";
 import type { Person } from "../../schemas/person.ts";
-import type { PolicySet } from "../../schemas/policy.ts";
+import { DEFAULT_REVIEW, type PolicySet } from "../../schemas/policy.ts";
 import { canonicalText } from "../../schemas/canonical.ts";
 import type { Tool } from "../../schemas/tool.ts";
 import { compilePolicies } from "../policy/compile.ts";
 import type { Document, DocumentValues } from "./kinds.ts";
-import { DEFAULT_REVIEW } from "./review.ts";
 import { added, fewer, list, raised } from "./widening-parts.ts";
 import { contractWidenings } from "./widening-contract.ts";
 
@@ -113,6 +112,8 @@ function reviewWidenings(before: PolicySet, after: PolicySet): string[] {
   const [was, is] = [before.settings?.review ?? DEFAULT_REVIEW, after.settings?.review ?? DEFAULT_REVIEW];
   if (was.role !== is.role) found.push(`changes of it are agreed to by \`${is.role}\`, no longer by \`${was.role}\``);
   if (is.count < was.count) found.push(`changes of it need ${is.count}, no longer ${was.count}, to agree`);
+  const unasked = added(is.also, was.also);
+  if (unasked.length > 0) found.push(`what widens of ${list(unasked)} needs nobody to agree`);
   const currencies = added(before.settings?.currencies, after.settings?.currencies);
   if (currencies.length > 0) found.push(`amounts in ${list(currencies)} are compared, where they were asked about`);
   if (canonicalText(before.settings?.risk ?? null) !== canonicalText(after.settings?.risk ?? null)) found.push("risk is computed in another way");

@@ -89,6 +89,18 @@ for (const [what, change, expected] of [
   });
 }
 
+test("POL-6: a set may also ask about contracts, tools and budgets, where they give more than there was", async () => {
+  const from = registry();
+  const [tool] = documents(TOOL);
+  const [contract] = documents(`${AGENT}\nbudgets: { max_steps: 5 }`);
+  await from.apply(policySet(ALLOW, { review: { role: "risk", count: 1, also: ["agent", "tool"] } }), person("olga", []), tool as StoredDocument, contract as StoredDocument);
+  assert.equal(asked(from, documents(TOOL.replace("effect: write", "effect: read"))), "1 risk");
+  assert.equal(asked(from, documents(TOOL.replace("effect: write", "effect: irreversible"))), "allow");
+  assert.equal(asked(from, documents(`${AGENT}\nbudgets: { max_steps: 6 }`)), "1 risk");
+  assert.equal(asked(from, documents(`${AGENT}\nbudgets: { max_steps: 4 }`)), "allow");
+  assert.equal(asked(from, documents("budget: { scope: team, name: t }")), "allow");
+});
+
 test("ID-5: a lone operator does not become two approvers: he is not among those who could agree, under any of his names", async () => {
   const from = registry();
   await from.apply(policySet(ALLOW), person("olga", ["approver"]), person("olga-2", ["approver"], { subject: "olga" }));
