@@ -4,15 +4,14 @@ import { join } from "node:path";
 import type { Namespace } from "../schemas/ids.ts";
 import { connectBus } from "../services/bus/connection.ts";
 import { provision } from "../services/bus/streams.ts";
-import { accountNameOf, signAccounts } from "../services/identity/accounts.ts";
+import { signAccounts } from "../services/identity/accounts.ts";
 import { writeContext } from "../services/identity/contexts.ts";
 import { Barred, issueCreds, writeCreds } from "../services/identity/creds.ts";
 import { writeDemoIssuer } from "../services/identity/demo-issuer.ts";
 import { writeSecret } from "../services/identity/files.ts";
 import { CredsKeeper } from "../services/identity/keeper.ts";
-import { type PlaneKeys, knownNamespaces, openKeys } from "../services/identity/keys.ts";
-import { pushRevocations } from "../services/identity/revoke.ts";
-import { revocations } from "../services/identity/revoked.ts";
+import { type PlaneKeys, openKeys } from "../services/identity/keys.ts";
+import { RevocationTeller } from "../services/identity/teller.ts";
 import { credentialTerms } from "../services/identity/terms.ts";
 import { openToolKey, publishToolKey } from "../services/identity/tool-keys.ts";
 import type { Role } from "../services/identity/roles.ts";
@@ -55,14 +54,17 @@ export async function startPlane(settings: Settings, say: (line: string) => void
   const planeFile = join(dataDir, "plane.json");
   let services: RunningThreads | undefined;
   let keeper: CredsKeeper | undefined;
+  // the embedded server is given the accounts at each start, and keeps what it is told
+  const teller = embedded === undefined ? new RevocationTeller({ dataDir, url, onProblem: say }) : undefined;
   const stop = async () => {
     await keeper?.stop();
+    await teller?.stop();
     await services?.stop();
     await rm(planeFile, { force: true });
     await embedded?.stop();
   };
   try {
-    if (embedded === undefined) await revokeAgain(dataDir, url, say);
+    await teller?.start();
     await provisionAll(url, keys, namespaces);
     await publishToolKey(dataDir, await openToolKey(dataDir));
     await writeDemoIssuer(dataDir);
@@ -142,15 +144,4 @@ async function keepCreds(url: string, keys: PlaneKeys, say: (line: string) => vo
   });
   await keeper.start();
   return keeper;
-}
-
-/** A server of one's own reads its accounts from a file, which may be older than the last revocation. */
-async function revokeAgain(dataDir: string, url: string, say: (line: string) => void): Promise<void> {
-  const accounts = new Set((await revocations(dataDir)).map(accountNameOf));
-  if (accounts.size === 0) return;
-  // of all namespaces, because the accounts speak of each other
-  const keys = await openKeys(dataDir, await knownNamespaces(dataDir));
-  await pushRevocations(keys, url, [...accounts].toSorted()).catch((error: unknown) => {
-    say(`the server was not told who is revoked: ${(error as Error).message}; print \`npx signalbox nats-config\` again, and reload the server`);
-  });
 }

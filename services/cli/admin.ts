@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { namespace, namespaceSchema } from "../../schemas/ids.ts";
 import { signAccounts } from "../identity/accounts.ts";
 import { knownNamespaces, openKeys } from "../identity/keys.ts";
-import { renderIdentity, renderServerConfig } from "../identity/natsConfig.ts";
+import { accountsFolder, renderIdentity, renderServerConfig } from "../identity/natsConfig.ts";
 import { type Cli, examples, globalsOf, show } from "./cli.ts";
 import { credsCommands } from "./creds.ts";
 import { CliError, EXIT } from "./exit.ts";
@@ -52,7 +52,7 @@ function natsConfig(cli: Cli): void {
   command
     .option("--ns <namespaces>", "separated by commas; those of the data folder, or `default`")
     .option("--listen <address>", "host:port", "0.0.0.0:4222")
-    .option("--store-dir <folder>", "JetStream's files", "/var/lib/nats/jetstream")
+    .option("--store-dir <folder>", "JetStream's files; those of the accounts lie beside them", "/var/lib/nats/jetstream")
     .option("--identity-only", "only who may log in, to paste into a configuration that exists");
   examples(command, "nats-config > nats.conf", "nats-config --ns default,finance --identity-only");
   command.action(async (options: { ns?: string; listen: string; storeDir: string; identityOnly?: boolean }) => {
@@ -64,7 +64,7 @@ function natsConfig(cli: Cli): void {
     const namespaces = wanted?.map(namespace) ?? (known.length > 0 ? known : [namespace("default")]);
     const identity = await signAccounts(await openKeys(dataDir, namespaces));
     const { listen, storeDir } = options;
-    cli.io.stdout.write(options.identityOnly === true ? renderIdentity(identity) : renderServerConfig(identity, { listen, storeDir }));
+    cli.io.stdout.write(options.identityOnly === true ? renderIdentity(identity, accountsFolder(storeDir)) : renderServerConfig(identity, { listen, storeDir }));
     line(cli.io.stderr, `the keys are in ${join(dataDir, "keys")}: whoever reads them is the plane`);
   });
 }

@@ -21,6 +21,8 @@ export interface ClusterOptions {
   readonly routes: readonly string[];
 }
 
+const STORE_DIR = "/var/lib/nats/jetstream";
+
 /** Largest message the server takes; larger values are documents in pieces of their own. */
 export const MAX_PAYLOAD_BYTES = 8 * 1024 * 1024;
 
@@ -40,12 +42,12 @@ max_payload: ${MAX_PAYLOAD_BYTES}
 max_control_line: ${MAX_CONTROL_LINE_BYTES}
 
 jetstream {
-  store_dir: ${quoted(options.storeDir ?? "/var/lib/nats/jetstream")}
+  store_dir: ${quoted(options.storeDir ?? STORE_DIR)}
   # Synced before it is acknowledged. Three replicas in three failure domains want it as well.
   sync_interval: ${quoted(options.sync ?? "always")}
 }
 ${options.cluster === undefined ? "" : renderCluster(options.cluster)}
-${renderIdentity(identity)}`;
+${renderIdentity(identity, accountsFolder(options.storeDir))}`;
 }
 
 function renderCluster({ name, listen, routes }: ClusterOptions): string {
@@ -61,20 +63,31 @@ cluster {
 /**
  * The part that names who may log in: paste it into an existing configuration. A server that belongs to
  * another operator cannot take it; there, the accounts are imported under that operator.
+ * @param accountsDir where the server keeps what it is told of accounts while it runs; its own, and writable
  */
-export function renderIdentity(identity: ServerIdentity): string {
+export function renderIdentity(identity: ServerIdentity, accountsDir: string = accountsFolder(undefined)): string {
   const preload = identity.accounts.map((account) => `  # ${account.name}\n  ${account.publicKey}: ${account.jwt}`);
   return `operator: ${identity.operatorJwt}
 system_account: ${identity.systemAccount}
 
-# All accounts are known beforehand. After adding a namespace: print this again, and reload the server. Credentials that
-# were revoked are in the accounts. "signalbox revoke" also tells a running server, over the system account; a server that
-# starts again knows only this file: print it again after a revocation, or start the plane, which then tells it once more.
-resolver: MEMORY
+# Accounts, with the credentials in them that were revoked. "signalbox revoke" tells running servers over the system
+# account: they close the connections, and keep what they heard in this folder. The accounts below are taken over at each
+# start unless the kept ones are newer. A server that was away is told by the plane, which repeats it while it runs.
+# After adding a namespace: print this again, and start the server again.
+resolver: {
+  type: full
+  dir: ${quoted(accountsDir)}
+  allow_delete: false
+}
 resolver_preload: {
 ${preload.join("\n")}
 }
 `;
+}
+
+/** Beside JetStream's files. */
+export function accountsFolder(storeDir: string | undefined): string {
+  return `${storeDir ?? STORE_DIR}-accounts`;
 }
 
 function quoted(text: string): string {
