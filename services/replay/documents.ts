@@ -70,11 +70,14 @@ export function governingDigests({ body }: JournalEvent): Digest[] {
   return facts?.kind === "tool" ? definedOf(facts.documents) : definedOf(facts?.again?.documents);
 }
 
-/** Every document that an event rests on: in force when it was judged, applied by it, or holding a value too large for it. */
+/**
+ * Every document that an event rests on: in force when it was judged, saying who somebody is, applied by it or by the
+ * change that it is part of, or holding a value too large for it.
+ */
 export function documentsOf({ body }: JournalEvent): Set<Digest> {
   const found = new Set<Digest>();
-  const facts = body.data["facts"] as { documents?: DocumentFacts } | undefined;
-  for (const digest of definedOf(facts?.documents)) found.add(digest);
+  named(body.data["facts"], found);
+  if (body.cause.kind === "apply") named(body.data["input"], found);
   const applied = digestSchema.safeParse(body.data["document"]);
   if (applied.success && body.type.endsWith(".applied")) found.add(applied.data);
   referred(body.data, found);
@@ -83,6 +86,20 @@ export function documentsOf({ body }: JournalEvent): Set<Digest> {
 
 function definedOf(documents: DocumentFacts | undefined): Digest[] {
   return Object.values(documents ?? {}).filter((digest) => digest !== undefined);
+}
+
+/** Facts name documents under `documents`, by what they are, and under `document`; at any depth. */
+function named(value: unknown, found: Set<Digest>): void {
+  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return;
+  for (const [key, member] of Object.entries(value)) {
+    if (typeof member === "object") {
+      if (key === "documents" && !Array.isArray(member)) for (const digest of definedOf((member ?? undefined) as DocumentFacts | undefined)) found.add(digest);
+      else named(member, found);
+    } else if (key === "document") {
+      const digest = digestSchema.safeParse(member);
+      if (digest.success) found.add(digest.data);
+    }
+  }
 }
 
 /** `{ "$doc": "sha256:…" }`, at any depth. */
