@@ -104,6 +104,8 @@ describe("OPS-1 npm start", () => {
     assert.match(output, /small-refund\s+succeeded/);
     assert.match(output, /large-refund\s+pending/);
     assert.match(output, /delete\s+denied/);
+    assert.match(output, /injected-refund\s+pending/);
+    assert.match(output, /other-tool\s+denied/);
     const action = /npx signalbox approve refund-assistant_demo (a\d+)/.exec(output)?.[1] ?? "";
     assert.equal((await signalbox(dataDir, "approve", "refund-assistant_demo", action)).code, 0);
     await second.until(`action.verified     ${action}`);
@@ -114,11 +116,11 @@ describe("OPS-1 npm start", () => {
     }
     const effects = (await readFile(join(dataDir, "demo", "default-effects.jsonl"), "utf8")).trim().split("\n");
     assert.deepEqual(
-      effects.map((line) => (JSON.parse(line) as { input: { amount_usd: number } }).input.amount_usd),
-      [25, 480],
+      effects.map((line) => Object.values((JSON.parse(line) as { input: object }).input).find((value) => typeof value === "number")),
+      [25, 240, 480],
       "each refund took effect once",
     );
-    for (const context of ["demo-agent", "demo-approver", "operator", "auditor"]) {
+    for (const context of ["demo-agent", "demo-clerk", "demo-approver", "demo-finance", "demo-finance-2", "operator", "second-operator", "auditor"]) {
       const { mode } = await stat(join(dataDir, "nats", "context", `${context}.json`));
       assert.equal(mode & 0o777, 0o600, context);
     }
