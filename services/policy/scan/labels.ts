@@ -60,7 +60,7 @@ const ISSUED = /^(?:4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2(?:2[2-9]|[3-6]\d|7[01])
 
 function isCard(text: string): boolean {
   const digits = text.replace(/[ -]/g, "");
-  return ISSUED.test(digits) && luhn(digits) && new Set(digits).size > 2;
+  return ISSUED.test(digits) && luhn(digits) && new Set(digits).size > 1;
 }
 
 function luhn(digits: string): boolean {

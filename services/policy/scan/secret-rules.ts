@@ -17,6 +17,9 @@ const rule = (name: string, pattern: RegExp, check?: (secret: string) => boolean
 const START = "(?<![A-Za-z0-9_-])";
 const token = (name: string, body: string, check?: (secret: string) => boolean) => rule(name, new RegExp(`${START}${body}`, "g"), check);
 
+/** Begins as nothing else does, wherever it stands. Bounded, so that a row of beginnings costs no more than its length. */
+const prefixed = (name: string, body: string, check?: (secret: string) => boolean) => rule(name, new RegExp(body, "g"), check);
+
 /** Examples of manuals, and what stands for a secret that somebody else fills in. */
 const notAnExample = (secret: string) => !/example|xxxx|\.\.\.|…/i.test(secret);
 /** Random text has digits and letters, and no words between dashes. */
@@ -25,26 +28,26 @@ const mixed = (secret: string) => /\d/.test(secret) && /[A-Za-z]/.test(secret) &
 export const SECRET_RULES: readonly SecretRule[] = [
   token("jwt", String.raw`(eyJ[A-Za-z0-9_-]{10,8192}\.(?:eyJ[A-Za-z0-9_-]{8,65536}\.[A-Za-z0-9_-]{0,4096}|[A-Za-z0-9_-]{0,4096}\.[A-Za-z0-9_-]{8,64}\.[A-Za-z0-9_-]{8,65536}\.[A-Za-z0-9_-]{16,64}))`, notAnExample),
   token("nkey_seed", String.raw`(S[ACNOUX][A-Z2-7]{56})(?![A-Za-z0-9])`, (text) => distinct(text) >= 12),
-  token("aws_access_key", String.raw`((?:AKIA|ASIA)[A-Z2-7]{16})(?![A-Za-z0-9])`, notAnExample),
+  prefixed("aws_access_key", String.raw`(?<![A-Za-z0-9])((?:AKIA|ASIA)[A-Z2-7]{16})(?![A-Za-z0-9])`, notAnExample),
   rule("aws_secret_key", /(?:aws|AWS)[A-Za-z_]{0,24}(?:secret|SECRET|Secret)[A-Za-z_]{0,24}[\\"']{0,3}\s{0,4}[:=]\s{0,4}[\\"']{0,3}([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])/g, mixed),
-  token("gcp_key", String.raw`(AIza[A-Za-z0-9_-]{35})(?![A-Za-z0-9_-])`, mixed),
+  prefixed("gcp_key", String.raw`(AIza[A-Za-z0-9_-]{35})(?![A-Za-z0-9_-])`, mixed),
   token("gcp_token", String.raw`(ya29\.[A-Za-z0-9_-]{20,2048})`, mixed),
-  token("gcp_secret", String.raw`(GOCSPX-[A-Za-z0-9_-]{20,64})`),
+  prefixed("gcp_secret", String.raw`(GOCSPX-[A-Za-z0-9_-]{20,64})`),
   rule("azure_key", /AccountKey=([A-Za-z0-9+/]{64,88}={0,2})/g, mixed),
-  token("github_token", String.raw`(gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{22,255})`, mixed),
-  token("gitlab_token", String.raw`(glpat-[A-Za-z0-9_-]{20,64})`, mixed),
-  token("slack_token", String.raw`(xox[abeoprs]-[A-Za-z0-9-]{16,255}|xapp-[0-9]-[A-Za-z0-9-]{20,255})`, mixed),
+  prefixed("github_token", String.raw`(gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{22,255})`, mixed),
+  prefixed("gitlab_token", String.raw`(glpat-[A-Za-z0-9_-]{20,64})`, mixed),
+  prefixed("slack_token", String.raw`(xox[abeoprs]-[A-Za-z0-9-]{16,255}|xapp-[0-9]-[A-Za-z0-9-]{20,255})`, mixed),
   rule("slack_webhook", /hooks\.slack\.com\/services\/(T[A-Z0-9]{6,16}\/B[A-Z0-9]{6,16}\/[A-Za-z0-9]{16,64})/g, mixed),
-  token("stripe_key", String.raw`((?:sk|rk)_(?:live|test)_[A-Za-z0-9]{16,255})`, mixed),
-  token("stripe_webhook", String.raw`(whsec_[A-Za-z0-9+/=]{24,128})`, mixed),
+  prefixed("stripe_key", String.raw`((?:sk|rk)_(?:live|test)_[A-Za-z0-9]{16,255})`, mixed),
+  prefixed("stripe_webhook", String.raw`(whsec_[A-Za-z0-9+/=]{24,128})`, mixed),
   token("model_key", String.raw`(sk-(?:ant-|proj-|svcacct-|or-v1-)?[A-Za-z0-9_-]{32,255})`, (text) => mixed(text) && /[A-Z]/.test(text)),
-  token("npm_token", String.raw`(npm_[A-Za-z0-9]{36})(?![A-Za-z0-9])`, mixed),
-  token("pypi_token", String.raw`(pypi-AgE[A-Za-z0-9_-]{40,512})`),
+  prefixed("npm_token", String.raw`(npm_[A-Za-z0-9]{36})(?![A-Za-z0-9])`, mixed),
+  prefixed("pypi_token", String.raw`(pypi-AgE[A-Za-z0-9_-]{40,512})`),
   token("sendgrid_key", String.raw`(SG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{32,64})`, mixed),
   token("huggingface_token", String.raw`(hf_[A-Za-z0-9]{34})(?![A-Za-z0-9])`, mixed),
-  token("vault_token", String.raw`(hvs\.[A-Za-z0-9_-]{24,255})`, mixed),
+  prefixed("vault_token", String.raw`(hvs\.[A-Za-z0-9_-]{24,255})`, mixed),
   token("telegram_token", String.raw`([0-9]{8,10}:AA[A-Za-z0-9_-]{33})(?![A-Za-z0-9_-])`, mixed),
-  token("age_key", String.raw`(AGE-SECRET-KEY-1[0-9A-Z]{58})`),
+  prefixed("age_key", String.raw`(AGE-SECRET-KEY-1[0-9A-Z]{58})`),
   rule("bearer", /(?<![A-Za-z])[Bb](?:earer|EARER)[ \t]{1,4}([A-Za-z0-9._~+/-]{20,8192}={0,2})/g, mixed),
   rule("basic_auth", /(?<![A-Za-z])[Aa]uthorization[\\"']{0,3}[ \t]{0,4}[:=][ \t]{0,4}[\\"']{0,3}[Bb]asic[ \t]{1,4}([A-Za-z0-9+/]{12,512}={0,2})/g, notAnExample),
   rule("url_password", /(?<=[A-Za-z0-9]:\/\/[A-Za-z0-9._%+-]{0,64}:)([^\s/@:"'<>{}$()[\]*]{6,128})(?=@[A-Za-z0-9])/g, (text) => notAnExample(text) && !COMMON.test(text)),
