@@ -70,7 +70,7 @@ export function judge(work: Work, id: ActionId, facts: ToolFacts, missing: reado
   const valid = facts.faults.length === 0;
   const spends = valid && exhausted === undefined && facts.guard === undefined;
   const lacks = spends ? missing : [];
-  if (spends && facts.needs !== undefined) work.purse.claim(id, facts.needs, lacks);
+  if (spends && facts.needs !== undefined && facts.needs.length > 0) work.purse.claim(id, facts.needs, lacks);
   const text = valid && lacks.length === 0 ? actionDocument(work.state, work.envelope, id, asked, facts.documents) : undefined;
   const standings = work.standings.size === 0 ? work.state.standings : new Map([...work.state.standings, ...work.standings]);
   const standing = spends && lacks.length === 0 ? standingFor(standings, work.marks, asked, facts, work.at) : undefined;

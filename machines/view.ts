@@ -3,6 +3,7 @@ import { canonicalText } from "../schemas/canonical.ts";
 import type { Envelope } from "../schemas/event.ts";
 import type { DocumentFacts } from "../schemas/facts.ts";
 import type { ActionId } from "../schemas/ids.ts";
+import type { JsonValue } from "../schemas/json.ts";
 import type { ToolProposal } from "../schemas/proposal.ts";
 import type { ActionContext } from "./action-rules.ts";
 import type { Marks } from "./marks.ts";
@@ -35,7 +36,7 @@ export function approvalView(work: { readonly state: RunState; readonly envelope
   return {
     action: action.id,
     action_digest: action.digest,
-    action_document: JSON.parse(action.document ?? "null"),
+    action_document: JSON.parse(action.document ?? "null") as JsonValue,
     agent: envelope?.agent,
     agent_says: { goal: work.state.goal, why: asked?.why, confidence: asked?.confidence, uses: asked?.uses },
     amount: facts?.amount,

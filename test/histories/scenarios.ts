@@ -3,9 +3,10 @@ import type { Need, ToolFacts } from "../../schemas/facts.ts";
 import type { LedgerName } from "../../schemas/ids.ts";
 import { reason } from "../../schemas/reason.ts";
 import {
-  after, apply, approve, claim, cleanse, control, due, edit, fail, finish, HIT, INVALID, ISSUER, type Line, note, OTHER_DOCUMENTS, reply, report, resolve, start,
+  after, apply, approve, claim, cleanse, control, due, edit, fail, finish, HIT, INVALID, ISSUER, type Line, note, OTHER_DOCUMENTS, report, resolve, start,
   tool, type ToolOptions, turnDown,
 } from "../machines/given.ts";
+import { reply } from "../machines/replies.ts";
 
 const ask = { decision: "ask" } as const;
 const limited = start({

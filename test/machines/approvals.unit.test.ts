@@ -165,7 +165,7 @@ test("APP-3: an edited input is a new action in the place of the old one, judged
   assert.deepEqual([answer?.action, answer?.status, answer?.edited], ["a9", "pending", { from: "a2", by: "ann", diff }]);
   assert.deepEqual(proposalOf(state, "a9" as never), { ...proposalOf(asked.state, "a2" as never), input });
   assert.equal(state.spent.steps, 1, "the agent made one step");
-  const view = JSON.parse(state.approvals.get("q12" as never)?.view ?? "{}");
+  const view = JSON.parse(state.approvals.get("q12" as never)?.view ?? "{}") as { edited: unknown; action_document: { input: unknown } };
   assert.deepEqual(view.edited, { from: "a2", by: "ann", diff });
   assert.deepEqual(view.action_document.input, input);
 });

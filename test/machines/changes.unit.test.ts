@@ -21,7 +21,7 @@ test("POL-6: a change is a run with one action, in one commit, and the operator 
   assert.deepEqual([proposed.data.tool, proposed.data.agent, proposed.data.proposal], [CHANGE_TOOL, CHANGE_AGENT, "c1"]);
   const [debt] = owed(change.state());
   assert.ok(debt?.kind === "dispatch");
-  const { input } = JSON.parse(debt.message.document);
+  const { input } = JSON.parse(debt.message.document) as { input: { reason: string; documents: unknown[] } };
   assert.deepEqual([input.reason, input.documents.length], ["tighter", 2]);
   assert.equal(answerTo(change.state(), `${CHANGE_AGENT}/c1`)?.status, "approved");
   assert.deepEqual(chainOf(change.state()), started.data.envelope.chain);

@@ -7,39 +7,30 @@
  */
 import assert from "node:assert/strict";
 import { type Decision, type RunInput, decide } from "../../machines/decide.ts";
-import { readied, uncovered } from "../../machines/leases.ts";
+import { uncovered } from "../../machines/leases.ts";
 import { owed } from "../../machines/owed.ts";
 import { approversOf } from "../../machines/persons.ts";
 import { type RunState, emptyRun, evolve } from "../../machines/state.ts";
 import { CURRENT_VERSION } from "../../machines/versions.ts";
 import { canonicalDigest, sha256Digest } from "../../schemas/canonical.ts";
 import type { EventDraft, EventType } from "../../schemas/event.ts";
-import { type CurrentFacts, type Facts, type GuardHit, type Need, NO_FACTS, type OutputFacts, type PersonFacts, type Principal, type StartFacts, type ToolFacts } from "../../schemas/facts.ts";
-import { type Actor, actor, type LedgerName, namespace, type RunId, runId } from "../../schemas/ids.ts";
-import type { SignalInput, Standing } from "../../schemas/inputs.ts";
+import { type CurrentFacts, type Facts, type GuardHit, NO_FACTS, type OutputFacts, type PersonFacts, type Principal, type StartFacts, type ToolFacts } from "../../schemas/facts.ts";
+import { type Actor, actor, namespace, type RunId, runId } from "../../schemas/ids.ts";
+import type { Standing } from "../../schemas/inputs.ts";
 import type { JsonValue } from "../../schemas/json.ts";
-import type { Judgement } from "../../schemas/judgement.ts";
 import type { BudgetRequest } from "../../schemas/proposal.ts";
 import { type Reason, reason } from "../../schemas/reason.ts";
-import { aggregateToken } from "../../schemas/subjects.ts";
 import { timestamp } from "../../schemas/time.ts";
+import { DOCUMENTS, factsOf, personOf, type ToolOptions } from "./facts-of.ts";
+
+export { DOCUMENTS, factsOf, HIT, INVALID, ISSUER, judgement, OTHER_DOCUMENTS, personOf, type ToolOptions } from "./facts-of.ts";
 
 export const NS = namespace("test");
 export const RUN = runId("agent-1_r1");
 export const AGENT = actor("agent-1");
 export const T0 = Date.UTC(2026, 0, 31, 9, 30);
-export const DOCUMENTS = { contract: sha256Digest("contract"), tool: sha256Digest("tool"), policy: sha256Digest("policy") };
-export const OTHER_DOCUMENTS = { ...DOCUMENTS, policy: sha256Digest("policy, changed") };
-
-export const ISSUER = "https://id.example";
-/** The person behind a name: by default one of the same name who holds every role that tests ask for; `ann-2` is `ann` again. */
-export function personOf(name: string, more: Partial<PersonFacts> = {}): PersonFacts {
-  return { issuer: ISSUER, subject: name.replace(/-2$/, ""), roles: ["approver", "finance"], document: sha256Digest(`person ${name}`), ...more };
-}
 /** Names that no person stands behind. */
 const NOBODY = /^(agent|nobody|signalbox)/;
-export const HIT: GuardHit = { stop: "s1" as never, kind: "stop", scope: "agent:agent-1", reason: "it went wild" };
-
 /** One input as somebody would send it, with the facts that the plane would look up for it. */
 export interface Told {
   readonly input: RunInput;
@@ -56,7 +47,7 @@ export const after = (waitMs: number, line: Line): Line => ({ ...line, waitMs })
 
 type Said = Pick<RunInput, "kind" | "body"> & { readonly actor: string; readonly id: string; readonly facts?: Facts };
 
-const line = (say: (state: RunState) => Said, traceparent?: string): Line => ({
+export const line = (say: (state: RunState) => Said, traceparent?: string): Line => ({
   waitMs: 1000,
   tell: (state, time) => {
     const { facts, ...said } = say(state);
@@ -101,68 +92,6 @@ export const start = (o: StartOptions = {}): Line =>
     };
   }, o.traceparent);
 
-export function judgement(decision: Judgement["decision"], count = 1): Judgement {
-  return {
-    decision,
-    policies: decision === "deny" ? [] : [{ id: "p1", effect: "permit", file: "default/p.cedar", line: 3 }],
-    ...(decision === "ask" && { ask: { role: "approver", count } }),
-    reasons: [],
-    errors: [],
-    engine: "test 1",
-  };
-}
-
-export interface ToolOptions {
-  readonly by?: string;
-  readonly tool?: string;
-  readonly input?: JsonValue;
-  readonly effect?: "read" | "write" | "irreversible";
-  readonly retries?: number;
-  readonly idempotent?: boolean;
-  readonly costMicroUsd?: number;
-  readonly timeoutMs?: number;
-  readonly decision?: Judgement["decision"];
-  readonly judgement?: Judgement | null;
-  readonly count?: number;
-  readonly faults?: Reason[];
-  readonly ttlMs?: number;
-  readonly why?: string;
-  readonly confidence?: number;
-  readonly uses?: string[];
-  readonly documents?: typeof DOCUMENTS;
-  readonly tokens?: { readonly input?: number; readonly output?: number };
-  readonly amount?: { readonly units: number; readonly currency?: string; readonly group?: string };
-  readonly sources?: string[];
-  readonly guard?: GuardHit;
-  readonly principal?: Principal;
-  readonly needs?: Need[];
-  readonly standing?: ToolFacts["standing"];
-}
-
-/** Facts of a tool proposal. Without a judgement where there is nothing to judge: faults, a stop, or what is waited for. */
-export function factsOf(o: ToolOptions, open = false): ToolFacts {
-  const { effect = "write", retries = 0, idempotent = false, costMicroUsd = 0, timeoutMs = 10_000, faults = [] } = o;
-  const judged = o.judgement === undefined ? judgement(o.decision ?? "allow", o.count) : o.judgement;
-  const { input, output } = o.tokens ?? {};
-  return {
-    kind: "tool",
-    documents: o.documents ?? DOCUMENTS,
-    faults,
-    tool: {
-      effect, timeout_ms: timeoutMs, retries, idempotent, cost_micro_usd: costMicroUsd,
-      ...(input !== undefined && { input_tokens: input }),
-      ...(output !== undefined && { output_tokens: output }),
-    },
-    ...(o.amount && { amount: { units: o.amount.units, currency: o.amount.currency ?? "USD", ...(o.amount.group !== undefined && { group: o.amount.group }) } }),
-    ...(o.sources && { sources: o.sources as never }),
-    ...(o.guard && { guard: o.guard }),
-    ...(o.principal && { principal: o.principal }),
-    ...(o.needs && { needs: o.needs }),
-    ...(o.standing && { standing: o.standing }),
-    ...(faults.length === 0 && judged !== null && o.guard === undefined && !open && { judgement: judged }),
-    approval_ttl_ms: o.ttlMs ?? 60_000,
-  };
-}
 export const tool = (id: string, o: ToolOptions = {}): Line =>
   line((state) => ({
     kind: "propose",
@@ -176,8 +105,6 @@ export const tool = (id: string, o: ToolOptions = {}): Line =>
     },
     facts: factsOf(o, uncovered(state, undefined, o.needs ?? []).length > 0),
   }));
-export const INVALID = [reason("input.type", "must be a number", { path: "/input/n" }), reason("input.required", "is missing", { path: "/input/m" })];
-
 export interface ChangeOptions extends ToolOptions {
   readonly by?: string;
   readonly why?: string;
@@ -350,39 +277,6 @@ export const control = (verb: "pause" | "resume" | "cancel", id: string = verb):
   line(() => ({ kind: "control", actor: "op", id, body: { verb, id, reason: "because" } }));
 export const cleanse = (id: string, labels?: string[]): Line =>
   line(() => ({ kind: "control", actor: "op", id, body: { verb: "cleanse", id, reason: "looked at it", ...(labels && { labels: labels as never }) } }));
-
-/** An account's answer to the lease or return of this id; granted as was wished, unless said otherwise. */
-export interface ReplyOptions {
-  readonly granted?: number;
-  readonly total?: number;
-  readonly cap?: number;
-  readonly by?: string;
-  /** The action that waits for it, as judged now. */
-  readonly judged?: ToolOptions;
-  readonly body?: Partial<SignalInput>;
-}
-/** @param named an id, or `lease` or `return` for the oldest that is owed */
-export const reply = (named: string, o: ReplyOptions = {}): Line =>
-  line((state) => {
-    const id = named === "lease" || named === "return" ? (signalsOf(state, named)[0]?.id ?? named) : named;
-    const asked = state.signals.get(id)?.body;
-    const account = { ledger: (asked?.ledger ?? "team.a.2026-01-31") as LedgerName, unit: asked?.unit ?? ("cost" as const), window: asked?.window ?? "2026-01-31" };
-    const granted = o.granted ?? (asked?.name === "lease" ? Math.max(asked.need, asked.want) : 0);
-    const body = (
-      asked?.name === "return"
-        ? { name: "returned", id, ...account, unused: asked.unused, last: asked.last, ...o.body }
-        : { name: "leased", id, ...account, granted, total: o.total ?? granted, ...(o.cap !== undefined && { cap: o.cap }), ...o.body }
-    ) as SignalInput;
-    const action = readied(state, body);
-    const needs = action === undefined ? undefined : state.holds.get(action)?.map(({ held: _, lease: __, total: ___, ...need }) => ({ ...need, want: need.need }) as Need);
-    const facts = action === undefined ? NO_FACTS : factsOf({ ...(needs && { needs: [...needs] }), ...o.judged });
-    return { kind: "signal", actor: o.by ?? aggregateToken("ledger", account.ledger), id, body, facts };
-  });
-
-/** The signals that are owed, oldest first, by name. */
-export function signalsOf(state: RunState, name: "lease" | "return"): SignalInput[] {
-  return owed(state).flatMap((debt) => (debt.kind === "signal" && debt.name === name ? [debt.body] : []));
-}
 
 export const resolve = (named: string, outcome: "succeeded" | "failed", o: { output?: JsonValue; faults?: Reason[]; id?: string } = {}): Line =>
   line((state) => {

@@ -8,8 +8,9 @@ import type { Need } from "../../schemas/facts.ts";
 import type { LedgerName } from "../../schemas/ids.ts";
 import { type SignalInput, signalSchema } from "../../schemas/inputs.ts";
 import {
-  AGENT, claim, control, due, fail, finish, given, HIT, INVALID, type Line, report, reply, resolve, signalsOf, start, tool, edit, turnDown,
+  AGENT, claim, control, due, fail, finish, given, HIT, INVALID, type Line, report, resolve, start, tool, edit, turnDown,
 } from "./given.ts";
+import { reply, signalsOf } from "./replies.ts";
 
 const DAY = "2026-01-31";
 const TEAM = "team.a.2026-01-31" as LedgerName;

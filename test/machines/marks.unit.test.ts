@@ -6,6 +6,14 @@ import type { Label } from "../../schemas/label.ts";
 import { claim, cleanse, control, due, given, INVALID, type Line, report, resolve, start, tool } from "./given.ts";
 
 const output = (tainted: boolean, labels: Label[] = [], cleanses = false): OutputFacts["marks"] => ({ tainted, labels, cleanses });
+interface View {
+  readonly tainted: boolean;
+  readonly labels: unknown;
+  readonly sources: unknown;
+  readonly amount: unknown;
+  readonly agent_says: unknown;
+  readonly policies: readonly { readonly id: string }[];
+}
 const read = (id: string, marks: OutputFacts["marks"], more = {}): Line[] => [tool(id, { effect: "read" }), report(id, "succeeded", { ...(marks && { marks }), ...more })];
 const marksAfter = (...lines: Line[]) => given(start(), ...lines).state.marks;
 
@@ -64,12 +72,12 @@ test("GUARD-3: a cleansing tool lowers the taint and no label, and one whose own
 
 test("GUARD-3 APP-1: the approver is shown the run's marks as the plane's own words, apart from what the agent says", () => {
   const asked = given(start(), ...read("t1", output(true, ["pii"])), tool("t2", { decision: "ask", why: "trust me", confidence: 1, uses: ["a1"], sources: ["a2"], amount: { units: 5 } }));
-  const view = JSON.parse([...asked.state.approvals.values()][0]?.view ?? "{}");
+  const view = JSON.parse([...asked.state.approvals.values()][0]?.view ?? "{}") as View;
   assert.deepEqual([view.tainted, view.labels, view.sources, view.amount], [true, ["pii"], ["a2"], { currency: "USD", units: 5 }]);
   assert.deepEqual(view.agent_says, { goal: "a goal", why: "trust me", confidence: 1, uses: ["a1"] });
-  assert.deepEqual(view.policies.map(({ id }: { id: string }) => id), ["p1"]);
+  assert.deepEqual(view.policies.map(({ id }) => id), ["p1"]);
   const clean = given(start(), tool("t2", { decision: "ask" }));
-  const plain = JSON.parse([...clean.state.approvals.values()][0]?.view ?? "{}");
+  const plain = JSON.parse([...clean.state.approvals.values()][0]?.view ?? "{}") as View;
   assert.deepEqual([plain.tainted, plain.labels, plain.sources], [false, [], []]);
 });
 

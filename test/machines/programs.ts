@@ -12,8 +12,9 @@ import type { Judgement } from "../../schemas/judgement.ts";
 import { timestamp } from "../../schemas/time.ts";
 import {
   approve, claim, cleanse, control, decidePurely, DOCUMENTS, due, edit, fail, factsOf, finish, fresh, HIT, INVALID, type Line, note, OTHER_DOCUMENTS,
-  personOf, reply, report, resolve, start, T0, type Told, tool, type ToolOptions, turnDown, judgement,
+  personOf, report, resolve, start, T0, type Told, tool, type ToolOptions, turnDown, judgement,
 } from "./given.ts";
+import { reply } from "./replies.ts";
 
 /** A move picks its objects by number out of what the run then has, so that most of what it says makes sense. */
 export type Move = (state: RunState, told: readonly Told[], time: string) => Told;
