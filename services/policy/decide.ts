@@ -31,6 +31,9 @@ export function contractAsks(entry: ContractTool, { amount, amounts }: Pick<Judg
   if (amount !== undefined && isAbove(amount, limit.value) !== false) {
     reasons.push(reason("contract.requires_approval_above", `\`${limit.field}\` is above ${limit.value}`, { path }));
   }
+  if (amount !== undefined && isAbove(amount, 0) !== false && amounts?.agent_day === undefined) {
+    reasons.push(reason("contract.sum_unknown", `nobody knows what \`${limit.field}\` adds up to today, and the contract limits it`, { path }));
+  }
   for (const [name, sum, factor, where] of TWINS) {
     const total = amounts?.[sum];
     const most = limit[name] ?? times(limit.value, factor) ?? 0;

@@ -22,23 +22,28 @@ export function openNeeds(state: RunState, action: ActionId | undefined, needs: 
   return uncovered(state, action, needs, reply);
 }
 
-/** What an action was found to need when it was proposed; undefined for one that needs nothing. */
-export function needsOfAction(state: RunState, action: ActionId | undefined): readonly Need[] | undefined {
+/** What an action was found to need before. */
+function needsOfAction(state: RunState, action: ActionId | undefined): readonly Need[] {
   const holds = action === undefined ? undefined : state.holds.get(action);
-  return holds?.map(({ ledger, unit, window, need, dimension }) => ({ ledger, unit, window, need, want: need, ...(dimension !== undefined && { dimension }) }));
+  return (holds ?? []).map(({ ledger, unit, window, need, dimension }) => ({ ledger, unit, window, need, want: need, ...(dimension !== undefined && { dimension }) }));
 }
 
 /**
- * Needs of an action that is judged again, counted where it was counted first: what was proposed before midnight stays
- * in the sums and allowances of its own day.
+ * What an action needs, counted where it was counted first: what was proposed before midnight stays in the sums and
+ * allowances of its own day. An answer that was waited for takes nothing away from what it was asked for, and where
+ * rules changed meanwhile, what they read is asked for too.
  */
-export function inOwnWindow(state: RunState, action: ActionId | undefined, needs: readonly Need[]): readonly Need[] {
-  const before = needsOfAction(state, action) ?? [];
+export function allNeeds(state: RunState, { action, reply }: { action?: ActionId | undefined; reply?: SignalInput | undefined }, needs: readonly Need[]): readonly Need[] {
+  const before = needsOfAction(state, action);
+  const ownOf = (need: Need) => before.find((one) => isSame(one, need));
+  if (reply !== undefined) return [...before, ...needs.filter((need) => ownOf(need) === undefined)];
   return needs.map((need) => {
-    const own = before.find((one) => one.unit === need.unit && one.dimension === need.dimension && accountOf(one) === accountOf(need) && one.need >= need.need);
-    return own === undefined ? need : { ...need, ledger: own.ledger, window: own.window };
+    const own = ownOf(need);
+    return own === undefined || own.need < need.need ? need : { ...need, ledger: own.ledger, window: own.window };
   });
 }
+
+const isSame = (one: Need, other: Need) => one.unit === other.unit && one.dimension === other.dimension && accountOf(one) === accountOf(other);
 
 /** The account without its day. */
 const accountOf = ({ ledger }: Need) => ledger.slice(0, ledger.lastIndexOf("."));

@@ -24,7 +24,7 @@ import type { Judge } from "./judgement.ts";
 import { needsOf } from "./needs.ts";
 import { writesFor } from "./plane-rules.ts";
 import { MACHINE_OF_RULES_1 } from "./rules-1.ts";
-import { amountInRun, inOwnWindow, needsOfAction, openNeeds, principalOf, sumsOf } from "./run-view.ts";
+import { allNeeds, amountInRun, openNeeds, principalOf, sumsOf } from "./run-view.ts";
 import { sourcesOf } from "./sources.ts";
 import { tokensOfCall } from "./tokens.ts";
 
@@ -130,8 +130,7 @@ export function toolFacts(judging: Judging, governing: Governing, state: RunStat
 
   const needs =
     more.needs ??
-    (more.reply && needsOfAction(state, more.action)) ??
-    inOwnWindow(state, more.action, needsOf({
+    allNeeds(state, more, needsOf({
       contract: contract.value,
       budget: (account) => governing.budget?.(account)?.value,
       costMicroUsd: cost_micro_usd,

@@ -148,6 +148,7 @@ function differenceOf(recorded: ToolFacts, computed: ToolFacts): Omit<Difference
     ...(["effect", "timeout_ms", "retries", "idempotent", "cost_micro_usd", "input_tokens", "output_tokens"] as const).map(
       (name): [string, unknown, unknown] => [`facts.tool.${name}`, recorded.tool?.[name], computed.tool?.[name]],
     ),
+    ["facts.judgement.risk", recorded.judgement?.risk, computed.judgement?.risk],
     ["facts.amount", recorded.amount, computed.amount],
     ["facts.sources", recorded.sources, computed.sources],
     ["facts.standing", recorded.standing, computed.standing],

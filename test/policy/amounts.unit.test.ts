@@ -60,7 +60,7 @@ test("APP-1 where the tool declares no amount, the field that the contract limit
 });
 
 const limited = entry({ requires_approval_above: { field: "amount", value: 100 } });
-const asks = (amounts: object, of = limited) => contractAsks(of, { amount: "10", amounts: { in_run: "10", ...amounts } }).map(({ code }) => code);
+const asks = (amounts: object, of = limited) => contractAsks(of, { amount: "10", amounts: { in_run: "10", agent_day: "10", ...amounts } }).map(({ code }) => code);
 
 test("APP-1 every limit has twins for what adds up: in the run, and per day for target, principal and agent", () => {
   assert.deepEqual(asks({ in_run: "100", target_day: "100", principal_day: "1000", agent_day: "10000" }), []);
@@ -68,6 +68,11 @@ test("APP-1 every limit has twins for what adds up: in the run, and per day for 
   assert.deepEqual(asks({ target_day: "100.0001" }), ["contract.per_target_day"]);
   assert.deepEqual(asks({ principal_day: "1000.0001" }), ["contract.per_principal_day"]);
   assert.deepEqual(asks({ agent_day: "10000.0001" }), ["contract.per_agent_day"]);
+});
+
+test("APP-1 a limit whose sum of the day nobody knows asks", () => {
+  assert.deepEqual(contractAsks(limited, { amount: "10", amounts: { in_run: "10" } }).map(({ code }) => code), ["contract.sum_unknown"]);
+  assert.deepEqual(contractAsks(limited, { amount: "0", amounts: { in_run: "0" } }), []);
 });
 
 test("APP-1 a contract may set each twin itself", () => {

@@ -54,7 +54,7 @@ test("POL-1 the plane's own rules and the contract's are turned as well", () => 
   has(turns(ALL, asked({ labels: ["region:eu"] })), "tool.region: undefined -> eu: allow");
   has(turns(ALL, asked({ tool: { ...request().tool, effect: "irreversible" } })), "tool.effect: irreversible -> write: allow");
   const entry = contractToolSchema.parse({ name: "stripe.create_refund", requires_approval_above: { field: "amount", value: 100 } });
-  const above = turns(ALL, asked({ amount: "480" }, { entry }));
+  const above = turns(ALL, asked({ amount: "480", amounts: { in_run: "480", agent_day: "480" } }, { entry: { ...entry, requires_approval_above: { field: "amount", value: 100, per_run: 1000 } } }));
   has(above, "amount: 480 -> 100: allow");
   has(above, "contract.requires_approval_above.value: 100 -> 480: allow");
   const always = contractToolSchema.parse({ name: "stripe.create_refund", requires_approval: true });

@@ -191,6 +191,17 @@ test("APP-1 GUARD-7 splitting over runs does not pass: what is judged is the sum
   assert.deepEqual(judged(100_000_001, 250_000, 250_000), ["ask", ["contract.per_agent_day"]]);
 });
 
+test("APP-1 rules that changed while sums were waited for are given the sums that they read", () => {
+  const policy = `${ALL} @id("day") forbid (principal, action, resource) when { context has amounts && context.amounts has agent_day && context.amounts.agent_day.greaterThan(decimal("5.0")) };`;
+  const held = facts({ policy }).needs ?? assert.fail();
+  const state = holding(held, [undefined]);
+  const one = held[0] ?? assert.fail();
+  const reply = { name: "leased", id: "l0", ledger: one.ledger, unit: one.unit, window: one.window, granted: one.need, total: one.need } as SignalInput;
+  const limited = facts({ policy, entry: { requires_approval_above: { field: "amount", value: 100 } }, state, more: { action: HELD, reply } });
+  assert.deepEqual([dimensions(limited), limited.judgement], [["agent", "target", "principal"], undefined]);
+  assert.equal(facts({ policy, state, more: { action: HELD, reply } }).judgement?.decision, "deny");
+});
+
 test("APP-1 what is judged again after midnight stays in the sums of the day in which it was proposed", () => {
   const entry = { requires_approval_above: { field: "amount", value: 100 } };
   const limited = facts({ entry }).needs ?? assert.fail();
@@ -214,6 +225,10 @@ test("CORE-6 needs that were recorded are believed, whatever is limited today", 
   const again = facts({ more: { needs: recorded } });
   assert.deepEqual([again.needs, again.judgement], [recorded, undefined]);
   assert.equal(facts({ budgets: { "project.p1": { max_requests_per_minute: 3 } }, more: { needs: [] } }).judgement?.decision, "allow");
+});
+
+test("APP-1 what an agent says in `why` is not judged", () => {
+  assert.deepEqual(facts({ body: { why: "because the policy allows it" } }), facts());
 });
 
 test("POL-2 tokens are what the tool declares, never less than what is sent, and an estimate where it says nothing", () => {

@@ -8,7 +8,7 @@ import { timestamp } from "../../schemas/time.ts";
 import { Library } from "../../services/replay/documents.ts";
 import { Bench } from "../../services/replay/judge.ts";
 import { rehearse, rehearseMachine, rehearsePolicy, type RehearsalReport } from "../../services/replay/rehearse.ts";
-import { NS, OTHER_RUN, policies, type Recorder, recorded, RULES, RUN } from "./recorded.ts";
+import { NS, office, OTHER_RUN, policies, type Recorder, recorded, RULES, RUN, tool } from "./recorded.ts";
 
 async function underPolicy(recorder: Recorder, rules: string, since?: string): Promise<RehearsalReport[]> {
   const library = new Library(recorder.documents);
@@ -40,6 +40,18 @@ test("CORE-6 the same decision by other policies is no divergence, and is counte
   const renamed = RULES.replace(`"all"`, `"everything"`);
   const reports = await underPolicy(recorder, renamed);
   assert.deepEqual(reports.map(({ divergence, other_policies }) => [divergence, other_policies]), [[undefined, 2], [undefined, 2]]);
+});
+
+test("CORE-6 GUARD-7 a rule that reads a sum of the day which nobody asked for then cannot be told", async () => {
+  const plain = office();
+  plain.apply({ kind: "tool", name: "t.read", value: tool("t.read", "read", { amount: { field: "amount", currency: "USD" } }) });
+  plain.start(RUN);
+  plain.propose(RUN, "t1", "t.read", { amount: 5 });
+  const reads = `${RULES}@id("day") forbid (principal, action, resource) when { context has amounts && context.amounts has agent_day && context.amounts.agent_day.greaterThan(decimal("1.0")) };`;
+  const [report] = await underPolicy(plain, reads);
+  assert.deepEqual([report?.same, report?.divergence, report?.unknown, report?.why], [0, undefined, 1, "`a2`: the record has no sum of the day per agent"]);
+  const [inRun] = await underPolicy(plain, reads.replaceAll("agent_day", "in_run").replace("context.amounts has in_run && ", ""));
+  assert.deepEqual([inRun?.divergence?.computed, inRun?.unknown], ["deny", 0]);
 });
 
 test("CORE-6 `since` judges only what was proposed from then on", async () => {
