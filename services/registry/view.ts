@@ -13,7 +13,7 @@ import { decodeEvent } from "../bus/commit.ts";
 import type { Documents } from "../bus/documents.ts";
 import { ReadError, type StreamReader } from "../bus/journal.ts";
 import type { Document, DocumentValues } from "./kinds.ts";
-import { readStored } from "./parse.ts";
+import { readApplied } from "./parse.ts";
 
 export interface InForce<T> {
   readonly digest: Digest;
@@ -91,7 +91,7 @@ export class RegistryView {
   /** Any version of any document; undefined when it is missing or is no document. @throws ReadError: asking again may help */
   async document(digest: Digest): Promise<Document | undefined> {
     try {
-      return readStored(await this.#documents.get(digest)).document;
+      return readApplied(await this.#documents.get(digest));
     } catch (error) {
       if (error instanceof ReadError) throw error;
       return undefined;
