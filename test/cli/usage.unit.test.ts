@@ -13,7 +13,7 @@ import { signalbox } from "./terminal.ts";
 
 const COMMANDS = [
   "status", "runs", "show", "why", "tail", "propose", "approvals", "approve", "refuse", "pause", "resume", "cancel",
-  "resolve", "cleanse", "edit", "stop", "lift", "stops", "revoke", "in-flight", "ledger", "apply", "history", "policy rollback", "replay", "verify", "export", "whoami", "creds issue", "nats-config", "doctor",
+  "resolve", "cleanse", "edit", "stop", "lift", "stops", "revoke", "in-flight", "ledger", "apply", "history", "policy rollback", "replay", "verify", "export", "whoami", "creds issue", "creds list", "token", "keys", "nats-config", "doctor",
 ];
 
 describe("the command line", () => {
