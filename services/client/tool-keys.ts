@@ -30,7 +30,8 @@ export class TokenVerifier {
   readonly #seen: Seen;
   #jwks: Jwks | undefined;
   #fetching: Promise<Jwks> | undefined;
-  #fetchedAt = Number.NEGATIVE_INFINITY;
+  /** When a token made it fetch. */
+  #renewedAt = Number.NEGATIVE_INFINITY;
 
   constructor(ns: string, tool: string, options: ToolKeys | TokenOptions) {
     const { keys, seen } = isOptions(options) ? options : { keys: options, seen: undefined };
@@ -52,7 +53,8 @@ export class TokenVerifier {
     const text = headers.get(TOOL_HEADERS.token);
     const verify = async () => verifyToolToken(text, { jwks: (this.#jwks ??= await this.#fetch()), tool: this.#tool, ns: this.#ns, body, now, seen: this.#seen });
     let checked = await verify();
-    if ("refusal" in checked && checked.refusal.code === "token.key" && !isJwks(this.#keys) && now - this.#fetchedAt > FETCH_AGAIN_MS) {
+    if ("refusal" in checked && checked.refusal.code === "token.key" && !isJwks(this.#keys) && now - this.#renewedAt > FETCH_AGAIN_MS) {
+      this.#renewedAt = now;
       this.#jwks = await this.#fetch();
       checked = await verify();
     }
@@ -62,12 +64,7 @@ export class TokenVerifier {
   }
 
   #fetch(): Promise<Jwks> {
-    this.#fetching ??= fetchKeys(this.#keys)
-      .then((jwks) => {
-        this.#fetchedAt = Date.now();
-        return jwks;
-      })
-      .finally(() => (this.#fetching = undefined));
+    this.#fetching ??= fetchKeys(this.#keys).finally(() => (this.#fetching = undefined));
     return this.#fetching;
   }
 }
