@@ -32,6 +32,17 @@ describe("policies, as a platform engineer asks about them", () => {
     assert.match(out, /1 of 1 proposal\(s\) judged the same/);
   });
 
+  it("APP-1 GUARD-7 an amount that is split over runs, to one target, asks as the whole would", async () => {
+    const decisions: string[] = [];
+    for (const [index, amount] of [60, 30, 20].entries()) {
+      await demo.start(`split${index}`, "--subject", "split");
+      const answer = await demo.propose(`split${index}`, "stripe.create_refund", { charge_id: "ch_split", amount_usd: amount, reason: "goodwill" });
+      const { judgement } = await demo.json<Explanation>("policy", "explain", `${AGENT}_split${index}`, answer.action as string);
+      decisions.push([judgement.decision, ...judgement.reasons.map(({ code }) => code)].join(" "));
+    }
+    assert.deepEqual(decisions, ["allow", "allow", "ask contract.per_target_day"]);
+  });
+
   it("an action that is not there is not explained", async () => {
     const { exit, err } = await demo.cli(["policy", "explain", `${AGENT}_explained`, "a999"]);
     assert.equal(exit, 2);
