@@ -17,7 +17,7 @@ async function* piecesOf(file: File): AsyncGenerator<Uint8Array> {
   const reader = file.stream().getReader();
   let read = 0;
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = (await reader.read()) as { readonly done: boolean; readonly value: Uint8Array };
     if (done) return;
     read += value.length;
     byId("state").textContent = `reading ${Math.round((100 * read) / Math.max(1, file.size))} %`;
