@@ -35,7 +35,7 @@ export function report(work: Work, actor: Actor, body: ReportInput, facts: Facts
   if (body.usage !== undefined) work.purse.use(body.action, body.usage);
   const taken = work.act(body.action, { type: "REPORT", claim: body.claim, attempt: body.attempt, outcome: outcomeOf(body, facts) });
   if (!taken) return [reason("report.not_holder", `the report does not come from the holder of attempt ${body.attempt} of \`${body.action}\``)];
-  mark(work, body.action, facts);
+  mark(work, body.action, facts, body.status !== "succeeded");
   return DONE;
 }
 
@@ -98,13 +98,16 @@ function outcomeOf(body: ReportInput, facts: Facts): Outcome {
   return { status: "failed", error: body.status === "in_doubt" ? { ...error, effect: "unknown" } : error };
 }
 
-/** An output that the agent is given marks its run; a cleansing tool's first takes the taint away. */
-export function mark(work: Work, id: ActionId, facts: Facts): void {
+/**
+ * An output that the agent is given marks its run; a cleansing tool's first takes the taint away. So does what a tool
+ * says of its failure, which the agent is given as well: but that cleanses nothing.
+ */
+export function mark(work: Work, id: ActionId, facts: Facts, failure = false): void {
   const output: OutputMarks | undefined = facts.kind === "output" ? facts.marks : undefined;
   const action = work.action(id);
-  if (output === undefined || action?.value !== "verified") return;
+  if (output === undefined || action === undefined || (action.value !== "verified" && !failure)) return;
   const { life } = work;
-  if (output.cleanses && !output.tainted && work.marks.tainted) {
+  if (output.cleanses && !failure && !output.tainted && work.marks.tainted) {
     work.set.marks = lowered(work.marks, []);
     work.draft({ type: "taint.lowered", from: life, to: life, data: { by: "signalbox", action: id, labels: [] } });
   }

@@ -215,7 +215,7 @@ export const report = (named: string, status: "started" | "succeeded" | "failed"
           ...(o.guard && { guard: o.guard }),
         } as const,
       }),
-      ...(status === "succeeded" && {
+      ...((status === "succeeded" || (status !== "started" && o.marks !== undefined)) && {
         facts: { kind: "output", faults: o.faults ?? [], engine: "test 1", ...(o.marks && { marks: o.marks }), ...(o.guard && { guard: o.guard }) } as const,
       }),
     };

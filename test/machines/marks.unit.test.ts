@@ -35,6 +35,15 @@ test("GUARD-3: what the agent was not given marks nothing", () => {
   assert.equal(given(start(), tool("t1"), claim("t1")).when(report("t1", "succeeded", { marks: output(true), gateway: "g2" })).state().marks.tainted, false);
 });
 
+test("GUARD-3: what an untrusted tool says of its failure marks the run too, and cleanses nothing", () => {
+  const run = [start(), tool("t1", { effect: "read" })];
+  given(...run).when(report("t1", "failed", { marks: output(true) })).then("action.started", "action.failed", "taint.raised");
+  given(...run).when(report("t1", "in_doubt", { marks: output(true) })).then("action.started", "action.failed", "taint.raised");
+  given(...run).when(report("t1", "failed")).then("action.started", "action.failed");
+  const tainted = [start(), ...read("t0", output(true)), tool("t1", { effect: "read" })];
+  given(...tainted).when(report("t1", "failed", { marks: output(false, [], true) })).then("action.started", "action.failed");
+});
+
 test("GUARD-3: what a person says an attempt brought marks the run as any output does", () => {
   const run = given(start(), tool("t1"), claim("t1"), report("t1", "in_doubt"));
   const told = resolve("t1", "succeeded", { output: 1 }).tell(run.state, run.state.at);
