@@ -108,6 +108,43 @@ test("APP-1 APP-4: a person is shown a request, decides by its digest, and the a
   await run.finish();
 });
 
+test("APP-3: an edited action is done as edited, and its agent is told who changed what", async () => {
+  const asked = approver.events({ type: "approval.requested", run: "shop-clerk_edited" });
+  await approver.flush();
+  const run = await clerk.agent().start(starting("edited", "refund a lot, or less"));
+  const outcome = run.propose({ tool: "shop.refund", input: { order: "o-8", amount_usd: 300 }, id: "large" });
+  let replacement: string | undefined;
+  for await (const { data } of asked) {
+    const { request, digest } = await approver.approvals.show(run.id, data.request);
+    if (replacement !== undefined) {
+      assert.equal(data.action, replacement, "what was edited is asked in its turn");
+      assert.equal((await approver.approvals.decide({ run: run.id, request, digest, decision: "approve" })).status, "granted");
+      break;
+    }
+    const edited = await approver.approvals.decide({ run: run.id, request, digest, decision: "edit", input: { order: "o-8", amount_usd: 200 }, reason: "one item was kept" });
+    assert.equal(edited.status, "edited");
+    replacement = edited.status === "edited" ? edited.event.data.replacement : "";
+  }
+  const { status, action, edited } = await outcome;
+  assert.deepEqual({ status, action, edited }, {
+    status: "succeeded", action: replacement, edited: { from: edited?.from, by: "ada", diff: [{ path: "/amount_usd", before: 300, after: 200 }] },
+  });
+  assert.ok(refunds.includes(200) && !refunds.includes(300));
+  await run.finish();
+});
+
+test("ID-3: a token that does not hold starts nothing, and says why in every respect; without one a run only reads", async () => {
+  const agent = clerk.agent();
+  const stolen = await agent.start({ goal: "x", id: "stolen", principal: plane.issuer.token({ agent: "shop-clerk", run: "shop-clerk_other" }) }).catch((error: unknown) => error);
+  assert.ok(stolen instanceof Refused);
+  assert.deepEqual(stolen.reasons.map(({ code }) => code), ["principal.run"]);
+  const nobody = await agent.start({ goal: "x", id: "nobody" });
+  assert.equal((await nobody.propose({ tool: "shop.read_order", input: { order: "o-7" } })).status, "succeeded");
+  const denied = await nobody.propose({ tool: "shop.refund", input: { order: "o-7", amount_usd: 3 } });
+  assert.equal(denied.status, "denied");
+  assert.ok(denied.status === "denied" && denied.reasons.some(({ code }) => code === "principal.required"));
+});
+
 test("OPS-3: a subscriber hears of a run in order, each event typed", async () => {
   const subscriber = await as("subscriber", "s1");
   const events = subscriber.events({ run: "shop-clerk_heard" });
