@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { LedgerRow } from "../../services/projection/index-ledgers.ts";
 import type { StopRow } from "../../services/projection/index-stops.ts";
-import type { FlightAnswer, LedgerAnswer, StatusAnswer } from "../../services/projection/views.ts";
+import type { FlightAnswer, LedgerAnswer, RunView, StatusAnswer } from "../../services/projection/views.ts";
 import { type DemoPlane, startDemoPlane } from "./demo-plane.ts";
 
 const AGENT = "refund-assistant";
@@ -150,6 +150,23 @@ describe("the emergency brake from the command line", () => {
     const show = await demo.cli(["show", `${AGENT}_before`]);
     assert.match(show.out, new RegExp(`${team.ledger.replaceAll(".", "\\.")} +\\d{4}-\\d\\d-\\d\\d +[0-9.]+ USD`));
     assert.equal((await demo.cli(["ledger", "team.nobody"])).exit, 2);
+  });
+
+  it("a run that ends gives back what it did not use, and owes nothing (GUARD-7)", async () => {
+    const days = (await demo.json<RunView>("show", `${AGENT}_before`)).holdings.filter(({ window }) => !window.includes("T"));
+    assert.ok(days.length > 0);
+    const returned = (await demo.box("subscriber", "s1")).events({ type: "budget.returned", run: `${AGENT}_before` });
+    const owing = (await demo.json<StatusAnswer>("status")).runs_owing;
+    assert.equal((await demo.cli(["propose", "--run", "before", "--finish"])).exit, 0);
+    let left = days.length;
+    for await (const { data } of returned) if (data.last && --left === 0) break;
+    const after = await demo.json<RunView>("show", `${AGENT}_before`);
+    assert.deepEqual([...new Set(after.holdings.filter(({ window }) => !window.includes("T")).map(({ done }) => done))], [true]);
+    assert.equal((await demo.json<StatusAnswer>("status")).runs_owing, owing - 1);
+    const spent = days.find(({ unit, ledger }) => unit === "cost" && ledger.startsWith("team."))?.ledger ?? "";
+    const { holders } = await demo.json<LedgerAnswer>("ledger", spent);
+    const own = holders.find(({ run }) => run === `${AGENT}_before`);
+    assert.deepEqual([own?.done, (own?.granted ?? 0) - (own?.unused ?? 0)], [1, after.spend.settled_micro_usd]);
   });
 
   it("the compliance export lists each stop with who made it and who lifted it (AUD-4)", async () => {
