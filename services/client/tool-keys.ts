@@ -3,8 +3,7 @@ import { readFile } from "node:fs/promises";
 import { TOOL_HEADERS } from "../../schemas/dispatch.ts";
 import { type Reason, reason } from "../../schemas/reason.ts";
 import type { ToolToken } from "../../schemas/tool-token.ts";
-import type { Jwks } from "../identity/signing-key.ts";
-import { type Seen, SeenTokens, verifyToolToken } from "../identity/tool-token.ts";
+import { type Jwks, type Seen, SeenTokens, verifyToolToken } from "../identity/token-check.ts";
 
 /**
  * The plane's public keys for tools, as `signalbox keys` prints them: themselves, or where they are (an `https:` or

@@ -4,21 +4,9 @@
  */
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { madeOnce } from "./keys.ts";
+import type { PublicJwk } from "./token-check.ts";
 
-export interface PublicJwk {
-  readonly kty: "OKP";
-  readonly crv: "Ed25519";
-  readonly x: string;
-  /** RFC 7638: the key's own hash, so that a new key has a new name. */
-  readonly kid: string;
-  readonly alg: "EdDSA";
-  readonly use: "sig";
-}
-
-/** RFC 7517. */
-export interface Jwks {
-  readonly keys: readonly PublicJwk[];
-}
+export type { Jwks, PublicJwk } from "./token-check.ts";
 
 export interface SigningKey {
   readonly jwk: PublicJwk;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -48,9 +48,11 @@ test("OPS-3: the packed client has the same names as its source, and is plain Ja
 });
 
 test("the packed client brings nothing of the plane's own parts", () => {
-  for (const part of ["services/coordinator", "services/identity", "services/ask", "machines", "infra", "test"]) {
+  for (const part of ["services/coordinator", "services/gateway", "services/policy", "services/ask", "machines", "infra", "test"]) {
     assert.equal(existsSync(join(home, part)), false, part);
   }
+  // a tool checks tokens itself, and can make none
+  assert.deepEqual(readdirSync(join(home, "services/identity")).sort(), ["token-check.d.ts", "token-check.js"]);
 });
 
 test("every package that the packed client imports is among its dependencies", () => {
