@@ -65,7 +65,7 @@ export async function startPlane(settings: Settings, say: (line: string) => void
   };
   try {
     await teller?.start();
-    await provisionAll(url, keys, namespaces);
+    await provisionAll(url, keys, settings);
     await publishToolKey(dataDir, await openToolKey(dataDir));
     await writeDemoIssuer(dataDir);
     const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
@@ -111,11 +111,11 @@ async function embed(settings: Settings, keys: PlaneKeys, say: (line: string) =>
   return server;
 }
 
-async function provisionAll(url: string, keys: PlaneKeys, namespaces: readonly Namespace[]): Promise<void> {
+async function provisionAll(url: string, keys: PlaneKeys, { namespaces, replicas }: Settings): Promise<void> {
   const issued = await issueCreds(keys, { role: "provision", name: "provision", ttlSeconds: 300 });
   const nc = await connectBus({ url, name: "signalbox-provision", creds: issued.creds, inboxPrefix: issued.inboxPrefix, reconnect: false });
   try {
-    for (const ns of namespaces) await provision(nc, ns);
+    for (const ns of namespaces) await provision(nc, ns, { replicas });
   } finally {
     await nc.close();
   }

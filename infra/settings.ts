@@ -22,6 +22,8 @@ export interface Settings {
   readonly port: number;
   readonly sync: "always" | "default";
   readonly namespaces: readonly Namespace[];
+  /** Servers that hold each stream. */
+  readonly replicas: 1 | 3;
   readonly roles: readonly Service[];
   /** The collector that is sent traces; without it none are made. */
   readonly tracesUrl: string | undefined;
@@ -34,6 +36,7 @@ export const USAGE = `npm start -- [options]
   --no-demo              start the plane without playing the demo
   --roles a,b            of ${SERVICES.join(", ")} (default: all)
   --namespaces a,b       default: default
+  --replicas 1|3         servers that hold each stream; 3 on a cluster of your own (default: 1)
   --sync always|default  embedded server: sync every write before it is acknowledged (default: always)
   --help
 
@@ -53,6 +56,7 @@ export function readSettings(argv: readonly string[], env: NodeJS.ProcessEnv): S
     "no-demo": { type: "boolean" },
     roles: { type: "string" },
     namespaces: { type: "string" },
+    replicas: { type: "string" },
     sync: { type: "string" },
     help: { type: "boolean", short: "h" },
   } as const;
@@ -76,12 +80,15 @@ export function readSettings(argv: readonly string[], env: NodeJS.ProcessEnv): S
   const sync = values.sync ?? env["SIGNALBOX_SYNC"] ?? "always";
   if (sync !== "always" && sync !== "default") throw new SettingsError(`\`${sync}\` is no sync setting`, "use `always` or `default`");
   const url = env["NATS_URL"];
+  const replicas = values.replicas ?? env["SIGNALBOX_REPLICAS"] ?? "1";
+  if (replicas !== "1" && replicas !== "3") throw new SettingsError(`\`${replicas}\` is no number of replicas`, "1, or 3 on a cluster of three servers or more");
   return {
     dataDir: resolve(env["SIGNALBOX_DATA"] || new URL("../.signalbox", import.meta.url).pathname),
     url: url === undefined || url === "" ? undefined : url,
     port: portOf(env["SIGNALBOX_NATS_PORT"]),
     sync,
     namespaces,
+    replicas: replicas === "3" ? 3 : 1,
     roles: roles as readonly Service[],
     tracesUrl: collectorOf(env),
     demo: values["no-demo"] !== true,

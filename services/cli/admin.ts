@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { namespace, namespaceSchema } from "../../schemas/ids.ts";
 import { signAccounts } from "../identity/accounts.ts";
 import { knownNamespaces, openKeys } from "../identity/keys.ts";
-import { accountsFolder, renderIdentity, renderServerConfig } from "../identity/natsConfig.ts";
+import { accountsFolder, type ClusterOptions, renderIdentity, renderServerConfig } from "../identity/natsConfig.ts";
 import { type Cli, examples, globalsOf, show } from "./cli.ts";
 import { credsCommands } from "./creds.ts";
 import { CliError, EXIT } from "./exit.ts";
@@ -53,9 +53,13 @@ function natsConfig(cli: Cli): void {
     .option("--ns <namespaces>", "separated by commas; those of the data folder, or `default`")
     .option("--listen <address>", "host:port", "0.0.0.0:4222")
     .option("--store-dir <folder>", "JetStream's files; those of the accounts lie beside them", "/var/lib/nats/jetstream")
+    .option("--server-name <name>", "its name; of servers that form a cluster each has its own", "signalbox")
+    .option("--cluster <name>", "the server is one of several that hold the streams together; then `npm start -- --replicas 3`")
+    .option("--cluster-listen <address>", "host:port for the other servers", "0.0.0.0:6222")
+    .option("--routes <addresses>", "of all servers of the cluster, separated by commas, as nats://nats-0.nats:6222")
     .option("--identity-only", "only who may log in, to paste into a configuration that exists");
   examples(command, "nats-config > nats.conf", "nats-config --ns default,finance --identity-only");
-  command.action(async (options: { ns?: string; listen: string; storeDir: string; identityOnly?: boolean }) => {
+  command.action(async (options: ConfigOptions) => {
     const dataDir = dataFolder(cli.io.env);
     const known = await knownNamespaces(dataDir);
     const wanted = options.ns?.split(",").map((text) => text.trim());
@@ -63,8 +67,27 @@ function natsConfig(cli: Cli): void {
     if (bad !== undefined) throw new CliError(EXIT.usage, `\`${visible(bad)}\` is no namespace`, "a namespace is [a-z0-9][a-z0-9-]{0,62}");
     const namespaces = wanted?.map(namespace) ?? (known.length > 0 ? known : [namespace("default")]);
     const identity = await signAccounts(await openKeys(dataDir, namespaces));
-    const { listen, storeDir } = options;
-    cli.io.stdout.write(options.identityOnly === true ? renderIdentity(identity, accountsFolder(storeDir)) : renderServerConfig(identity, { listen, storeDir }));
+    const { listen, storeDir, serverName } = options;
+    const cluster = clusterOf(options);
+    const config = { listen, storeDir, serverName, ...(cluster && { cluster }) };
+    cli.io.stdout.write(options.identityOnly === true ? renderIdentity(identity, accountsFolder(storeDir)) : renderServerConfig(identity, config));
     line(cli.io.stderr, `the keys are in ${join(dataDir, "keys")}: whoever reads them is the plane`);
   });
+}
+
+interface ConfigOptions {
+  readonly ns?: string;
+  readonly listen: string;
+  readonly storeDir: string;
+  readonly serverName: string;
+  readonly cluster?: string;
+  readonly clusterListen: string;
+  readonly routes?: string;
+  readonly identityOnly?: boolean;
+}
+
+function clusterOf({ cluster: name, clusterListen: listen, routes }: ConfigOptions): ClusterOptions | undefined {
+  const addresses = (routes ?? "").split(",").map((text) => text.trim()).filter((text) => text !== "");
+  if ((name === undefined) !== (addresses.length === 0)) throw new CliError(EXIT.usage, "a cluster has a name and routes", "`--cluster <name> --routes <addresses>`");
+  return name === undefined ? undefined : { name, listen, routes: addresses };
 }
