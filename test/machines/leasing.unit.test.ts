@@ -53,6 +53,8 @@ test("GUARD-7: the answer to the last lease brings the judgement with it; what w
   third.then("action.proposed", "budget.reserved", "budget.requested");
   assert.deepEqual(pool(third.state()), { granted: 100, spent: 0, held: 100 }, "what is left is spoken for");
   assert.deepEqual(leases(third.state()).map(([, need, want]) => [need, want]), [[15, 100]], "only the rest is asked for");
+  const served = given(...run, reply("l4.1"), tool("t2", spends(60)), tool("t3", spends(50)), reply("lease"));
+  assert.deepEqual(pool(served.state), { granted: 200, spent: 0, held: 115 }, "and only the rest is taken of it");
 });
 
 test("GUARD-7: an action that needs several accounts waits for all of them, in any order", () => {

@@ -211,7 +211,7 @@ export class Watcher {
       const waits = holds.some(({ lease }) => lease !== undefined);
       assert.equal(waits, state.actions.get(id)?.value === "reserving", "waits for an allowance that it does not need, or goes without one");
       for (const hold of holds) {
-        if (hold.lease === undefined) assert.ok(hold.held >= hold.need, "uncovered");
+        if (hold.lease === undefined) assert.equal(hold.held, hold.need, "uncovered, or more than is needed");
         else assert.equal(state.signals.get(hold.lease)?.action, id);
         held.set(accountKey(hold), (held.get(accountKey(hold)) ?? 0) + hold.held);
       }
