@@ -74,7 +74,7 @@ function principalRows(principal: unknown, row: (name: string, value: unknown) =
 /** Policies with their lines, and what the plane's own rules added: each whole, one a line. */
 function whyAsked(policies: unknown, reasons: unknown): unknown {
   if (!Array.isArray(policies) || !Array.isArray(reasons)) return policies ?? reasons;
-  return [...policies, ...reasons];
+  return [...(policies as unknown[]), ...(reasons as unknown[])];
 }
 
 function editedText(edited: unknown): string {
