@@ -139,7 +139,7 @@ export function parseStoredInput(subject: string): StoredInputAddress | undefine
     return { partition: partitionOf(to), kind: "signal", actor: from, aggregate: to, ...(name !== undefined && { signal: name }) };
   }
   if (root !== ROOT || part !== "part" || aggregate === undefined || rest.length > 0) return undefined;
-  if (!(INPUT_KINDS as readonly string[]).includes(kind ?? "")) return undefined;
+  if (kind === "signal" || !(INPUT_KINDS as readonly string[]).includes(kind ?? "")) return undefined;
   return { partition: Number(p), kind: kind as InputKind, actor: actor ?? "", aggregate };
 }
 
