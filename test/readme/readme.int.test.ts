@@ -61,9 +61,20 @@ describe("the README, line by line (OPS-1, OPS-4)", () => {
   });
 });
 
+/** What the last command printed: `…` in the page stands for what is read there. */
+let printed = "";
+
 async function execute(line: string): Promise<void> {
   const background = line.endsWith(" &");
-  const [command, target] = line.replace(/ &$/, "").split(" > ") as [string, string?];
+  const [shown = "", remark] = line.split(/ # /);
+  const expected = Number(/^exits with (\d)/.exec(remark ?? "")?.[1] ?? 0);
+  const [, name = "", inner] = /^export ([A-Z]+)=\$\(npx (.*)\)$/.exec(shown) ?? [];
+  if (inner !== undefined) {
+    await signalbox(words(inner, env), env, undefined, 0);
+    env[name] = printed.trim();
+    return;
+  }
+  const [command, target] = shown.replace(/ &$/, "").split(" > ") as [string, string?];
   const all = words(command, env);
   const own = { ...env };
   while (/^[A-Z_]+=/.test(all[0] ?? "")) {
@@ -73,12 +84,12 @@ async function execute(line: string): Promise<void> {
   const [program, ...args] = all;
   switch (program) {
     case "export":
-      for (const assignment of args) env[assignment.slice(0, assignment.indexOf("="))] = assignment.slice(assignment.indexOf("=") + 1);
+      for (const assignment of args) env[assignment.slice(0, assignment.indexOf("="))] = completed(assignment.slice(assignment.indexOf("=") + 1));
       return;
     case "npm":
       return isScript(args, own);
     case "npx":
-      return signalbox(args, own, target);
+      return signalbox(args, own, target, expected);
     case "nats": {
       const answer = (await natsCommand(args, own)) as Answer;
       statuses.push(answer.status);
@@ -99,6 +110,15 @@ async function execute(line: string): Promise<void> {
   }
 }
 
+/** A value that the page cuts short, as it stood in what was printed before. */
+function completed(value: string): string {
+  if (!value.endsWith("…")) return value;
+  const at = printed.indexOf(value.slice(0, -1));
+  const found = at < 0 ? undefined : /^[A-Za-z0-9_-]+/.exec(printed.slice(at))?.[0];
+  assert.ok(found, `nothing that begins with \`${value}\` was printed:\n${printed}`);
+  return found;
+}
+
 /** These run as tests of their own: here it counts that the script is there and knows its options. */
 function isScript(args: readonly string[], own: Readonly<Record<string, string | undefined>>): void {
   const [first = "", ...rest] = args;
@@ -108,7 +128,7 @@ function isScript(args: readonly string[], own: Readonly<Record<string, string |
   if (name === "start") readSettings(rest.slice(1), own as NodeJS.ProcessEnv);
 }
 
-async function signalbox(args: readonly string[], own: Readonly<Record<string, string | undefined>>, target: string | undefined): Promise<void> {
+async function signalbox(args: readonly string[], own: Readonly<Record<string, string | undefined>>, target: string | undefined, expected: number): Promise<void> {
   assert.equal(args[0], "signalbox");
   const written = { out: "", err: "" };
   const code = await runCli(args.slice(1), {
@@ -119,7 +139,8 @@ async function signalbox(args: readonly string[], own: Readonly<Record<string, s
     stdin: Object.assign(Readable.from(["yes\n"]), { isTTY: true }),
     signal: AbortSignal.timeout(30_000),
   });
-  assert.equal(code, 0, `${written.out}\n${written.err}`);
+  assert.equal(code, expected, `${written.out}\n${written.err}`);
+  printed = written.out;
   if (target !== undefined) await writeFile(join(folder, target), written.out);
 }
 
