@@ -84,7 +84,7 @@ export async function decide(session: Session, { answer, digest }: Asked, decisi
     body: { id: freshId(), request, digest, ...decision },
     hear: subjects.event(session.ns, "approval.*", run),
   });
-  if ("rejection" in outcome) throw refusedBy(outcome.rejection.reasons.map((reason) => explained(reason, session, answer)));
+  if ("rejection" in outcome) throw refusedBy(outcome.rejection.reasons.map(explained));
   const { type, data } = outcome.event;
   if (type === "approval.stale") {
     const next = await session.query<ApprovalAnswer>(`approval.${run}`, { action: answer.action }).catch(() => undefined);
@@ -94,17 +94,15 @@ export async function decide(session: Session, { answer, digest }: Asked, decisi
   return outcome.event;
 }
 
-/** Who may decide is the plane's to say; what to do about it is said here. */
-function explained(reason: Reason, session: Session, { role }: ApprovalAnswer): Reason {
-  if (reason.help !== undefined) return reason;
-  const help = HELPS[reason.code];
-  return help === undefined ? reason : { ...reason, help: help(session.name, role) };
+/** Who may decide is the plane's to say; where it does not say what to do about it, that is said here. */
+function explained(reason: Reason): Reason {
+  const help = reason.help ?? HELPS[reason.code];
+  return help === undefined ? reason : { ...reason, help };
 }
 
-const HELPS: Readonly<Record<string, (name: string, role: string) => string>> = {
-  "person.unknown": (name) => `nobody is known as \`${name}\`: an operator applies a document \`person: { name: ${name}, issuer, subject, roles }\``,
-  "person.role": (_, role) => `ask somebody who holds the role \`${role}\`, or have an operator apply a person document with it`,
-  "person.disabled": () => "the document in force disables this person: somebody else decides",
-  "approval.self": () => "nobody approves what was proposed by them or on their behalf: somebody else decides",
-  "approval.twice": () => "approvers are counted as persons: another one is needed",
+const HELPS: Readonly<Record<string, string>> = {
+  "approval.self": "nobody decides what was proposed by them, or on their behalf: somebody else does",
+  "approval.twice": "approvers are counted as persons, however many names they have: another one is needed",
+  "approval.expired": "the agent proposes it again",
+  "approval.closed": "it was decided in the meantime: `signalbox why <run> <action>` says by whom",
 };
