@@ -30,7 +30,7 @@ import { timestamp } from "../../schemas/time.ts";
 import { readBody } from "../bus/body.ts";
 import type { IntakeMessage } from "../bus/intake.ts";
 import { CHANGE_ACTOR } from "../identity/permissions.ts";
-import { secretFaults } from "../policy/scan/index.ts";
+import { secretFaults, textWithoutSecrets } from "../policy/scan/index.ts";
 import type { Bearer } from "./facts.ts";
 import { GUARD_NAME } from "./guard-view.ts";
 
@@ -83,7 +83,9 @@ export function readInput(message: IntakeMessage): Read {
 
   const body = readBody(message.data, message.headers.get(INPUT_HEADERS.contentType));
   if (!body.ok) {
-    return { ok: false, ...origin, reasons: [reason(body.code, body.reason, body.path === undefined ? {} : { path: body.path })] };
+    // a name that stands twice, or is not allowed, may be a secret
+    const path = body.path === undefined ? {} : { path: textWithoutSecrets(body.path) };
+    return { ok: false, ...origin, reasons: [reason(body.code, textWithoutSecrets(body.reason), path)] };
   }
   const id = idOf(body.value);
   const refused = (reasons: Reason[]): Read => ({ ok: false, ...origin, ...(id !== undefined && { id }), reasons });

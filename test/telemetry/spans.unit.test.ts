@@ -168,8 +168,11 @@ describe("runs as traces", () => {
       .commit(RUN, [{ type: "approval.granted", data: { action: "a4", request: "q6", by: SECRET, reason: SECRET, grants: 1, count: 1 } }, { type: "action.approved", data: { action: "a4", by: "person", policies: [], approvers: [SECRET] } }])
       .commit(RUN, [{ type: "action.started", data: { ...attempt("a4"), claim: { gateway: SECRET, nonce: SECRET } } }])
       .commit(RUN, [{ type: "action.retrying", data: { ...attempt("a4"), error: said } }, { type: "action.in_doubt", data: { ...attempt("a4"), error: said } }])
-      .commit(RUN, [{ type: "action.succeeded", data: { ...attempt("a4"), output: { [SECRET]: SECRET }, removed: [{ path: SECRET, reason: SECRET }] } }, { type: "action.verified", data: attempt("a4") }])
-      .commit(RUN, [proposed("a15")])
+      .commit(RUN, [{ type: "action.succeeded", data: { ...attempt("a4"), output: { [SECRET]: SECRET }, removed: [{ path: SECRET, reason: SECRET }], scan: { engine: SECRET, findings: [{ kind: "label", path: SECRET, rule: SECRET, label: SECRET }] } } }, { type: "action.verified", data: attempt("a4") }, { type: "taint.raised", data: { action: "a4", tool: SECRET, tainted: true, labels: ["pii"] } }])
+      .commit(RUN, [{ type: "taint.lowered", data: { by: SECRET, reason: SECRET, labels: ["pii"] } }])
+      .commit(RUN, [{ type: "budget.warned", data: { budget: "cost", limit: 2, used: 1, ledger: SECRET } }, { type: "budget.leased", data: { ledger: SECRET, unit: SECRET, window: SECRET, granted: 1, total: 1 } }, { type: "budget.returned", data: { ledger: SECRET, unit: SECRET, window: SECRET, unused: 1, last: true } }])
+      .commit(RUN, [proposed("a15"), { type: "budget.requested", data: { action: "a15", needs: [{ ledger: SECRET, unit: SECRET, window: SECRET, need: 1, want: 1, dimension: SECRET }] } }], { facts: { kind: "tool", sources: [SECRET], needs: [{ ledger: SECRET }], guard: { stop: SECRET, scope: SECRET, reason: SECRET }, amount: { units: 1, currency: SECRET }, principal: { subject: SECRET } } })
+      .commit(RUN, [{ type: "approval.edited", data: { action: "a15", request: "q9", by: SECRET, reason: SECRET, digest: SECRET, replacement: "a16", diff: [{ path: SECRET, before: SECRET, after: SECRET }] } }])
       .commit(RUN, [{ type: "approval.stale", data: { action: "a15", request: "q9", reason: SECRET } }, { type: "action.failed", data: { ...attempt("a15"), error: said } }])
       .commit(RUN, [{ type: "run.cancelled", data: { by: SECRET, reason: SECRET } }]);
     const spans = await spansOf(journal);
