@@ -125,6 +125,7 @@ export class Intake {
     this.#onMessages = onMessages;
     this.#generation++;
     await this.#take();
+    if (this.#stopped) return;
     void this.#watch();
     void this.#nc.closed().then(() => this.stop());
     this.#open();

@@ -130,6 +130,8 @@ export class Coordinator {
       this.#handedOut();
     });
     await this.#due.start((messages) => void this.#fence.take(messages).then(() => this.#turns.wake()));
+    // stopped while it took over: nothing is begun any more
+    if (this.#stopped) return;
     this.#restTimer = setInterval(() => void this.#desk.recordRest(), REST_EVERY_MS);
     void this.#sweeper.sweep();
   }
