@@ -100,8 +100,8 @@ function runText(run: RunView, paint: Paint): string {
     parts.push("", table(["ACTION", "STATE", "TOOL", "ATTEMPT", "INPUT", ""], actions, paint));
   }
   if (run.holdings.length > 0) {
-    const holdings = run.holdings.map(({ ledger, unit, window, granted, unused, done }) => [ledger, window, inUnit(granted, unit), inUnit(unused, unit), done ? "settled" : unit === "requests" ? "" : "held"]);
-    parts.push("", table(["ACCOUNT", "WINDOW", "LEASED", "GIVEN BACK", ""], holdings, paint));
+    const holdings = run.holdings.map(({ ledger, unit, window, granted, unused, done, dimension }) => [ledger, dimension === undefined ? unit : `amount per ${dimension}`, window, inUnit(granted, unit), inUnit(unused, unit), done ? "settled" : unit === "requests" ? "" : "held"]);
+    parts.push("", table(["ACCOUNT", "UNIT", "WINDOW", "LEASED", "GIVEN BACK", ""], holdings, paint));
   }
   for (const { request, by, uses, standing } of run.standings) {
     parts.push("", `standing approval ${request} by ${visible(by)}: ${uses.length} of ${standing.uses} use(s)${uses.length === 0 ? "" : `, ${uses.join(", ")}`}`);

@@ -70,7 +70,9 @@ function permission({ permission: given, state }: WhyView, paint: Paint): string
     lines.push(row(policy.effect, `${visible(policy.id)}${place}`));
   }
   if (judged > 1) lines.push(row("judged", `${judged} times: documents changed meanwhile, and the last one counts`));
-  if (given.policies.length === 0 && given.decision !== undefined) lines.push(row("policy", "none permits it, and what none permits is denied"));
+  if (given.policies.length === 0 && given.decision !== undefined) {
+    lines.push(row("policy", given.decision === "deny" ? "none permits it, and what none permits is denied" : "none: a rule of the plane's own speaks of it"));
+  }
   for (const reason of given.reasons) lines.push(row("reason", `${reason.code}: ${visible(reason.message)}${reason.help === undefined ? "" : `  (${visible(reason.help)})`}`));
   for (const error of given.errors) lines.push(row("error", paint.red(visible(error))));
   for (const approval of given.approvals) {

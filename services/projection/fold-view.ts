@@ -44,6 +44,8 @@ class Fold implements Folded {
   readonly view: RunView;
   readonly judged = new Map<string, Judged>();
   #principal: Principal | null = null;
+  /** What accounts of amounts add up per: their names do not say it. */
+  readonly #dimensions = new Map<string, NonNullable<HoldingView["dimension"]>>();
   /** Of the commit that is read: its first event holds them. */
   #premise: Partial<Premise> & { readonly kind: string } = { kind: "" };
 
@@ -241,6 +243,9 @@ class Fold implements Folded {
       spend.reserved_micro_usd -= reserved_micro_usd;
     }
     if (body.type === "budget.warned") warned.push((body.data as EventData<"budget.warned">).budget);
+    if (body.type === "budget.requested") {
+      for (const { ledger, dimension } of (body.data as EventData<"budget.requested">).needs) if (dimension !== undefined) this.#dimensions.set(ledger, dimension);
+    }
     if (body.type === "budget.leased") {
       const { granted, total, cap } = body.data as EventData<"budget.leased">;
       const holding = this.#holding(body.data as EventData<"budget.leased">);
@@ -259,7 +264,8 @@ class Fold implements Folded {
   #holding({ ledger, unit, window }: Pick<HoldingView, "ledger" | "unit" | "window">): HoldingView {
     const { holdings } = this.view;
     let one = holdings.find((known) => known.ledger === ledger && known.unit === unit && known.window === window);
-    if (one === undefined) holdings.push((one = { ledger, unit, window, granted: 0, unused: 0, done: false, total: 0 }));
+    const dimension = this.#dimensions.get(ledger);
+    if (one === undefined) holdings.push((one = { ledger, unit, window, ...(dimension && { dimension }), granted: 0, unused: 0, done: false, total: 0 }));
     return one;
   }
 

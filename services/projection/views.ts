@@ -100,6 +100,8 @@ export interface HoldingView {
   unused: number;
   /** The account has confirmed the last return. */
   done: boolean;
+  /** Of an amount: what it adds up per. */
+  dimension?: "principal" | "target" | "agent";
   /** Over all runs, when the account last answered; and its cap. */
   total: number;
   cap?: number;

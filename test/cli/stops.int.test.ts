@@ -148,7 +148,8 @@ describe("the emergency brake from the command line", () => {
     assert.equal(today.exit, 0, today.err);
     assert.match(today.out, /cost +\d{4}-\d\d-\d\d +[0-9.]+ USD +[0-9.]+ USD/);
     const show = await demo.cli(["show", `${AGENT}_before`]);
-    assert.match(show.out, new RegExp(`${team.ledger.replaceAll(".", "\\.")} +\\d{4}-\\d\\d-\\d\\d +[0-9.]+ USD`));
+    assert.match(show.out, new RegExp(`${team.ledger.replaceAll(".", "\\.")} +cost +\\d{4}-\\d\\d-\\d\\d +[0-9.]+ USD`));
+    assert.match(show.out, /amount\.[0-9a-f]{32}\.\S+ +amount per principal/);
     assert.equal((await demo.cli(["ledger", "team.nobody"])).exit, 2);
   });
 
