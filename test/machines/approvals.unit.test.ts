@@ -55,6 +55,7 @@ test("APP-3: persons are counted again when the claim is asked for: who is gone,
     { ann },
     { ann, bob: personOf("bob", { roles: [] }) },
     { ann, bob: personOf("bob", { subject: "somebody-else" }) },
+    { ann, bob: personOf("bob", { issuer: "https://other.example" }) },
     null,
   ]) {
     const void_ = given(...run).when(claim("t1", { approvers }));

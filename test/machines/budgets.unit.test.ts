@@ -28,6 +28,10 @@ test("GUARD-6: tokens are reserved before the call, settled by its usage, and bo
   assert.deepEqual(settled?.data, { action: "a2", cost_micro_usd: 0, reserved_micro_usd: 0, input_tokens: 10, output_tokens: 200 });
 });
 
+test("GUARD-6: what policy denies reserves nothing", () => {
+  given(start()).when(tool("t1", { costMicroUsd: 5, ...tokens, decision: "deny" })).then("action.proposed", "action.validated", "action.denied");
+});
+
 test("GUARD-6: an attempt of unknown end uses all that was reserved, also when another one follows", () => {
   const run = given(limited(), tool("t1", { ...tokens, retries: 1, idempotent: true }), claim("t1"), report("t1", "in_doubt"), due("action:t1"), claim("t1"), report("t1", "failed", { effect: "done", tokens: { input: 1, output: 1 } }));
   assert.deepEqual(run.state.spent.input, { settled: 1000, reserved: 0 });

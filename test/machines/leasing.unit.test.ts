@@ -98,6 +98,9 @@ test("GUARD-7: what an action cost is spent of the pool, never more than it held
   assert.deepEqual(after(report("t1", "in_doubt")), { granted: 100, spent: 0, held: 10 });
   assert.deepEqual(after(report("t1", "in_doubt"), resolve("t1", "failed")), { granted: 100, spent: 0, held: 0 });
   assert.deepEqual(after(report("t1", "in_doubt"), resolve("t1", "succeeded")), { granted: 100, spent: 10, held: 0 });
+  // an account is charged no more than was leased of it for the action
+  const less = given(start(), tool("t1", { costMicroUsd: 10, needs: [cost(4)] }), reply("lease"), claim("t1"), report("t1", "succeeded"));
+  assert.deepEqual(pool(less.state), { granted: 4, spent: 4, held: 0 });
 });
 
 test("GUARD-7: an amount belongs to its action: it is judged with what all runs add up to, and given back at once when nothing came of it", () => {
