@@ -136,8 +136,8 @@ function deepSpansOf(text: string): Span[] {
 }
 
 const UNSEEN = /[\u00ad\u200b-\u200d\u2060\ufeff]/;
-const UNSEEN_ALL = /[\u00ad\u200b-\u200d\u2060\ufeff]+/g;
-const BASE64 = /(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/]{40,}={0,2}/g;
+const UNSEEN_ALL = /[\u00ad\u200b-\u200d\u2060\ufeff]/g;
+const BASE64 = /(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/]{40,16384}={0,2}/g;
 
 /** Secrets in a text, in its order, none within another. */
 function spansOf(text: string): Span[] {
@@ -158,7 +158,7 @@ function spansOf(text: string): Span[] {
 const BEGIN = /-----BEGIN (?:[A-Z0-9]{1,16} ){0,4}(?:PRIVATE KEY(?: BLOCK)?|NATS USER JWT|[A-Z]{1,16} NKEY SEED)-----/g;
 
 /** What the inside of such a block is made of, also with its line breaks escaped. */
-const INSIDE = /[A-Za-z0-9+/=\s\\:,-]*/y;
+const INSIDE = /[A-Za-z0-9+/=\s\\:,-]{0,65536}/y;
 
 /** PEM blocks of private keys and NATS credentials; one that was cut off goes on as far as its text does. */
 function blocksOf(text: string): Span[] {
