@@ -11,15 +11,18 @@ const ASK_ABOVE = 1000;
 
 export const agentName = (index: number): string => `bench-agent-${String(index).padStart(2, "0")}`;
 
-/** Writes contracts, tools and the ruling policy set below a folder. */
-export async function writeDocuments(folder: string, policies: number): Promise<void> {
+/**
+ * Writes contracts, tools and the ruling policy set below a folder.
+ * @param sums whether contracts limit what amounts add up to in a day: then each write asks ledgers first
+ */
+export async function writeDocuments(folder: string, policies: number, sums: boolean): Promise<void> {
   await mkdir(join(folder, "default"), { recursive: true });
-  for (let index = 0; index < AGENTS; index++) await writeFile(join(folder, `${agentName(index)}.yaml`), contract(index));
+  for (let index = 0; index < AGENTS; index++) await writeFile(join(folder, `${agentName(index)}.yaml`), contract(index, sums));
   for (const effect of ["read", "write"]) await writeFile(join(folder, `noop.${effect}.yaml`), tool(effect));
   for (const [name, text] of Object.entries(policyFiles(policies))) await writeFile(join(folder, "default", name), text);
 }
 
-function contract(index: number): string {
+function contract(index: number, sums: boolean): string {
   return `agent:
   name: ${agentName(index)}
   version: 1.${index}.0
@@ -31,8 +34,7 @@ tools:
   allowlist:
     - name: noop.read
     - name: noop.write
-      requires_approval_above: { field: amount_usd, value: ${ASK_ABOVE} }
-`;
+${sums ? `      requires_approval_above: { field: amount_usd, value: ${ASK_ABOVE}, per_run: 1e6, per_principal_day: 1e9, per_agent_day: 1e9 }\n` : ""}`;
 }
 
 function tool(effect: string): string {
@@ -40,6 +42,8 @@ function tool(effect: string): string {
 description: Takes anything of this form and does nothing.
 effect: ${effect}
 tags: [bench, payments]
+trusted: true
+amount: { field: amount_usd, currency: USD }
 adapter: builtin
 timeout_ms: 10000
 retries: 1

@@ -5,7 +5,9 @@ import { subjects } from "../../schemas/subjects.ts";
 import { connectBus, type NatsConnection } from "../../services/bus/connection.ts";
 import { Publisher } from "../../services/bus/publisher.ts";
 import { issueCreds } from "../../services/identity/creds.ts";
+import { DEMO_AUDIENCE, DEMO_ISS, issuePrincipalToken, openIssuerKey } from "../../services/identity/demo-issuer.ts";
 import { openKeys } from "../../services/identity/keys.ts";
+import type { SigningKey } from "../../services/identity/signing-key.ts";
 import { ACTIONS_PER_RUN, AGENTS, FORBIDDEN_ABOVE, agentName } from "./documents.ts";
 import { clock } from "./figures.ts";
 import { serveParent } from "./processes.ts";
@@ -59,7 +61,10 @@ class Agent {
   readonly #publisher: Publisher;
   readonly #waiting = new Map<string, Waiting>();
 
-  private constructor(nc: NatsConnection, ns: Namespace, name: Actor) {
+  readonly #key: SigningKey;
+
+  private constructor(nc: NatsConnection, ns: Namespace, name: Actor, key: SigningKey) {
+    this.#key = key;
     this.name = name;
     this.#ns = ns;
     this.#publisher = new Publisher(nc, { timeoutMs: PATIENCE_MS });
@@ -73,10 +78,10 @@ class Agent {
     });
   }
 
-  static async login(url: string, keys: Awaited<ReturnType<typeof openKeys>>, ns: Namespace, name: Actor): Promise<Agent> {
+  static async login(url: string, keys: Awaited<ReturnType<typeof openKeys>>, ns: Namespace, name: Actor, key: SigningKey): Promise<Agent> {
     const issued = await issueCreds(keys, { role: "agent", name, ns });
     const nc = await connectBus({ url, name, creds: issued.creds, inboxPrefix: issued.inboxPrefix });
-    const agent = new Agent(nc, ns, name);
+    const agent = new Agent(nc, ns, name, key);
     await nc.flush();
     return agent;
   }
@@ -91,13 +96,18 @@ class Agent {
     waiting.resolve(answer);
   }
 
+  /** A token of the principal for a run: what the plane verifies is made anew for each. */
+  token(run: RunId): string {
+    return issuePrincipalToken(this.#key, { iss: DEMO_ISS, aud: DEMO_AUDIENCE, sub: `user-${run.length}`, agent: this.name, run, ttlSeconds: 3600 });
+  }
+
   /** Sends a proposal, sees it stored, and waits for its last answer; undefined when none comes. */
-  async propose(run: RunId, body: { readonly id: string; readonly [field: string]: unknown }, onVerdict: () => void = () => undefined): Promise<Answer | undefined> {
+  async propose(run: RunId, body: { readonly id: string; readonly [field: string]: unknown }, onVerdict: () => void = () => undefined, token?: string): Promise<Answer | undefined> {
     const key = `${run}/${body.id}`;
     const { promise, resolve } = Promise.withResolvers<Answer | undefined>();
     const timer = setTimeout(() => resolve(undefined), PATIENCE_MS);
     this.#waiting.set(key, { onVerdict, resolve });
-    await this.#publisher.publish(subjects.input(this.#ns, "propose", this.name, run), Buffer.from(JSON.stringify(body)));
+    await this.#publisher.publish(subjects.input(this.#ns, "propose", this.name, run), Buffer.from(JSON.stringify(body)), token === undefined ? {} : { "signalbox-principal": token });
     const answer = await promise;
     clearTimeout(timer);
     return answer;
@@ -120,7 +130,7 @@ class Run {
   }
 
   async start(): Promise<void> {
-    const answer = await this.agent.propose(this.id, { kind: "start", id: "start", agent: { name: this.agent.name }, goal: "do nothing, quickly" });
+    const answer = await this.agent.propose(this.id, { kind: "start", id: "start", agent: { name: this.agent.name }, goal: "do nothing, quickly" }, undefined, this.agent.token(this.id));
     if (answer?.status !== "started") throw new Error(`run ${this.id} did not start: ${JSON.stringify(answer)}`);
   }
 
@@ -206,7 +216,8 @@ async function open({ perSecond, seconds }: Open): Promise<Loaded> {
 serveParent({
   start: async ({ url, dataDir, keyNamespaces, ns }: { url: string; dataDir: string; keyNamespaces: Namespace[]; ns: Namespace }) => {
     const keys = await openKeys(dataDir, keyNamespaces);
-    for (let index = 0; index < AGENTS; index++) agents.push(await Agent.login(url, keys, ns, actor(agentName(index))));
+    const key = await openIssuerKey(dataDir);
+    for (let index = 0; index < AGENTS; index++) agents.push(await Agent.login(url, keys, ns, actor(agentName(index)), key));
   },
   closed: ({ options }: { options: Closed }) => closed(options),
   open: ({ options }: { options: Open }) => open(options),

@@ -1,9 +1,11 @@
 /**
  * `npm run bench`: what the plane does on this machine, beside what the bus could do.
  *
- *   npm run bench -- [--quick] [--sync default|always] [--json <file>] [--profile <folder>] [--split]
+ *   npm run bench -- [--quick] [--sync default|always] [--json <file>] [--profile <folder>] [--split] [--sums]
  *
  * `--split` gives the coordinator a process of its own; `npm start` has all services in one, and so has the benchmark.
+ *
+ * `--sums` lets contracts limit what amounts add up to in a day, so that each write asks two ledgers before it is judged.
  *
  * Exits 1 when anything that was measured is missing, was done twice, or is not replayed byte for byte.
  */
@@ -17,7 +19,7 @@ import { json, table } from "./report.ts";
 import { type Measured, type Plan, type Sync, measure } from "./setting.ts";
 
 const { values } = parseArgs({
-  options: { quick: { type: "boolean" }, sync: { type: "string" }, json: { type: "string" }, profile: { type: "string" }, split: { type: "boolean" } },
+  options: { quick: { type: "boolean" }, sync: { type: "string" }, json: { type: "string" }, profile: { type: "string" }, split: { type: "boolean" }, sums: { type: "boolean" } },
 });
 const quick = values.quick === true;
 const say = (line: string) => console.error(line);
@@ -30,6 +32,7 @@ const plan: Plan = {
   ceilingSeconds: quick ? 1 : 3,
   replayEvents: quick ? 20_000 : 200_000,
   policies: 20,
+  sums: values.sums === true,
   processes: values.split === true ? [["coordinator"], ["gateway", "ask", "reader"]] : [SERVICES],
   profile: values.profile,
 };

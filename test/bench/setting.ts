@@ -1,5 +1,5 @@
 /** One sync setting, from an empty data folder to verified figures: raw ceiling, full load, quarter load, replay. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startEmbeddedServer } from "../../infra/nats/embedded.ts";
@@ -10,6 +10,7 @@ import { StreamReader } from "../../services/bus/journal.ts";
 import { provision } from "../../services/bus/streams.ts";
 import { signAccounts } from "../../services/identity/accounts.ts";
 import { issueCreds } from "../../services/identity/creds.ts";
+import { demoIssuer, openIssuerKey } from "../../services/identity/demo-issuer.ts";
 import { openKeys } from "../../services/identity/keys.ts";
 import type { Role } from "../../services/identity/roles.ts";
 import type { Service } from "../../services/main.ts";
@@ -34,6 +35,8 @@ export interface Plan {
   /** At most so many events are replayed without verification, to time it; all are replayed and verified. */
   readonly replayEvents: number;
   readonly policies: number;
+  /** Whether contracts limit what amounts add up to in a day. */
+  readonly sums: boolean;
   /** Roles of each process of the plane; `npm start` has all in one. */
   readonly processes: readonly (readonly Service[])[];
   readonly profile: string | undefined;
@@ -96,7 +99,8 @@ export async function measure(sync: Sync, plan: Plan, binary: string, say: (line
     const load = startChild(new URL("load.ts", import.meta.url), plan.profile);
     children.push(load);
     const folder = join(dataDir, "documents");
-    await writeDocuments(folder, plan.policies);
+    await writeDocuments(folder, plan.policies, plan.sums);
+    await writeFile(join(folder, "issuer.yaml"), JSON.stringify(demoIssuer(await openIssuerKey(dataDir))));
     await applyFolder(await connect("operator", "bench"), NS, folder);
     await load.ask({ do: "start", ...own, ns: NS });
 

@@ -117,15 +117,6 @@ tried(() => town, [
     },
   },
   {
-    title: "GUARD-3 instructions to the model mark even the output of a trusted tool",
-    hears: /^pending .*policy\.ask/,
-    attempt: async (town) => {
-      const run = await town.run();
-      assert.equal((await town.call(run, "liar.read", { say: { text: INJECTION } })).status, "succeeded");
-      return town.call(run, "note.write", { text: "as it was told" });
-    },
-  },
-  {
     title: "GUARD-10 label exfiltration: what is personal does not leave by a read whose tool is not cleared for it",
     hears: "denied data.not_cleared",
     attempt: async (town) => {
