@@ -120,15 +120,12 @@ export async function openSession(io: Io, globals: Globals, purpose: Purpose, { 
     reconnect: lasting && LASTING,
     ...(chosen.inboxPrefix !== undefined && { inboxPrefix: chosen.inboxPrefix }),
   });
-  const session: Session = {
-    nc,
-    ns: ns.data,
-    name: identity.name,
-    role: identity.role,
-    login: chosen,
-    query: (what, body) => query(session, what, body),
-    close: () => nc.close(),
-  };
+  return sessionOn(nc, { ns: ns.data, name: identity.name, role: identity.role, login: chosen });
+}
+
+/** A session on a connection that is logged in already. */
+export function sessionOn(nc: NatsConnection, who: Pick<Session, "ns" | "name" | "role" | "login">): Session {
+  const session: Session = { nc, ...who, query: (what, body) => query(session, what, body), close: () => nc.close() };
   return session;
 }
 

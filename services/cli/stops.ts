@@ -7,6 +7,7 @@ import { reinstate, revoke, type RevokeResult, whoOf } from "../identity/revoke.
 import type { StopRow } from "../projection/index-stops.ts";
 import type { FlightAnswer, FlightView } from "../projection/views.ts";
 import { type Cli, examples, inSession, show } from "./cli.ts";
+import { inEveryNamespace } from "./everywhere.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { type Paint, table } from "./io.ts";
 import { dataFolder } from "./plane.ts";
@@ -41,24 +42,37 @@ interface Said {
 }
 
 function stopCommand(cli: Cli): void {
-  const command = cli.program.command("stop").argument("<scope>", SCOPES);
+  const command = cli.program.command("stop").argument("<scope>", `${SCOPES}; or everything`);
   command
     .description("emergency stop: from its acknowledgement on nothing in the scope starts, queued actions included; a second person lifts it")
     .requiredOption("--reason <text>", "recorded, and shown to whoever is refused");
   examples(command, 'stop agent:refund-assistant --reason "refunds twice"', 'stop tool:stripe.create_refund --reason "wrong currency"', 'stop all --reason "incident 7"').addHelpText(
     "after",
-    "\n`all` is everything in the namespace of the operator's context.\n\nExit codes:\n  0 stopped   2 usage   3 refused   7 plane unreachable",
+    "\n`all` is everything in the namespace of the operator's context; `everything` is all of every namespace, and needs the plane's data folder.\n\nExit codes:\n  0 stopped   2 usage   3 refused   7 plane unreachable",
   );
   command.action(async (scope: string, { reason }: Said, self) => {
-    const wanted = scopeOf(scope);
-    const answer = await inSession(cli, self, "operate", async (session) => {
+    const stopIn = async (session: Session, wanted: Scope) => {
       const event = await controlGuard(session, { verb: "stop", scope: wanted, reason });
       return { ...stopped(event), ...(await found(session, wanted)) };
-    });
-    show(cli, self, answer, (value) =>
-      [`${cli.paint.red("stopped")}  ${value.stop}  ${visible(value.scope)}  at ${value.at}: nothing in it starts from here on`, "", foundText(value, cli.paint), "", cli.paint.dim(`next, by another person: signalbox lift ${value.stop} --reason "…"`)].join("\n"),
-    );
+    };
+    if (scope === "everything") {
+      const answers = await inSession(cli, self, "operate", (session) => inEveryNamespace(cli, session, async (each) => ({ namespace: each.ns, ...(await stopIn(each, "all")) })));
+      return show(cli, self, { namespaces: answers }, () => answers.map((one) => `${cli.paint.bold(`namespace ${one.namespace}`)}\n${stopText(one, cli.paint)}`).join("\n\n"));
+    }
+    const wanted = scopeOf(scope);
+    const answer = await inSession(cli, self, "operate", (session) => stopIn(session, wanted));
+    show(cli, self, answer, (value) => stopText(value, cli.paint));
   });
+}
+
+function stopText(value: ReturnType<typeof stopped> & Awaited<ReturnType<typeof found>>, paint: Paint): string {
+  return [
+    `${paint.red("stopped")}  ${value.stop}  ${visible(value.scope)}  at ${value.at}: nothing in it starts from here on`,
+    "",
+    foundText(value, paint),
+    "",
+    paint.dim(`next, by another person: signalbox lift ${value.stop} --reason "…"`),
+  ].join("\n");
 }
 
 function liftCommand(cli: Cli): void {

@@ -28,7 +28,7 @@ const row = (what: string, { at_a_time, per_s, ms }: Rate, each = 1) => rows.pus
 
 const { full, faults } = await measure(
   "always",
-  { inFlight: AT_A_TIME, seconds, runs: 0, quarterSeconds: 1, ceilingSeconds: 1, replayEvents: 1000, policies: 20, processes: [SERVICES], profile: undefined },
+  { inFlight: AT_A_TIME, seconds, runs: 0, quarterSeconds: 1, ceilingSeconds: 1, replayEvents: 1000, policies: 20, sums: false, processes: [SERVICES], profile: undefined },
   path,
   say,
 );
