@@ -25,12 +25,20 @@ export interface Desk {
 type Effect = "none" | "done" | "unknown";
 type Lease = SignalInput & { readonly name: "leased" };
 
+/** Most decisions change none of these: a map is made when there is something to put into it. */
+const NONE: ReadonlyMap<never, never> = new Map<never, never>();
+
+function put<K, V>(map: ReadonlyMap<K, V>, key: K, value: V): ReadonlyMap<K, V> {
+  const own = (map as unknown) === NONE ? new Map<K, V>() : (map as Map<K, V>);
+  return own.set(key, value);
+}
+
 export class Purse {
-  readonly reservations = new Map<ActionId, Reservation>();
-  readonly holdings = new Map<string, Holding | undefined>();
-  readonly holds = new Map<ActionId, readonly Hold[] | undefined>();
-  readonly signals = new Map<string, OpenSignal | undefined>();
-  readonly amounts = new Map<string, number>();
+  reservations: ReadonlyMap<ActionId, Reservation> = NONE;
+  holdings: ReadonlyMap<string, Holding | undefined> = NONE;
+  holds: ReadonlyMap<ActionId, readonly Hold[] | undefined> = NONE;
+  signals: ReadonlyMap<string, OpenSignal | undefined> = NONE;
+  amounts: ReadonlyMap<string, number> = NONE;
   spent: Spent | undefined;
   readonly #desk: Desk;
   #returns = 0;
@@ -48,7 +56,7 @@ export class Purse {
     const { cost_micro_usd: cost, input_tokens: input = 0, output_tokens: output = 0 } = tool;
     if (cost === 0 && input === 0 && output === 0) return;
     const tokens = input === 0 && output === 0 ? undefined : { input: fresh(input), output: fresh(output) };
-    this.reservations.set(id, { reserved: cost, used: undefined, ...(tokens && { tokens }) });
+    this.reservations = put(this.reservations, id, { reserved: cost, used: undefined, ...(tokens && { tokens }) });
     const spent = this.spentSoFar();
     this.spent = {
       ...spent,
@@ -75,7 +83,7 @@ export class Purse {
       input: { ...held.tokens.input, used: bounded(held.tokens.input, usage.input_tokens) },
       output: { ...held.tokens.output, used: bounded(held.tokens.output, usage.output_tokens) },
     };
-    this.reservations.set(id, { reserved, used, ...(tokens && { tokens }) });
+    this.reservations = put(this.reservations, id, { reserved, used, ...(tokens && { tokens }) });
   }
 
   /** Nobody knows what an attempt cost, and another one follows. */
@@ -100,7 +108,7 @@ export class Purse {
     const cost = settled(held, effect);
     const input = held.tokens === undefined ? 0 : settled(held.tokens.input, effect);
     const output = held.tokens === undefined ? 0 : settled(held.tokens.output, effect);
-    this.reservations.set(id, { reserved: 0, used: cost });
+    this.reservations = put(this.reservations, id, { reserved: 0, used: cost });
     const spent = this.spentSoFar();
     this.spent = {
       ...spent,
@@ -128,7 +136,7 @@ export class Purse {
   count(amount: Basis["amount"], tool: string, sign: 1 | -1): void {
     if (amount === undefined) return;
     const key = amountKey(amount, tool);
-    this.amounts.set(key, (this.amounts.get(key) ?? this.#desk.state.amounts.get(key) ?? 0) + sign * amount.units);
+    this.amounts = put(this.amounts, key, (this.amounts.get(key) ?? this.#desk.state.amounts.get(key) ?? 0) + sign * amount.units);
   }
 
   #holding(key: string): Holding | undefined {
@@ -155,19 +163,19 @@ export class Purse {
       let lease = own?.lease;
       if (lacks !== undefined && lease === undefined) {
         lease = `l${this.#desk.next}.${index + 1}`;
-        this.signals.set(lease, { body: { name: "lease", id: lease, ledger, unit, window, need: lacks.need, want: lacks.want }, action: id });
+        this.signals = put(this.signals, lease, { body: { name: "lease", id: lease, ledger, unit, window, need: lacks.need, want: lacks.want }, action: id });
       }
       return { ledger, unit, window, ...(dimension && { dimension }), need: need.need, held: Math.max(held, own?.held ?? 0), lease, total: own?.total };
     });
     // what is not needed any more stays with the action until it ends
-    this.holds.set(id, [...holds, ...before.filter((one) => !needs.some((need) => same(one, need)))]);
+    this.holds = put(this.holds, id, [...holds, ...before.filter((one) => !needs.some((need) => same(one, need)))]);
   }
 
   #take(account: Pick<Need, "ledger" | "unit" | "window">, units: number): void {
     const key = accountKey(account);
     const holding = this.#holding(key);
     if (holding === undefined) throw new Error(`nothing is held of \`${key}\``);
-    this.holdings.set(key, { ...holding, held: holding.held + units });
+    this.holdings = put(this.holdings, key, { ...holding, held: holding.held + units });
   }
 
   /**
@@ -178,11 +186,11 @@ export class Purse {
   leased(reply: Lease, { action }: OpenSignal): boolean | undefined {
     const { ledger, unit, window, granted, total } = reply;
     const key = accountKey(reply);
-    this.signals.set(reply.id, undefined);
+    this.signals = put(this.signals, reply.id, undefined);
     if (unit === "requests") this.#forgetMinutes(reply);
     const before = this.#holding(key) ?? { ledger, unit, window, granted: 0, spent: 0, held: 0, total: 0, closed: false };
     const pool: Holding = { ...before, granted: before.granted + granted, total };
-    this.holdings.set(key, pool);
+    this.holdings = put(this.holdings, key, pool);
     const holds = action === undefined ? [] : this.holdsOf(action);
     const hold = holds.find(({ lease }) => lease === reply.id);
     if (action === undefined || hold === undefined) {
@@ -190,9 +198,9 @@ export class Purse {
       return undefined;
     }
     const take = Math.min(hold.need - hold.held, unit === "amount" ? granted : Math.max(0, freeOf(pool)));
-    this.holdings.set(key, { ...pool, held: pool.held + take });
+    this.holdings = put(this.holdings, key, { ...pool, held: pool.held + take });
     const next: Hold = { ...hold, held: hold.held + take, lease: undefined, total };
-    this.holds.set(action, holds.map((one) => (one === hold ? next : one)));
+    this.holds = put(this.holds, action, holds.map((one) => (one === hold ? next : one)));
     return next.held >= next.need;
   }
 
@@ -200,7 +208,7 @@ export class Purse {
   #forgetMinutes({ ledger, window }: Lease): void {
     for (const [key, one] of this.#desk.state.holdings) {
       if (one.unit !== "requests" || one.ledger !== ledger || one.window >= window) continue;
-      if (one.held === 0 && !this.#waits(key)) this.holdings.set(key, undefined);
+      if (one.held === 0 && !this.#waits(key)) this.holdings = put(this.holdings, key, undefined);
     }
   }
 
@@ -211,14 +219,14 @@ export class Purse {
   #settleHolds(id: ActionId, effect: Effect, cost: number): void {
     const holds = this.holdsOf(id);
     if (holds.length === 0) return;
-    this.holds.set(id, undefined);
+    this.holds = put(this.holds, id, undefined);
     for (const { held, unit, lease, ...account } of holds) {
       const key = accountKey({ ...account, unit });
       const pool = this.#holding(key);
       if (pool === undefined || held === 0) continue;
       // a request was made, whatever came of it; one that still waits for its account was none
       const spent = unit === "cost" ? Math.min(held, cost) : unit === "requests" ? (lease === undefined ? held : 0) : effect === "none" ? 0 : held;
-      this.holdings.set(key, { ...pool, held: pool.held - held, spent: pool.spent + spent });
+      this.holdings = put(this.holdings, key, { ...pool, held: pool.held - held, spent: pool.spent + spent });
       if (unit === "amount" && effect === "none") this.#giveBack(key, held, false);
     }
   }
@@ -230,13 +238,13 @@ export class Purse {
     const { ledger, unit, window } = pool;
     this.#returns += 1;
     const id = `r${this.#desk.first}.${this.#returns}`;
-    this.signals.set(id, { body: { name: "return", id, ledger, unit, window, unused, last }, action: undefined });
-    this.holdings.set(key, { ...pool, granted: pool.granted - unused, closed: last });
+    this.signals = put(this.signals, id, { body: { name: "return", id, ledger, unit, window, unused, last }, action: undefined });
+    this.holdings = put(this.holdings, key, { ...pool, granted: pool.granted - unused, closed: last });
   }
 
   returned(reply: SignalInput & { readonly name: "returned" }): void {
-    this.signals.set(reply.id, undefined);
-    if (reply.last) this.holdings.set(accountKey(reply), undefined);
+    this.signals = put(this.signals, reply.id, undefined);
+    if (reply.last) this.holdings = put(this.holdings, accountKey(reply), undefined);
   }
 
   /**
