@@ -49,6 +49,25 @@ test("EXEC-9 killed after the commit and before the dispatch: the next owner dis
   assert.equal(at("action.dispatched", types(await office.events(run))), 1);
 });
 
+test("EXEC-9 killed after a person's refusal was stored and before the agent was told: the next owner tells it", async () => {
+  const kill = await childCoordinator(office);
+  const agent = await office.agent("asker");
+  const approver = await office.approver("ann");
+  const run = "asker_untold";
+  await office.begin(agent, run);
+  await office.ask(agent, run, "w", "t.write", "pending");
+  const { request, digest } = requestOf(await office.event(run, "approval.requested"));
+  const mend = await office.cutOff("OUT");
+  await approver.send("decide", run, { id: "no", request, decision: "refuse", digest, reason: "not today" });
+  await office.event(run, "action.denied");
+  await kill();
+  await mend();
+  await takeOver();
+  const told = await agent.answer(run, ({ id, status }) => id === "w" && status === "denied");
+  assert.deepEqual(told.reasons?.map(({ code }) => code), ["approval.refused"]);
+  assert.equal(at("action.denied", types(await office.events(run))), 1);
+});
+
 test("EXEC-9 dispatches that the server lost after all was acknowledged are made again by the sweep", async () => {
   const first = await takeOver();
   const agent = await office.agent("clerk");
