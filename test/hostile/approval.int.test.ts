@@ -62,7 +62,7 @@ const REFUSALS: readonly Attempt[] = [
   },
   {
     title: "APP-3 a person who was disabled decides nothing",
-    hears: "turned away person.unknown",
+    hears: "turned away actor.revoked",
     attempt: async (town) => decide(town, await town.approver("gone", { disabled: true }), await waiting(town)),
   },
   {
@@ -118,6 +118,15 @@ const REFUSALS: readonly Attempt[] = [
       const one = await waiting(town);
       await (await town.operator()).send("control", one.run, { verb: "cancel", id: "c" });
       await town.event(one.run, "run.cancelled");
+      return decide(town, ann, one);
+    },
+  },
+  {
+    title: "APP-2 a yes after its time is none, though it was asked for in time",
+    hears: "turned away approval.expired",
+    attempt: async (town) => {
+      const one = await waiting(town, "gate.open", { name: "north" });
+      await town.event(one.run, "approval.expired");
       return decide(town, ann, one);
     },
   },

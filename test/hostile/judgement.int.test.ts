@@ -156,6 +156,11 @@ tried(() => town, [
     },
   },
   {
+    title: "GUARD-10 a secret does not leave in a proposal: it is refused at the door, and recorded nowhere",
+    hears: /^turned away .*secret/,
+    attempt: async (town) => town.call(await town.run(), "note.write", { text: `the key is ${["AKIA", "IOSFODNN7", "EXAMPLF"].join("")}` }),
+  },
+  {
     title: "CORE-2 a tool that the contract does not name is not proposed, and neither is one that nobody knows",
     hears: "rejected tool.not_allowed tool.unknown",
     attempt: async (town) => town.call(await town.run(), "shell.exec", { command: "rm -rf /" }),

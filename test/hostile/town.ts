@@ -44,6 +44,7 @@ export const TOOLS = [
   tool("note.write", "write", object({ text }), object({ ok: { type: "boolean" } }), { clearance: ["pii"] }),
   tool("store.wipe", "irreversible", object({ name: text }), object({ ok: { type: "boolean" } }), { clearance: ["pii"] }),
   tool("card.charge", "write", object({ to: text, amount: { type: "number" } }), object({ ok: { type: "boolean" } }), { clearance: ["pii"], amount: { field: "amount", currency: "USD", target: "to" } }),
+  tool("gate.open", "write", object({ name: text }), object({ ok: { type: "boolean" } })),
   tool("vault.open", "write", object({ name: text }), object({ ok: { type: "boolean" } }), { tags: ["vault"] }),
   tool("dear.call", "write", object({}, []), object({ ok: { type: "boolean" } }), { cost_usd: 0.6 }),
   // answers with more than its schema says
@@ -52,6 +53,7 @@ export const TOOLS = [
 
 const ALLOWED = [
   ...["web.read", "file.read", "echo.say", "search.web", "search.abroad", "note.write", "store.wipe", "vault.open", "dear.call", "liar.read"].map((name) => ({ name })),
+  { name: "gate.open", requires_approval: true, approval_expires_seconds: 1 },
   { name: "card.charge", standing_approval: { max_uses: 2, max_seconds: 600, vary: ["/amount"], max_amount: 50, max_total: 80 }, requires_approval: true },
   { name: "pay.send", requires_approval_above: { field: "amount", value: 100, per_principal_day: 1_000_000, per_agent_day: 1_000_000 } },
 ];
@@ -132,6 +134,7 @@ export async function startTown(): Promise<Town> {
     ["note.write", writes({ ok: true })],
     ["store.wipe", writes({ ok: true })],
     ["card.charge", writes({ ok: true })],
+    ["gate.open", writes({ ok: true })],
     ["vault.open", writes({ ok: true })],
     ["dear.call", writes({ ok: true })],
   ]);
