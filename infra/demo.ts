@@ -68,6 +68,8 @@ async function toTheEnd(plane: RunningPlane): Promise<void> {
   await stopped(plane, ns);
   say("which principal authorised it, which policy permitted it, what proves it");
   await must(plane, ["why", DEMO_RUN, edited]);
+  say("why the other refund asked a person, and what would have had to be different");
+  await must(plane, ["policy", "explain", INJECTED_RUN, injected.action]);
   await stopPrinting();
 }
 
