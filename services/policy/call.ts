@@ -1,26 +1,10 @@
 /** The judgement request of one call, from the documents that govern it and the run as it stands. */
 import type { Principal } from "../../schemas/facts.ts";
-import type { AmountTotals, JudgementRequest } from "../../schemas/judgement.ts";
-import type { Amount } from "./amounts.ts";
+import type { JudgementRequest } from "../../schemas/judgement.ts";
+import type { Call, Case } from "./case.ts";
 import { dataOf } from "./destination.ts";
-import type { Case } from "./judgement.ts";
 import { riskOf, type RiskTable } from "./risk.ts";
 import { elapsedSeconds, endedAs } from "./rules-1.ts";
-
-/** What rules 2 rest on besides documents, proposal and run. */
-export interface Call {
-  /** By the token in force for this proposal. */
-  readonly principal: Principal | null;
-  readonly amount: Amount | undefined;
-  /** Present where the amount can be added up. */
-  readonly totals: AmountTotals | undefined;
-  readonly tokens: JudgementRequest["tokens"];
-  readonly tainted: boolean;
-  readonly labels: readonly string[];
-  /** Outputs that left marks and that the input rests on, and those of them that are found without the agent's word. */
-  readonly sources: number;
-  readonly matched: number;
-}
 
 /** The principal as it counts at a time: after its end a token verifies nothing. */
 export function principalStanding(principal: Principal | null, at: string): JudgementRequest["principal"] {

@@ -5,33 +5,12 @@ import { type Fault } from "../../schemas/fault.ts";
 import { type Digest } from "../../schemas/ids.ts";
 import { type Ask, type Effect, EFFECTS, roleSchema } from "../../schemas/judgement.ts";
 import { type PolicySet } from "../../schemas/policy.ts";
+import type { CompiledPolicy, CompiledPolicySet } from "./compiled.ts";
 import { CEDAR_SCHEMA, CedarCrash, type PolicyTexts, readsOfAction, withCedar } from "./engine.ts";
 import { type FixtureResult, readFixtures, runFixture } from "./fixtures.ts";
 import type { Reads } from "./reads.ts";
 import { readSetSchema } from "./set-schema.ts";
 import { type PolicyPiece, splitPolicies } from "./split.ts";
-
-export interface CompiledPolicy {
-  readonly id: string;
-  readonly effect: "permit" | "forbid";
-  /** `<set>/<file>`, or the path that the set was loaded from. */
-  readonly file: string;
-  readonly line: number;
-  /** Present on a forbid that people may lift. */
-  readonly ask?: Ask;
-}
-
-export interface CompiledPolicySet {
-  readonly name: string;
-  /** The digest of the stored document. */
-  readonly digest: Digest;
-  readonly policies: ReadonlyMap<string, CompiledPolicy>;
-  readonly texts: PolicyTexts;
-  /** The same without the forbids that ask: what would hold once everybody asked has agreed. */
-  readonly textsOnceAgreed: PolicyTexts;
-  /** What the policies that can speak of a call of that effect read. */
-  readonly reads: Readonly<Record<Effect, Reads>>;
-}
 
 export type Compiled =
   | { readonly ok: true; readonly set: CompiledPolicySet }

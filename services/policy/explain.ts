@@ -3,7 +3,7 @@
  * about the policies; each change is judged again, and numbers are narrowed down to the value at which it turns.
  */
 import type { Ask, Decision, Judgement } from "../../schemas/judgement.ts";
-import type { CompiledPolicySet } from "./compile.ts";
+import type { CompiledPolicySet } from "./compiled.ts";
 import { countedText } from "./decimal.ts";
 import { literalsOf } from "./literals.ts";
 import { riskOf, type RiskTable } from "./risk.ts";

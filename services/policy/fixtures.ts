@@ -7,7 +7,7 @@ import { toolName } from "../../schemas/ids.ts";
 import { findings } from "../registry/explain.ts";
 import { placed } from "../registry/parse.ts";
 import { readYaml, type YamlDocument } from "../registry/yaml.ts";
-import type { CompiledPolicySet } from "./compile.ts";
+import type { CompiledPolicySet } from "./compiled.ts";
 import { people } from "./judge.ts";
 import { riskOf, type RiskTable } from "./risk.ts";
 import { verdict } from "./verdict.ts";

@@ -7,7 +7,7 @@
  */
 import { type Ask, type Judgement, type JudgementRequest } from "../../schemas/judgement.ts";
 import { type Reason, reason } from "../../schemas/reason.ts";
-import { type CompiledPolicySet } from "./compile.ts";
+import { type CompiledPolicySet } from "./compiled.ts";
 import { authorizeCall, CEDAR_ENGINE, type CedarAnswer, type PolicyTexts } from "./engine.ts";
 import { cedarRequest, fixedOf } from "./request.ts";
 

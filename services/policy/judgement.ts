@@ -11,26 +11,15 @@ import type { ToolProposal } from "../../schemas/proposal.ts";
 import type { Effect } from "../../schemas/judgement.ts";
 import type { Tool } from "../../schemas/tool.ts";
 import type { InForce } from "../registry/view.ts";
-import { type Call, requestOf } from "./call.ts";
-import { type CompiledPolicySet, compilePolicies } from "./compile.ts";
+import { requestOf } from "./call.ts";
+import type { Call, Case } from "./case.ts";
+import { compilePolicies } from "./compile.ts";
+import type { CompiledPolicySet } from "./compiled.ts";
 import { combine } from "./decide.ts";
 import { judge } from "./judge.ts";
 import type { Reads } from "./reads.ts";
 import { MACHINE_OF_RULES_1, requestOfRules1 } from "./rules-1.ts";
 import { type Asked, verdict } from "./verdict.ts";
-
-export interface Case {
-  readonly policy: InForce<PolicySet> | undefined;
-  readonly contract: Contract;
-  readonly entry: ContractTool;
-  readonly tool: Tool;
-  readonly state: RunState;
-  readonly proposal: ToolProposal;
-  readonly costMicroUsd: number;
-  readonly at: string;
-  /** What rules 2 rest on besides; rules 1 need none of it. */
-  readonly call?: Call;
-}
 
 export interface Judge {
   judge(asked: Case): Judgement;

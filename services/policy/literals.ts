@@ -1,5 +1,5 @@
 /** What policies name: numbers, decimals, words and patterns. Where a decision turns, it turns at one of these. */
-import type { CompiledPolicySet } from "./compile.ts";
+import type { CompiledPolicySet } from "./compiled.ts";
 import { policyJsonOf } from "./engine.ts";
 
 export interface Literals {

@@ -3,7 +3,7 @@ import type { RunState } from "../../machines/state.ts";
 import type { JudgementRequest } from "../../schemas/judgement.ts";
 import { millis } from "../../schemas/time.ts";
 import { amountOf } from "./decide.ts";
-import type { Case } from "./judgement.ts";
+import type { Case } from "./case.ts";
 
 /** The version of machines whose runs these rules judge. */
 export const MACHINE_OF_RULES_1 = "1";

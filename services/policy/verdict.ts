@@ -5,7 +5,7 @@
 import type { ContractTool } from "../../schemas/contract.ts";
 import type { Ask, Judgement, JudgementRequest } from "../../schemas/judgement.ts";
 import type { Reason } from "../../schemas/reason.ts";
-import type { CompiledPolicySet } from "./compile.ts";
+import type { CompiledPolicySet } from "./compiled.ts";
 import { contractAsks, CONTRACT_ROLE, shorter } from "./decide.ts";
 import { CEDAR_ENGINE } from "./engine.ts";
 import { askConflict, judge, tighter } from "./judge.ts";

@@ -1,5 +1,16 @@
 /** What a request for approval is about in a few words, out of the text that approvers are shown: lists show no more. */
-import type { ApprovalAbout } from "./index-store.ts";
+
+/** What tells one request from another before anybody has read it: from the text that approvers are shown. */
+export interface ApprovalAbout {
+  readonly agent?: string;
+  readonly effect?: string;
+  readonly tainted?: boolean;
+  readonly labels?: readonly string[];
+  readonly risk?: number;
+  readonly amount?: string;
+  /** The action that somebody edited. */
+  readonly edited_from?: string;
+}
 
 /** Of a text that is no request's: nothing. */
 export function shown(view: string): { readonly tool: string; readonly about: ApprovalAbout } {

@@ -13,7 +13,7 @@ import { chainLink, decodeEvent, EventMalformed } from "../bus/commit.ts";
 import type { StoredMessage } from "../bus/journal.ts";
 import { FlightIndex } from "./index-flight.ts";
 import { LedgerIndex } from "./index-ledgers.ts";
-import { shown } from "./approval-about.ts";
+import { type ApprovalAbout, shown } from "./approval-about.ts";
 import { CLEAR, SCHEMA, SCHEMA_VERSION } from "./index-schema.ts";
 import { StopIndex } from "./index-stops.ts";
 
@@ -39,18 +39,6 @@ export interface RunRow {
   tainted: number;
   /** Allowances of the ledger, by account and day, that it has not given back for good. */
   owes: number;
-}
-
-/** What tells one request from another before anybody has read it: from the text that approvers are shown. */
-export interface ApprovalAbout {
-  readonly agent?: string;
-  readonly effect?: string;
-  readonly tainted?: boolean;
-  readonly labels?: readonly string[];
-  readonly risk?: number;
-  readonly amount?: string;
-  /** The action that somebody edited. */
-  readonly edited_from?: string;
 }
 
 export interface ApprovalRow {

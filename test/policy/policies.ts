@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import type { z } from "zod";
 import { faultText } from "../../schemas/fault.ts";
 import { type JudgementRequest, judgementRequestSchema } from "../../schemas/judgement.ts";
-import { type CompiledPolicySet, compilePolicySet } from "../../services/policy/compile.ts";
+import { compilePolicySet } from "../../services/policy/compile.ts";
+import type { CompiledPolicySet } from "../../services/policy/compiled.ts";
 
 export function compiled(text: string, name = "default"): CompiledPolicySet {
   const result = compilePolicySet({ name, files: { "test.cedar": text } });

@@ -5,7 +5,7 @@ import { contractToolSchema } from "../../schemas/contract.ts";
 import type { Decision, Judgement } from "../../schemas/judgement.ts";
 import { judgementRequestSchema, judgementSchema } from "../../schemas/judgement.ts";
 import { reason } from "../../schemas/reason.ts";
-import type { CompiledPolicySet } from "../../services/policy/compile.ts";
+import type { CompiledPolicySet } from "../../services/policy/compiled.ts";
 import { DEFAULT_RISK, riskOf } from "../../services/policy/risk.ts";
 import { type Asked, ENGINE, verdict } from "../../services/policy/verdict.ts";
 import { codes, compiled, ids, request } from "./policies.ts";
