@@ -60,9 +60,9 @@ export const MUTANTS: readonly Mutant[] = [
     law: 2,
     file: "services/coordinator/turn.ts",
     original: "premise: { input, input_hash: from.hash, facts },",
-    replacement: 'premise: { input, input_hash: from.hash, facts: facts.kind === "tool" ? { ...facts, approval_ttl_ms: 1 } : facts },',
-    broken: "what is recorded is not what was used",
-    caughtBy: [{ file: "test/coordinator/path.int.test.ts" }],
+    replacement: 'premise: { input, input_hash: from.hash, facts: { kind: "none" } },',
+    broken: "the facts that were used are not recorded",
+    caughtBy: [{ file: "test/coordinator/rivals.int.test.ts", only: "a torn commit is completed" }],
   },
   {
     id: "2-last-event",
@@ -109,7 +109,7 @@ export const MUTANTS: readonly Mutant[] = [
     original: "Promise.all(effects).then(",
     replacement: "Promise.resolve().then(",
     broken: "an input is acknowledged before its effects are stored",
-    caughtBy: [{ file: "test/coordinator/restart.int.test.ts", only: "before the answer" }],
+    caughtBy: [{ file: "test/coordinator/effects.int.test.ts", only: "acknowledged when its effects are stored" }],
   },
   {
     id: "3-no-commit",
@@ -118,7 +118,7 @@ export const MUTANTS: readonly Mutant[] = [
     original: 'if (landing?.kind === "stored") {',
     replacement: 'if (landing?.kind !== "refused") {',
     broken: "effects go out for a commit that another one overtook",
-    caughtBy: [{ file: "test/coordinator/rivals.int.test.ts", only: "different inputs at the same sequence" }],
+    caughtBy: [{ file: "test/coordinator/effects.int.test.ts", only: "a commit that was overtaken" }],
   },
   {
     id: "3-no-sweep",
@@ -127,7 +127,7 @@ export const MUTANTS: readonly Mutant[] = [
     original: "REST_EVERY_MS);\n    void this.#sweeper.sweep();",
     replacement: "REST_EVERY_MS);",
     broken: "who takes a namespace over does not repeat what is owed",
-    caughtBy: [{ file: "test/coordinator/restart.int.test.ts", only: "before the dispatch" }],
+    caughtBy: [{ file: "test/coordinator/restart.int.test.ts", only: "that the server lost" }],
   },
   {
     id: "3-issued",
@@ -136,7 +136,7 @@ export const MUTANTS: readonly Mutant[] = [
     original: "if (lane.swept !== undefined) lane.issued.clear();",
     replacement: "",
     broken: "a sweep believes that what was once sent has arrived",
-    caughtBy: [{ file: "test/coordinator/restart.int.test.ts", only: "that the server lost" }],
+    caughtBy: [{ file: "test/coordinator/effects.int.test.ts", only: "after a reconnect" }],
   },
   {
     id: "3-no-deadline",
@@ -183,7 +183,7 @@ export const MUTANTS: readonly Mutant[] = [
     original: "lane.loaded = undefined;\n    const arrivals",
     replacement: "const arrivals",
     broken: "a state in memory that the journal contradicts is kept",
-    caughtBy: [{ file: "test/coordinator/rivals.int.test.ts", only: "different inputs at the same sequence" }],
+    caughtBy: [{ file: "test/coordinator/effects.int.test.ts", only: "a commit that was overtaken" }],
   },
   {
     id: "4-disabled",
@@ -210,7 +210,7 @@ export const MUTANTS: readonly Mutant[] = [
     original: "this.#dirty.clear();\n    this.#checkpoint = 0;",
     replacement: "this.#dirty.clear();",
     broken: "an index that was thrown away is not rebuilt from the beginning",
-    caughtBy: [{ file: "test/projection/reader.int.test.ts", only: "an index of another journal is emptied" }],
+    caughtBy: [{ file: "test/projection/reader.int.test.ts" }],
   },
 
   // 5. Machines are pure, and a run stays on the version that it began with.
@@ -282,9 +282,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     id: "6-policy-error",
     law: 6,
-    file: "services/policy/judge.ts",
-    original: "if (now.errors.length > 0) {",
-    replacement: "if (now.errors.length > 0 && now.decision !== \"allow\") {",
+    file: "services/policy/engine.ts",
+    original: "return errors.length > 0 ? denied(errors) : { decision,",
+    replacement: 'return errors.length > 0 && decision === "deny" ? denied(errors) : { decision,',
     broken: "what policies allow is allowed although one of them could not be evaluated",
     caughtBy: [{ file: "test/policy/judge.unit.test.ts" }],
   },
