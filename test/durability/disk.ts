@@ -3,7 +3,7 @@
  * that was written and not yet synchronised, as a power cut does. Needs root, loop devices, mkfs.ext4 and python3.
  */
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, open, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, open, rm, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -16,6 +16,8 @@ const SHUTDOWN = "import fcntl, os, struct, sys\nfcntl.ioctl(os.open(sys.argv[1]
 export interface Disk {
   /** Where it is mounted. */
   readonly path: string;
+  /** Leaves so many bytes free, as another program's files would; 0 for none. Again: the room that was left changes. */
+  fill(freeBytes: number): Promise<void>;
   /** Everything written so far reaches the disk. */
   settle(): Promise<void>;
   /** The power goes: every later write fails, and what was not synchronised is gone. */
@@ -28,7 +30,7 @@ export interface Disk {
 /** Why there can be no such disk here; undefined when there can. */
 export async function noDisk(): Promise<string | undefined> {
   if (process.getuid?.() !== 0) return "only root may mount";
-  for (const [program, ...args] of [["mkfs.ext4", "-V"], ["losetup", "-f"], ["python3", "--version"]] as const) {
+  for (const [program, ...args] of [["mkfs.ext4", "-V"], ["losetup", "-f"], ["python3", "--version"], ["fallocate", "--version"]] as const) {
     try {
       await run(program, args);
     } catch {
@@ -57,6 +59,15 @@ export async function loseableDisk(bytes: number): Promise<Disk> {
   await mount();
   return {
     path,
+    fill: async (freeBytes) => {
+      const filler = join(path, "filler");
+      await rm(filler, { force: true });
+      // root, as which this runs, may take the reserve too
+      const { bfree, bsize } = await statfs(path);
+      const size = bfree * bsize - freeBytes;
+      // reserved and not written: the image stays as small as it is
+      if (size > 0) await run("fallocate", ["-l", String(size), filler]);
+    },
     settle: async () => void (await run("sync", ["-f", path])),
     cut: async () => void (await run("python3", ["-c", SHUTDOWN, path])),
     restore: async () => {

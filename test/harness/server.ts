@@ -19,6 +19,8 @@ export interface TestServerOptions {
   /** JetStream's `sync_interval`; default `2m`, because tests do not cut power. */
   readonly sync?: string;
   readonly provision?: ProvisionOptions | false;
+  /** Where the streams lie; default: a folder of the test's own. */
+  readonly storeDir?: string;
   /** Adds to what the server is told of accounts: somebody else's, on the same server. */
   readonly identity?: (identity: ServerIdentity, keys: PlaneKeys) => Promise<ServerIdentity>;
 }
@@ -58,7 +60,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     renderServerConfig((await options.identity?.(identity, keys)) ?? identity, {
       listen: `127.0.0.1:${port}`,
       serverName: `test-${port}`,
-      storeDir: join(dataDir, "jetstream"),
+      storeDir: options.storeDir ?? join(dataDir, "jetstream"),
       sync: options.sync ?? "2m",
     }),
   );
