@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { subjects } from "../../schemas/subjects.ts";
+import { decode, encode } from "../../services/bus/codec.ts";
 import { type Office, startOffice, types } from "./office.ts";
 import { faultyLine } from "./line.ts";
 import { type Rival, arrival, rival } from "./rival.ts";
@@ -148,6 +149,14 @@ for (const [what, forge] of [
       other.turn(lane);
       lane.push(note(run, "forged"));
       return Buffer.from(other.turn(lane).events[0]?.data ?? "");
+    },
+  ],
+  [
+    "bears the right number and not the right link",
+    async (run: string) => {
+      const [event] = other.turn(await other.lane(run, note(run, "forged"))).events;
+      assert.ok(event);
+      return Buffer.from(encode({ ...(decode(event.data) as object), prev: new Uint8Array(32) }));
     },
   ],
 ] as const) {

@@ -293,9 +293,9 @@ export const MUTANTS: readonly Mutant[] = [
     law: 6,
     file: "services/coordinator/outbox.ts",
     original: "sha256: sha256Digest(message.data),",
-    replacement: "sha256: Buffer.from(message.data).toString() as never,",
+    replacement: "sha256: sha256Digest(message.data),\n      ...{ body: Buffer.from(message.data).toString() },",
     broken: "the record of a refusal is a copy of what was refused",
-    caughtBy: [{ file: "test/coordinator/bad-input.int.test.ts" }],
+    caughtBy: [{ file: "test/coordinator/secrets.int.test.ts" }],
   },
   {
     id: "6-quoted",
@@ -434,7 +434,7 @@ export const MUTANTS: readonly Mutant[] = [
     original: "seq !== head.seq + 1 || Buffer.compare(prev, head.prev) !== 0",
     replacement: "seq !== head.seq + 1",
     broken: "a journal message without a valid link does not freeze its run",
-    caughtBy: [{ file: "test/coordinator/rivals.int.test.ts", only: "freezes its run" }],
+    caughtBy: [{ file: "test/coordinator/rivals.int.test.ts", only: "law 8: a journal message" }],
   },
 
   // 9. Claim before acting.
