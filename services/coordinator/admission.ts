@@ -12,7 +12,7 @@ export const DEFAULT_QUOTA: Quota = { perSecond: 1000, burst: 4000 };
 
 interface Bucket {
   tokens: number;
-  /** Server time of the last input, in ms. */
+  /** Server time of the last input, in ms: of one stream, and so hardly ever earlier than of the one before. */
   at: number;
   /** Refused since the last record. */
   refused: number;
@@ -46,13 +46,14 @@ export class Admissions {
     }
     const elapsed = Math.max(0, time - bucket.at);
     bucket.tokens = Math.min(burst, bucket.tokens + (elapsed * perSecond) / 1000);
-    bucket.at = Math.max(bucket.at, time);
+    // also where it is earlier: a server's clock that was ahead for a moment must not leave a sender without quota until then
+    bucket.at = time;
     if (bucket.tokens >= 1) {
       bucket.tokens -= 1;
       return { admitted: true };
     }
     bucket.refused += 1;
-    if (time - bucket.recordedAt < RECORD_EVERY_MS) return { admitted: false, record: 0 };
+    if (Math.abs(time - bucket.recordedAt) < RECORD_EVERY_MS) return { admitted: false, record: 0 };
     const record = bucket.refused;
     bucket.refused = 0;
     bucket.recordedAt = time;

@@ -12,7 +12,7 @@ import { GRANT_WITHHELD, type Grant } from "../../schemas/dispatch.ts";
 import type { EventDraft } from "../../schemas/event.ts";
 import type { Facts, GuardHit } from "../../schemas/facts.ts";
 import type { ActionId, Actor, Digest } from "../../schemas/ids.ts";
-import type { ReportInput, SignalInput } from "../../schemas/inputs.ts";
+import type { DueInput, ReportInput, SignalInput } from "../../schemas/inputs.ts";
 import type { JsonValue } from "../../schemas/json.ts";
 import { type Reason, reason } from "../../schemas/reason.ts";
 import { type SealedEvent, seal } from "../bus/commit.ts";
@@ -46,6 +46,8 @@ export interface Turn {
   readonly news: boolean;
   /** Documents that this turn put in force. */
   readonly applied: readonly Digest[];
+  /** Timers that fired and were not the ones that the run waits for: whoever armed one late took the newer one's place. */
+  readonly strays: readonly DueInput[];
   /** What must be fetched or verified before the lane's next input can be decided. */
   readonly needs: Needs["what"] | undefined;
   /** Something threw: the state is folded again before the next turn. */
@@ -62,12 +64,13 @@ interface Open {
   readonly done: Done[];
   readonly answers: Set<string>;
   readonly applied: Digest[];
+  readonly strays: DueInput[];
   news: boolean;
 }
 
 /** @param room events that the batch still takes; a single commit may exceed it */
 export function takeTurn(sources: FactSources, lane: Lane, loaded: Loaded, room: number): Turn {
-  const open: Open = { events: [], done: [], answers: new Set(), applied: [], news: false };
+  const open: Open = { events: [], done: [], answers: new Set(), applied: [], strays: [], news: false };
   const expected = loaded.streamSeq;
   const lookups: Lookups = { ...sources, fetched: (digest) => lane.documents.get(digest) };
   const limit = lane.careful > 0 ? 1 : MAX_INPUTS;
@@ -214,6 +217,7 @@ function decideRun(sources: Lookups, machine: MachineVersion, loaded: Of<"run">,
       return;
     case "ignore":
       retell(loaded, input, open);
+      if (input.kind === "due") open.strays.push(input.body);
       open.done.push({ arrival, refused: undefined, grant: undefined });
       return;
     case "duplicate":

@@ -5,9 +5,10 @@
  */
 import type { Logger } from "pino";
 import { news } from "../../machines/answers.ts";
-import { owed } from "../../machines/owed.ts";
+import { type Owed, owed } from "../../machines/owed.ts";
 import type { DocumentKind } from "../../machines/registry.ts";
 import type { Digest, RunId } from "../../schemas/ids.ts";
+import type { DueInput } from "../../schemas/inputs.ts";
 import { reason } from "../../schemas/reason.ts";
 import { DocumentCorrupt, DocumentMissing, type Documents } from "../bus/documents.ts";
 import { verifyPrincipal } from "../identity/principal.ts";
@@ -207,7 +208,7 @@ export class Turns {
   }
 
   /** From the folded state, never from the commit: the same whoever computes it, and however often (law 3). */
-  #effects({ lane, done, answers, news: changed }: Turn): Promise<void>[] {
+  #effects({ lane, done, answers, strays, news: changed }: Turn): Promise<void>[] {
     const { outbox } = this.#parts;
     const { loaded } = lane;
     // what a ledger answers it remembers, and is asked again by whoever did not hear it
@@ -219,6 +220,7 @@ export class Turns {
     const debts = owed(state);
     const told = answersOf(state, answers);
     if (lane.swept !== undefined) lane.issued.clear();
+    for (const debt of debts) if (debt.kind === "timer" && strays.some((stray) => replaced(debt, stray))) lane.issued.delete(debt.key);
     const effects = debts.filter((debt) => !lane.issued.has(debt.key)).map((debt) => outbox.pay(state.run, debt));
     lane.issued = new Set(debts.map((debt) => debt.key));
     for (const { agent, answer } of told) effects.push(outbox.answer(agent, answer));
@@ -294,6 +296,14 @@ export class Turns {
     if (error instanceof Stopped || this.#stopped) return;
     this.#parts.log.error({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }, "an unexpected error");
   }
+}
+
+/**
+ * Timers of one name are one message: an owner that was cut off and arms an old one late takes the newer one's place.
+ * The one that it armed is let go where it is the one that is owed, as by a run that is paused.
+ */
+function replaced(debt: Owed & { readonly kind: "timer" }, stray: DueInput): boolean {
+  return debt.name === stray.timer && debt.armed !== stray.armed;
 }
 
 /** Whether it grants a claim. */

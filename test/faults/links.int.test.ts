@@ -1,7 +1,10 @@
 /** One role at a time on a bad network: slow, silent, broken. What was acknowledged stands, and nothing is done twice. */
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
+import { runId } from "../../schemas/ids.ts";
 import type { JournalEvent } from "../../services/bus/commit.ts";
+import { Publisher } from "../../services/bus/publisher.ts";
+import { Timers } from "../../services/bus/timers.ts";
 import type { Outcome, Run, WaitOptions } from "../../services/client/index.ts";
 import { withPatience } from "../harness/plane.ts";
 import { type Link, type LinkOptions, openLink } from "./link.ts";
@@ -136,6 +139,21 @@ describe("links between a role and the server", { timeout: 120_000 }, () => {
       for (const round of rounds.keys()) for (const step of [`during-${round}`, `after-${round}`]) assert.equal(calls(run.id, step), 1, step);
       await office.assertSound(run.id);
     }
+  });
+
+  test("EXEC-6 law 3: a timer that an owner of yesterday arms late takes the place of the newer one only until it fires", async () => {
+    await coordinator();
+    const { plane } = office;
+    const agent = await plane.agent("asker");
+    await agent.propose("asker_1", { kind: "start", id: "start", agent: { name: "asker" }, goal: "to be answered" });
+    await agent.send("propose", "asker_1", { kind: "tool", id: "w", tool: "c.write", input: write("never") });
+    const asked = await event("asker_1", "approval.requested");
+    const timer = `approval:${String(asked.body.data["request"])}`;
+    const late = new Publisher(await plane.server.connect("coordinator", "late"));
+    // what a coordinator sends that was cut off with it, for a commit before this one
+    await new Timers(late, plane.ns).arm(runId("asker_1"), timer, 0, { timer, armed: 1 });
+    await event("asker_1", "approval.expired");
+    await office.assertSound("asker_1");
   });
 
   test("EXEC-7 law 9: a gateway is cut off while its tool works, for a while: what the tool said is reported when the link is back", async () => {
