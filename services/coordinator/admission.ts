@@ -12,7 +12,7 @@ export const DEFAULT_QUOTA: Quota = { perSecond: 1000, burst: 4000 };
 
 interface Bucket {
   tokens: number;
-  /** Server time of the last input, in ms: of one stream, and so hardly ever earlier than of the one before. */
+  /** Server time of the last input, in ms. */
   at: number;
   /** Refused since the last record. */
   refused: number;
@@ -23,6 +23,8 @@ export type Admission = { readonly admitted: true } | { readonly admitted: false
 
 const RECORD_EVERY_MS = 1000;
 const MAX_ACTORS = 100_000;
+/** Inputs that come once more are older than what was seen; older than by this, it is the clock that went back. */
+const MAX_AHEAD_MS = 60_000;
 
 export class Admissions {
   readonly #quota: Quota;
@@ -44,10 +46,11 @@ export class Admissions {
       if (this.#buckets.size >= MAX_ACTORS) this.#buckets.clear();
       this.#buckets.set(sender, bucket);
     }
+    // a server's clock that was ahead for a moment must not leave a sender without quota until it gets there
+    if (bucket.at - time > MAX_AHEAD_MS) bucket.at = time;
     const elapsed = Math.max(0, time - bucket.at);
     bucket.tokens = Math.min(burst, bucket.tokens + (elapsed * perSecond) / 1000);
-    // also where it is earlier: a server's clock that was ahead for a moment must not leave a sender without quota until then
-    bucket.at = time;
+    bucket.at = Math.max(bucket.at, time);
     if (bucket.tokens >= 1) {
       bucket.tokens -= 1;
       return { admitted: true };

@@ -123,15 +123,20 @@ describe("a clock that jumps", { timeout: 60_000 }, () => {
     await assertSound(run);
   });
 
-  test("ID-3: by a clock that is ahead a principal's token has ended: a write is denied, and allowed again when the clock is right", async () => {
-    const run = "clerk_ended";
+  test("ID-3: by a clock that is ahead a principal's token has ended: a write is denied, and stays denied in a run that has seen that time; a run that has not goes on", async () => {
+    const [run, other] = ["clerk_ended", "clerk_unaware"];
     const now = Date.now();
     const coordinator = await office.coordinator();
-    await office.begin(await office.agent("clerk"), run);
+    const agent = await office.agent("clerk");
+    for (const each of [run, other]) await office.begin(agent, each);
     await coordinator.stop();
-    for (const [id, time, verdict] of [["w1", now + DAY, "action.denied"], ["w2", now + 1_000, "action.dispatched"]] as const) {
-      await from("propose", "clerk", run, { kind: "tool", id, tool: "t.write", input: {} }, time);
-      assert.equal(types(await office.events(run)).at(-1), verdict);
+    for (const [name, id, time, verdict] of [
+      [run, "w1", now + DAY, "action.denied"],
+      [run, "w2", now + 1_000, "action.denied"],
+      [other, "w", now + 1_000, "action.dispatched"],
+    ] as const) {
+      await from("propose", "clerk", name, { kind: "tool", id, tool: "t.write", input: {} }, time);
+      assert.equal(types(await office.events(name)).at(-1), verdict, `${name} ${id}`);
     }
     await assertSound(run);
   });
