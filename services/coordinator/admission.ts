@@ -47,7 +47,7 @@ export class Admissions {
       this.#buckets.set(sender, bucket);
     }
     // a server's clock that was ahead for a moment must not leave a sender without quota until it gets there
-    if (bucket.at - time > MAX_AHEAD_MS) bucket.at = time;
+    if (bucket.at - time > MAX_AHEAD_MS) Object.assign(bucket, { at: time, recordedAt: 0 });
     const elapsed = Math.max(0, time - bucket.at);
     bucket.tokens = Math.min(burst, bucket.tokens + (elapsed * perSecond) / 1000);
     bucket.at = Math.max(bucket.at, time);
@@ -56,7 +56,7 @@ export class Admissions {
       return { admitted: true };
     }
     bucket.refused += 1;
-    if (Math.abs(time - bucket.recordedAt) < RECORD_EVERY_MS) return { admitted: false, record: 0 };
+    if (time - bucket.recordedAt < RECORD_EVERY_MS) return { admitted: false, record: 0 };
     const record = bucket.refused;
     bucket.refused = 0;
     bucket.recordedAt = time;
