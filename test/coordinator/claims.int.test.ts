@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { TestActor } from "../harness/plane.ts";
-import { CONTRACTS, type Office, type TOOLS, startOffice, types } from "./office.ts";
+import { CONTRACTS, type Office, TOOLS, startOffice, types } from "./office.ts";
 
 let office: Office;
 let agent: TestActor;
@@ -121,6 +121,17 @@ test("law 9 APP-2: documents that changed after the approval: the claim is refus
   assert.deepEqual(await tail(run), ["action.validated", "action.approved", "action.dispatched"]);
   assert.equal((await gateway.claim(run, action)).verdict, "refused");
   assert.equal((await gateway.claim(run, action, 2)).verdict, "granted");
+});
+
+test("law 2 CORE-4: an output is checked by the tool that was approved, whatever is in force by then", async (t) => {
+  const gateway = await office.gateway("gw-old-tool");
+  const { run, action } = await dispatched("t.same");
+  await gateway.claim(run, action);
+  const number = { type: "object", required: ["text"], properties: { text: { type: "number" } } };
+  await office.applyValues([{ ...TOOLS["t.same"], output: number }]);
+  t.after(() => office.applyValues([TOOLS["t.same"]]));
+  await gateway.report(run, { action, status: "succeeded", output: { text: "as was approved" } });
+  assert.equal((await agent.answer(run, ({ final, tool }) => final && tool === "t.same")).status, "succeeded");
 });
 
 test("CORE-4: output that does not fit the tool's schema is junk, not success", async () => {
