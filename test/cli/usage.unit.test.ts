@@ -43,7 +43,7 @@ describe("the command line", () => {
     const wrong = [["bogus"], ["show"], ["approve", "run"], ["replay"], ["replay", "a_b", "--all"], ["runs", "--limit", "many"], ["resolve", "a_b", "a2", "--outcome", "perhaps"], ["approve", "a_b", "a2", "--digest", "123"], ["approve", "a_b", "a2", "--digest", "not-hex-"],
       ["approve", "a_b", "a2", "--uses", "5"], ["approve", "a_b", "a2", "--standing", "--uses", "5"], ["approve", "a_b", "a2", "--standing", "--uses", "5", "--for", "soon"],
       ["approve", "a_b", "a2", "--standing", "--uses", "5", "--for", "1h", "--vary", "amount"], ["approve", "a_b", "a2", "--standing", "--uses", "5", "--for", "1h", "--max-amount", "-1"],
-      ["edit", "a_b", "a2"], ["edit", "a_b", "a2", "--input", "{"], ["stop", "everything", "--reason", "x"], ["stop", "all"], ["revoke", "agent:"], ["lift", "s1"], ["in-flight", "agents"],
+      ["edit", "a_b", "a2"], ["edit", "a_b", "a2", "--input", "{"], ["stop", "anything", "--reason", "x"], ["stop", "all"], ["revoke", "agent:"], ["lift", "s1"], ["in-flight", "agents"],
       ["ledger", "team support"], ["ledger", "--unit", "eur"], ["cleanse", "a_b"],
     ];
     for (const args of wrong) {
