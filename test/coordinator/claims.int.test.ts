@@ -129,7 +129,7 @@ test("law 2 CORE-4: an output is checked by the tool that was approved, whatever
   await gateway.claim(run, action);
   const number = { type: "object", required: ["text"], properties: { text: { type: "number" } } };
   await office.applyValues([{ ...TOOLS["t.same"], output: number }]);
-  t.after(() => office.applyValues([TOOLS["t.same"]]));
+  t.after(() => office.applyValues([{ ...TOOLS["t.same"], description: "as it was before" }]));
   await gateway.report(run, { action, status: "succeeded", output: { text: "as was approved" } });
   assert.equal((await agent.answer(run, ({ final, tool }) => final && tool === "t.same")).status, "succeeded");
 });
