@@ -32,6 +32,8 @@ export type Landing =
 const FULL: ReadonlySet<number> = new Set([10023, 10047, 10077, 10122]);
 const RETRY_MS = 100;
 const MAX_RETRY_MS = 2000;
+/** Failures in a row, of which a server that answers nothing leaves five seconds each. */
+const ALARM_AFTER = 2;
 /** Conflicts of a batch in which nobody moved, before it is halved. */
 const TRIES_BEFORE_HALVING = 2;
 /** Times that a part alone is sent again after the server lost some of it, with longer and longer pauses between. */
@@ -82,6 +84,10 @@ export class GroupCommitter {
       } catch (error) {
         if (!(error instanceof PublishError)) throw error;
         this.#log.warn({ kind: error.kind, code: error.code, parts: slots.length }, error.message);
+        // for whoever runs the server: nobody is refused, nothing is lost, and nothing goes on before there is room again
+        if (error.kind !== "conflict" && attempt === (FULL.has(error.code ?? 0) ? 1 : ALARM_AFTER)) {
+          this.#log.error({ alarm: "storage", kind: error.kind, code: error.code, why: error.message }, "the journal takes nothing: is the disk full?");
+        }
         if (error.kind === "refused" && !FULL.has(error.code ?? 0)) {
           await this.#alone(slots, error, tries);
           return;

@@ -13,6 +13,9 @@ const run = promisify(execFile);
 /** EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH: not even the file system's own journal is written out. */
 const SHUTDOWN = "import fcntl, os, struct, sys\nfcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
 
+/** What the file system lets nobody have. */
+const EXT4_KEEPS_BLOCKS = 4096;
+
 export interface Disk {
   /** Where it is mounted. */
   readonly path: string;
@@ -64,7 +67,7 @@ export async function loseableDisk(bytes: number): Promise<Disk> {
       await rm(filler, { force: true });
       // root, as which this runs, may take the reserve too
       const { bfree, bsize } = await statfs(path);
-      const size = bfree * bsize - freeBytes;
+      const size = (bfree - EXT4_KEEPS_BLOCKS) * bsize - freeBytes;
       // reserved and not written: the image stays as small as it is
       if (size > 0) await run("fallocate", ["-l", String(size), filler]);
     },
