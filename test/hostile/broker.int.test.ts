@@ -188,6 +188,8 @@ test("ID-4 a tool is called by gateways alone: neither an agent nor another tool
   assert.equal(await refusal(thief, () => thief.publish(subject, "{}")), subject);
   const taking = await town.server.connect("tool", "thief", ns, { tool: "echo.say" });
   assert.equal(await refusal(taking, () => taking.subscribe(subject, { queue: "q", callback: () => undefined })), subject);
-  await assert.rejects(connect({ url: town.server.url, creds: (await town.server.issue("agent", MALLORY)).creds, env: {} }).then((box) => box.tool("pay.send", () => ({ paid: true }))));
+  const box = await connect({ url: town.server.url, creds: (await town.server.issue("agent", MALLORY)).creds, env: {} });
+  await assert.rejects(box.tool("pay.send", () => ({ paid: true })));
+  await box.close();
   assert.deepEqual(town.effects, []);
 });
