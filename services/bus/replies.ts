@@ -39,7 +39,11 @@ export async function apiRequest(
   timeoutMs: number,
 ): Promise<Record<string, unknown>> {
   const payload = body === undefined ? "" : JSON.stringify(body);
-  const answer = await nc.request(`$JS.API.${subject}`, payload, { timeout: timeoutMs });
+  const answer = await nc.request(`$JS.API.${subject}`, payload, { timeout: timeoutMs }).catch((error: unknown) => {
+    // the client's own says what happened, and not to what
+    if (error instanceof Error) error.message = `${error.message}: ${subject}`;
+    throw error;
+  });
   const value = JSON.parse(answer.string()) as Record<string, unknown>;
   const error = value["error"] as ApiErrorBody | undefined;
   if (error !== undefined) throw new ApiError(error.err_code ?? 0, error.code ?? 0, error.description ?? "unknown error");
