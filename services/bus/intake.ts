@@ -6,6 +6,7 @@
 import type { Msg, NatsConnection, Subscription } from "nats";
 import { parseAckSubject } from "./ack-subject.ts";
 import { type HeaderMap, readHeaders } from "./headers.ts";
+import { isStillTaken, takeConsumer, untripped } from "./intake-consumer.ts";
 import { ApiError, apiRequest, newInbox } from "./replies.ts";
 
 export interface IntakeMessage {
@@ -54,7 +55,6 @@ const MAX_RETRY_MS = 2000;
 const NANOS = 1_000_000;
 const IN_PROGRESS = Buffer.from("+WPI");
 const NOT_FOUND = 404;
-const TAKES = 4;
 
 export class Intake {
   readonly #nc: NatsConnection;
@@ -74,6 +74,10 @@ export class Intake {
   #bytesInHand = 0;
   #chunk: Item[] = [];
   #lastSeq = 0;
+  /** Deliveries of this generation's consumer, which has no other owner. */
+  #delivered = 0;
+  /** When that consumer was made. */
+  #made = "";
   /** Messages asked for and not yet come. */
   #outstanding = 0;
   #pulls = 0;
@@ -124,7 +128,7 @@ export class Intake {
     this.#started = true;
     this.#onMessages = onMessages;
     this.#generation++;
-    await this.#take();
+    await untripped(() => this.#recreate(MAX_TICK_MS));
     if (this.#stopped) return;
     void this.#watch();
     void this.#nc.closed().then(() => this.stop());
@@ -193,7 +197,7 @@ export class Intake {
     this.#subscription = undefined;
     this.#inHand.clear();
     this.#chunk = [];
-    this.#bytesInHand = this.#outstanding = this.#lastSeq = 0;
+    this.#bytesInHand = this.#outstanding = this.#lastSeq = this.#delivered = 0;
     this.#options.onReset?.(this.#generation, reason);
   }
 
@@ -214,39 +218,9 @@ export class Intake {
     }
   }
 
-  /** Two owners that take the consumer over at the same moment trip over each other in the server. */
-  async #take(): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        await this.#recreate(MAX_TICK_MS);
-        return;
-      } catch (error) {
-        if (!(error instanceof ApiError) || error.status < 500 || attempt === TAKES) throw error;
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-      }
-    }
-  }
-
   async #recreate(timeoutMs: number): Promise<void> {
-    const { stream, consumer, filter } = this.#options;
-    try {
-      await apiRequest(this.#nc, `CONSUMER.DELETE.${stream}.${consumer}`, undefined, timeoutMs);
-    } catch (error) {
-      if (!(error instanceof ApiError && error.status === NOT_FOUND)) throw error;
-    }
-    const config = {
-      durable_name: consumer,
-      name: consumer,
-      ack_policy: "explicit",
-      deliver_policy: "all",
-      replay_policy: "instant",
-      ack_wait: this.#ackWaitMs * NANOS,
-      max_ack_pending: this.#maxAckPending,
-      max_deliver: -1,
-      ...(filter === undefined ? {} : { filter_subject: filter }),
-    };
-    const subject = `CONSUMER.CREATE.${stream}.${consumer}${filter === undefined ? "" : `.${filter}`}`;
-    await apiRequest(this.#nc, subject, { stream_name: stream, config }, timeoutMs);
+    const config = { ...this.#options, ackWaitMs: this.#ackWaitMs, maxAckPending: this.#maxAckPending };
+    this.#made = await takeConsumer(this.#nc, config, timeoutMs);
   }
 
   #open(): void {
@@ -260,6 +234,14 @@ export class Intake {
       },
     });
     this.#fill();
+    void this.#verify(generation);
+  }
+
+  /** Another owner may have taken the consumer between our taking it and our first pull, and then nobody tells us. */
+  async #verify(generation: number): Promise<void> {
+    const { stream, consumer } = this.#options;
+    const taken = await isStillTaken(this.#nc, stream, consumer, this.#made, MAX_TICK_MS).catch(() => true); // the ticker sees to silence
+    if (!taken) this.#resetSoon(generation, "another owner has the consumer");
   }
 
   #onMessage(message: Msg, generation: number): void {
@@ -274,6 +256,10 @@ export class Intake {
     const item = new Item(this, message, reply, generation, performance.now() + this.#ackWaitMs / 2);
     if (item.seq <= this.#lastSeq) {
       void this.reset(`sequence \`${item.seq}\` came behind \`${this.#lastSeq}\``);
+      return;
+    }
+    if (item.nth !== ++this.#delivered) {
+      void this.reset(`delivery \`${item.nth}\` came where \`${this.#delivered}\` was due: others went to somebody else`);
       return;
     }
     this.#lastSeq = item.seq;
@@ -298,11 +284,14 @@ export class Intake {
       this.#fill();
     } else {
       // The consumer is gone or has moved. Not at once: where two owners take it from each other they must not spin.
-      const generation = this.#generation;
-      setTimeout(() => {
-        if (generation === this.#generation) void this.reset(`the server ended the pull: ${status} ${description}`);
-      }, RETRY_MS);
+      this.#resetSoon(this.#generation, `the server ended the pull: ${status} ${description}`);
     }
+  }
+
+  #resetSoon(generation: number, reason: string): void {
+    setTimeout(() => {
+      if (generation === this.#generation) void this.reset(reason);
+    }, RETRY_MS);
   }
 
   #queueFill(): void {
@@ -360,6 +349,8 @@ class Item implements IntakeMessage {
   readonly reply: string;
   readonly generation: number;
   readonly seq: number;
+  /** Its place among the consumer's deliveries, from 1. */
+  readonly nth: number;
   readonly time: number;
   readonly deliveries: number;
   /** When to tell the server that it is still being worked on, on the monotonic clock. */
@@ -371,8 +362,9 @@ class Item implements IntakeMessage {
     this.reply = reply;
     this.generation = generation;
     this.extendAt = extendAt;
-    const { seq, time, deliveries } = parseAckSubject(reply);
+    const { seq, nth, time, deliveries } = parseAckSubject(reply);
     this.seq = seq;
+    this.nth = nth;
     this.time = time;
     this.deliveries = deliveries;
   }

@@ -173,6 +173,7 @@ export class Coordinator {
       maxAckPending: MAX_UNACKNOWLEDGED,
       onReset: (generation, why) => {
         this.#log.info({ stream, generation, why }, "inputs are taken from the oldest again");
+        this.#lanes.suspectAll();
         // what waits in a lane comes again; what is in a turn is looked at when the turn has landed
         this.#lanes.forget((arrival) => STREAM_OF[arrival.kind] === stream && arrival.message.generation < generation);
         this.#fence.release();

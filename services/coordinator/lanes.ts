@@ -20,6 +20,8 @@ export class Lane {
   readonly name: string;
   state: LaneState = "idle";
   loaded: Loaded | undefined;
+  /** Somebody else may have written since it was loaded: a refusal is fenced by nothing, so it is folded again first. */
+  suspect = false;
   /** Why nothing of this aggregate is decided any more. */
   frozen: Error | undefined;
   /** Debts that this owner has paid, by key. */
@@ -181,6 +183,11 @@ export class Lanes {
         for (let i = queue.length - 1; i >= 0; i--) if (gone(queue[i] as Arrival)) queue.splice(i, 1);
       }
     }
+  }
+
+  /** Inputs were another owner's for a while, or may have been. */
+  suspectAll(): void {
+    for (const lane of this.#lanes.values()) lane.suspect = true;
   }
 
   loaded(): Lane[] {

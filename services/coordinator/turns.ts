@@ -90,7 +90,7 @@ export class Turns {
         if (lane === undefined) break;
         more = true;
         if (lane.frozen !== undefined) this.#refuseFrozen(lane, lane.frozen);
-        else if (lane.loaded === undefined) void this.#load(lane);
+        else if (lane.loaded === undefined || lane.suspect) void this.#load(lane);
         else {
           const turn = takeTurn(sources, lane, lane.loaded, room);
           room -= turn.events.length;
@@ -229,6 +229,8 @@ export class Turns {
   }
 
   async #load(lane: Lane): Promise<void> {
+    // before it is read: what makes it suspect meanwhile has it read once more
+    lane.suspect = false;
     try {
       const loaded = await this.#parts.loader.load(lane);
       if (loaded instanceof Error) lane.frozen = loaded;

@@ -298,7 +298,7 @@ test("a stream that does not exist fails the start", async () => {
 });
 
 test("both forms of the server's ack subject are understood", () => {
-  const expected = { deliveries: 2, seq: 10, time: 1795260000123, pending: 7 };
+  const expected = { deliveries: 2, seq: 10, nth: 11, time: 1795260000123, pending: 7 };
   assert.deepEqual(parseAckSubject("$JS.ACK.S.C.2.10.11.1795260000123456789.7"), expected);
   assert.deepEqual(parseAckSubject("$JS.ACK.hub.ACCHASH.S.C.2.10.11.1795260000123456789.7"), expected);
   assert.deepEqual(parseAckSubject("$JS.ACK.hub.ACCHASH.S.C.2.10.11.1795260000123456789.7.rnd"), expected);

@@ -111,8 +111,10 @@ export async function openLink(serverUrl: string, options: LinkOptions = {}): Pr
         waiting.add(look);
       }),
     close: async () => {
+      // no more first: somebody who comes back between the two would be waited for
+      const closed = new Promise((resolve) => server.close(resolve));
       drop();
-      await new Promise((resolve) => server.close(resolve));
+      await closed;
     },
   };
 }
