@@ -33,6 +33,8 @@ export class Sweeper {
 
   /** Resolves when the last run has been taken in hand. */
   async sweep(): Promise<void> {
+    // one that is stopped while it comes back to its server begins nothing
+    if (this.#round === Number.POSITIVE_INFINITY) return;
     const round = ++this.#round;
     let open = 0;
     let room: () => void = () => undefined;
