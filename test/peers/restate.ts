@@ -22,8 +22,10 @@ export async function measureRestate(seconds: number): Promise<RestateFigures> {
   const base = `http://127.0.0.1:${ingress}`;
   try {
     children.push(
+      // a script that starts the server proper: they end together, as one group
       spawn(join(FOLDER, "node_modules", ".bin", "restate-server"), ["--no-logo", "--base-dir", data], {
         stdio: "ignore",
+        detached: true,
         env: {
           ...process.env,
           RESTATE_DISABLE_TELEMETRY: "true",
@@ -36,6 +38,7 @@ export async function measureRestate(seconds: number): Promise<RestateFigures> {
       }),
       spawn(process.execPath, ["--disable-warning=ExperimentalWarning", join(import.meta.dirname, "restate-service.ts"), String(own)], {
         stdio: "ignore",
+        detached: true,
         env: { ...process.env, RESTATE_LOGGING: "ERROR" },
       }),
     );
@@ -83,6 +86,6 @@ async function answered(ask: () => Promise<Response>): Promise<void> {
 async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = new Promise((resolve) => child.once("exit", resolve));
-  child.kill("SIGKILL");
+  if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
   await gone;
 }
