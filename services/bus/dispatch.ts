@@ -7,7 +7,8 @@ import type { Namespace } from "../../schemas/ids.ts";
 import { escapeToken, streamName, subjects } from "../../schemas/subjects.ts";
 import { readHeaders } from "./headers.ts";
 import { parseAckSubject } from "./ack-subject.ts";
-import { ApiError, apiRequest, newInbox } from "./replies.ts";
+import { apiRequest, isNotFound, newInbox } from "./replies.ts";
+import { createConsumer } from "./work-consumer.ts";
 
 export interface DispatchMessage {
   readonly subject: string;
@@ -43,7 +44,6 @@ const GRACE_MS = 5_000;
 const RETRY_MS = 500;
 const API_TIMEOUT_MS = 5_000;
 const NANOS = 1_000_000;
-const NOT_FOUND = 404;
 const ACK = Buffer.from("+ACK");
 /** There is no order among dispatches that this could disturb. */
 const GIVE_BACK = Buffer.from("-NAK");
@@ -71,21 +71,10 @@ export async function ensureDispatchConsumer(
     await apiRequest(nc, `CONSUMER.INFO.${stream}.${consumer}`, undefined, API_TIMEOUT_MS);
     return;
   } catch (error) {
-    if (!(error instanceof ApiError && error.status === NOT_FOUND)) throw error;
+    if (!isNotFound(error)) throw error;
   }
   const filter = subjects.dispatch(ns, tool);
-  const config = {
-    durable_name: consumer,
-    name: consumer,
-    ack_policy: "explicit",
-    deliver_policy: "all",
-    replay_policy: "instant",
-    ack_wait: ackWaitMs * NANOS,
-    max_ack_pending: MAX_DISPATCHES_IN_HAND,
-    max_deliver: -1,
-    filter_subject: filter,
-  };
-  await apiRequest(nc, `CONSUMER.CREATE.${stream}.${consumer}.${filter}`, { stream_name: stream, config }, API_TIMEOUT_MS);
+  await createConsumer(nc, { stream, consumer, filter, ackWaitMs, maxAckPending: MAX_DISPATCHES_IN_HAND }, API_TIMEOUT_MS);
 }
 
 export class DispatchQueue {

@@ -1,17 +1,8 @@
 /** The consumer of an intake: made anew by whoever takes the inputs over, and known again by when it was made. */
 import type { NatsConnection } from "nats";
-import { ApiError, apiRequest } from "./replies.ts";
+import { ApiError, apiRequest, isNotFound } from "./replies.ts";
+import { createConsumer, type WorkConsumer } from "./work-consumer.ts";
 
-export interface IntakeConsumer {
-  readonly stream: string;
-  readonly consumer: string;
-  readonly filter?: string;
-  readonly ackWaitMs: number;
-  readonly maxAckPending: number;
-}
-
-const NANOS = 1_000_000;
-const NOT_FOUND = 404;
 const RETRY_MS = 250;
 const TAKES = 4;
 
@@ -29,25 +20,13 @@ export async function untripped(take: () => Promise<void>): Promise<void> {
 }
 
 /** Takes it from whoever has it, with everything that they did not acknowledge. @returns when it was made, as the server says it @throws ApiError */
-export async function takeConsumer(nc: NatsConnection, { stream, consumer, filter, ackWaitMs, maxAckPending }: IntakeConsumer, timeoutMs: number): Promise<string> {
+export async function takeConsumer(nc: NatsConnection, wanted: WorkConsumer, timeoutMs: number): Promise<string> {
   try {
-    await apiRequest(nc, `CONSUMER.DELETE.${stream}.${consumer}`, undefined, timeoutMs);
+    await apiRequest(nc, `CONSUMER.DELETE.${wanted.stream}.${wanted.consumer}`, undefined, timeoutMs);
   } catch (error) {
-    if (!(error instanceof ApiError && error.status === NOT_FOUND)) throw error;
+    if (!isNotFound(error)) throw error;
   }
-  const config = {
-    durable_name: consumer,
-    name: consumer,
-    ack_policy: "explicit",
-    deliver_policy: "all",
-    replay_policy: "instant",
-    ack_wait: ackWaitMs * NANOS,
-    max_ack_pending: maxAckPending,
-    max_deliver: -1,
-    ...(filter === undefined ? {} : { filter_subject: filter }),
-  };
-  const subject = `CONSUMER.CREATE.${stream}.${consumer}${filter === undefined ? "" : `.${filter}`}`;
-  return String((await apiRequest(nc, subject, { stream_name: stream, config }, timeoutMs))["created"]);
+  return String((await createConsumer(nc, wanted, timeoutMs))["created"]);
 }
 
 /**
@@ -58,7 +37,7 @@ export async function isStillTaken(nc: NatsConnection, stream: string, consumer:
   try {
     return (await apiRequest(nc, `CONSUMER.INFO.${stream}.${consumer}`, undefined, timeoutMs))["created"] === made;
   } catch (error) {
-    if (error instanceof ApiError && error.status === NOT_FOUND) return false;
+    if (isNotFound(error)) return false;
     throw error;
   }
 }

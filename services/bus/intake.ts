@@ -7,7 +7,7 @@ import type { Msg, NatsConnection, Subscription } from "nats";
 import { parseAckSubject } from "./ack-subject.ts";
 import { type HeaderMap, readHeaders } from "./headers.ts";
 import { isStillTaken, takeConsumer, untripped } from "./intake-consumer.ts";
-import { ApiError, apiRequest, newInbox } from "./replies.ts";
+import { apiRequest, isNotFound, newInbox } from "./replies.ts";
 
 export interface IntakeMessage {
   readonly subject: string;
@@ -54,7 +54,6 @@ const RETRY_MS = 250;
 const MAX_RETRY_MS = 2000;
 const NANOS = 1_000_000;
 const IN_PROGRESS = Buffer.from("+WPI");
-const NOT_FOUND = 404;
 
 export class Intake {
   readonly #nc: NatsConnection;
@@ -164,7 +163,7 @@ export class Intake {
       const answer = await apiRequest(this.#nc, `STREAM.MSG.GET.${this.#options.stream}`, request, MAX_TICK_MS);
       return (answer["message"] as { seq: number }).seq;
     } catch (error) {
-      if (error instanceof ApiError && error.status === NOT_FOUND) return 0;
+      if (isNotFound(error)) return 0;
       throw error;
     }
   }

@@ -22,6 +22,11 @@ export class ApiError extends Error {
   }
 }
 
+/** The API's 404: what was asked for is not there. */
+export function isNotFound(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 404;
+}
+
 interface ApiErrorBody {
   readonly code?: number;
   readonly err_code?: number;

@@ -153,18 +153,11 @@ type For<K extends Arrival["for"]> = Extract<Arrival, { readonly for: K }>;
 
 function decideDocument(sources: Lookups, machine: MachineVersion, loaded: Loaded & { readonly state: DocumentState }, arrival: For<"document">, open: Open): void {
   const { state } = loaded;
+  const { id, document } = arrival.input;
   const facts = appliedFacts(sources, loaded.ns, arrival.documentKind, arrival.name, arrival.input);
   const decision = machine.decideDocument(state, arrival.input, facts);
-  if (decision.kind === "refuse") {
-    open.done.push(refusal(arrival, decision.reasons));
-    return;
-  }
-  if (decision.kind === "commit") {
-    const body = { id: arrival.input.id, document: arrival.input.document };
-    append(loaded, arrival, decision.drafts, decision.change.at, body, facts, open);
-    machine.evolveDocument(state, decision.change);
-    open.applied.push(arrival.input.document);
-  }
+  if (!settled(loaded, arrival, decision, { id, document }, facts, (change) => machine.evolveDocument(state, change), open)) return;
+  if (decision.kind === "commit") open.applied.push(document);
   open.done.push({ arrival, refused: undefined, grant: undefined });
 }
 
@@ -173,16 +166,9 @@ function decideLedger(sources: Lookups, machine: MachineVersion, loaded: Of<"led
   const { input } = arrival;
   const facts = ledgerFacts(sources.registry, state.name, input.body);
   const decision = machine.decideLedger(state, input, facts);
-  if (decision.kind === "refuse") {
-    open.done.push(refusal(arrival, decision.reasons));
-    return;
-  }
-  if (decision.kind === "commit") {
-    append(loaded, arrival, decision.drafts, decision.change.at, input.body as unknown as JsonValue, facts, open);
-    machine.evolveLedger(state, decision.change);
-  }
+  if (!settled(loaded, arrival, decision, input.body, facts, (change) => machine.evolveLedger(state, change), open)) return;
   // whoever asks again did not hear, or its owner died before it could
-  open.done.push({ arrival, refused: undefined, grant: undefined, reply: decision.reply });
+  if (decision.kind !== "refuse") open.done.push({ arrival, refused: undefined, grant: undefined, reply: decision.reply });
 }
 
 function decideGuard(sources: Lookups, machine: MachineVersion, loaded: Of<"guard">, arrival: For<"guard">, open: Open): void {
@@ -190,15 +176,34 @@ function decideGuard(sources: Lookups, machine: MachineVersion, loaded: Of<"guar
   const { input } = arrival;
   const facts = { kind: "guard" as const, person: sources.people.facts(input.actor) };
   const decision = machine.decideGuard(state, input, facts);
+  if (!settled(loaded, arrival, decision, input.body, facts, (change) => machine.evolveGuard(state, change), open)) return;
+  open.done.push({ arrival, refused: undefined, grant: undefined });
+}
+
+type Decided<C> =
+  | { readonly kind: "commit"; readonly drafts: readonly EventDraft[]; readonly change: C }
+  | { readonly kind: "duplicate" }
+  | { readonly kind: "refuse"; readonly reasons: readonly Reason[] };
+
+/** Seals and applies what was decided of any aggregate but a run. False when it was refused, which is then done with. */
+function settled<C extends { readonly at: string }>(
+  loaded: Loaded,
+  arrival: Arrival,
+  decision: Decided<C>,
+  body: unknown,
+  facts: Facts,
+  evolve: (change: C) => void,
+  open: Open,
+): boolean {
   if (decision.kind === "refuse") {
     open.done.push(refusal(arrival, decision.reasons));
-    return;
+    return false;
   }
   if (decision.kind === "commit") {
-    append(loaded, arrival, decision.drafts, decision.change.at, input.body as unknown as JsonValue, facts, open);
-    machine.evolveGuard(state, decision.change);
+    append(loaded, arrival, decision.drafts, decision.change.at, body as JsonValue, facts, open);
+    evolve(decision.change);
   }
-  open.done.push({ arrival, refused: undefined, grant: undefined });
+  return true;
 }
 
 function decideRun(sources: Lookups, machine: MachineVersion, loaded: Of<"run">, arrival: For<"run">, open: Open): void {

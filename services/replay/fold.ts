@@ -151,34 +151,33 @@ export function recompute(state: RunState, stored: StoredCommit, machine = versi
 export function recomputeDocument(state: DocumentState, stored: StoredCommit, machine = version(state.machine)): Computed {
   const body = stored.premise.input as { document: Digest };
   const decision = machine.decideDocument(state, { ...fromOf(stored), document: body.document }, stored.premise.facts as AppliedFacts);
-  if (decision.kind !== "commit") throw notRecorded(stored, decision.kind);
-  return {
-    drafts: decision.drafts,
-    content: contentOf(stored, decision.drafts, decision.change.at, state.machine),
-    apply: () => machine.evolveDocument(state, decision.change),
-  };
+  return computedFrom(state, stored, decision, (change) => machine.evolveDocument(state, change));
 }
 
 function recomputeLedger(state: LedgerState, stored: StoredCommit, machine: MachineVersion): Computed {
   const input = { ...fromOf(stored), body: stored.premise.input as SignalInput };
   const decision = machine.decideLedger(state, input, stored.premise.facts as LedgerFacts);
-  if (decision.kind !== "commit") throw notRecorded(stored, decision.kind);
-  return {
-    drafts: decision.drafts,
-    content: contentOf(stored, decision.drafts, decision.change.at, state.machine),
-    apply: () => machine.evolveLedger(state, decision.change),
-  };
+  return computedFrom(state, stored, decision, (change) => machine.evolveLedger(state, change));
 }
 
 function recomputeGuard(state: GuardState, stored: StoredCommit, machine: MachineVersion): Computed {
   const input = { ...fromOf(stored), body: stored.premise.input as GuardControl };
   const decision = machine.decideGuard(state, input, stored.premise.facts as GuardFacts);
+  return computedFrom(state, stored, decision, (change) => machine.evolveGuard(state, change));
+}
+
+type Decided<C> = { readonly kind: "commit"; readonly drafts: readonly EventDraft[]; readonly change: C } | { readonly kind: "duplicate" | "refuse" };
+
+/** Of every aggregate but a run, whose events carry a chain of delegation besides. */
+function computedFrom<C extends { readonly at: string }>(
+  state: { readonly machine: string },
+  stored: StoredCommit,
+  decision: Decided<C>,
+  evolve: (change: C) => void,
+): Computed {
   if (decision.kind !== "commit") throw notRecorded(stored, decision.kind);
-  return {
-    drafts: decision.drafts,
-    content: contentOf(stored, decision.drafts, decision.change.at, state.machine),
-    apply: () => machine.evolveGuard(state, decision.change),
-  };
+  const { drafts, change } = decision;
+  return { drafts, content: contentOf(stored, drafts, change.at, state.machine), apply: () => evolve(change) };
 }
 
 function fromOf({ first, premise }: StoredCommit) {
