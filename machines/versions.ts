@@ -10,6 +10,7 @@ import { decide } from "./decide.ts";
 import { decideGuard, emptyGuard, evolveGuard } from "./guard.ts";
 import { decideLedger, emptyLedger, evolveLedger } from "./ledger.ts";
 import { decideDocument, emptyDocument, evolveDocument } from "./registry.ts";
+import { decideSegments, emptySegments, evolveSegments } from "./segments.ts";
 import { emptyRun, evolve } from "./state.ts";
 import { decide as decideOne } from "./v1/decide.ts";
 import { evolve as evolveOne } from "./v1/state.ts";
@@ -27,11 +28,16 @@ export interface MachineVersion {
   readonly emptyGuard: typeof emptyGuard;
   readonly decideGuard: typeof decideGuard;
   readonly evolveGuard: typeof evolveGuard;
+  readonly emptySegments: typeof emptySegments;
+  readonly decideSegments: typeof decideSegments;
+  readonly evolveSegments: typeof evolveSegments;
 }
 
 const documents = { emptyDocument, decideDocument, evolveDocument };
+/** There were none before journals had segments: nothing of the past is recorded of them. */
+const segments = { emptySegments, decideSegments, evolveSegments };
 /** What there was none of under version 1; nothing of it is recorded under that name. */
-const accounts = { emptyLedger, decideLedger, evolveLedger, emptyGuard, decideGuard, evolveGuard };
+const accounts = { ...segments, emptyLedger, decideLedger, evolveLedger, emptyGuard, decideGuard, evolveGuard };
 
 const versions: Readonly<Record<string, MachineVersion>> = {
   "1": {

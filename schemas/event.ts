@@ -169,6 +169,10 @@ export const eventData = {
   "ledger.returned": z.strictObject({ ...account, run: z.string(), unused: z.int().min(0), total: z.int().min(0), last: z.boolean() }),
   "guard.stopped": z.strictObject({ stop: stopIdSchema, kind: z.enum(["stop", "revocation"]), scope: scopeSchema, by: z.string(), reason: z.string() }),
   "guard.lifted": z.strictObject({ stop: stopIdSchema, kind: z.enum(["stop", "revocation"]), scope: scopeSchema, by: z.string(), reason: z.string() }),
+  /** Runs whose start is stored at `from` or later belong to the segment; see `schemas/segments.ts` for when it counts. */
+  "segments.opened": z.strictObject({ segment: z.int().min(2), from: z.string(), by: z.string() }),
+  /** Nothing is added to its runs any more. `index`: the document that lists them; see `schemas/run-list.ts`. */
+  "segments.sealed": z.strictObject({ segment: z.int().min(1), runs: z.int().min(0), index: digestSchema }),
 } as const;
 
 export type EventType = keyof typeof eventData;

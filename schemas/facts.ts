@@ -191,6 +191,10 @@ export type LedgerFacts = z.infer<typeof ledgerFactsSchema>;
 export const guardFactsSchema = z.strictObject({ kind: z.literal("guard"), person: personFactsSchema.nullable() });
 export type GuardFacts = z.infer<typeof guardFactsSchema>;
 
+/** What a segment is opened with: the last one that has a stream, and how long before its time an opening is made. */
+export const segmentsFactsSchema = z.strictObject({ kind: z.literal("segments"), streams: z.int().min(1), lead_ms: z.int().min(0) });
+export type SegmentsFacts = z.infer<typeof segmentsFactsSchema>;
+
 /** A change of several documents, as an operator applies it: facts of its start and of its one action. */
 export const changeFactsSchema = z.strictObject({ kind: z.literal("change"), start: startFactsSchema, tool: toolFactsSchema });
 export type ChangeFacts = z.infer<typeof changeFactsSchema>;
@@ -203,6 +207,7 @@ export const factsSchema = z.discriminatedUnion("kind", [
   appliedFactsSchema,
   ledgerFactsSchema,
   guardFactsSchema,
+  segmentsFactsSchema,
   changeFactsSchema,
   z.strictObject({ kind: z.literal("none") }),
 ]);

@@ -143,6 +143,10 @@ export const guardControlSchema = z.discriminatedUnion("verb", [
 ]);
 export type GuardControl = z.infer<typeof guardControlSchema>;
 
+/** Controls of the table of segments, on `in.control.<operator>.segments:journal`: the next one is opened before it has to be. */
+export const segmentsControlSchema = z.discriminatedUnion("verb", [z.strictObject({ verb: z.literal("open"), id: inputIdSchema, reason: reasonText.optional() })]);
+export type SegmentsControl = z.infer<typeof segmentsControlSchema>;
+
 /** What a ledger counts: micro-USD, requests, or an amount in ten-thousandths of its currency's unit. */
 export const unitSchema = z.enum(["cost", "requests", "amount"]);
 export type Unit = z.infer<typeof unitSchema>;
@@ -167,6 +171,15 @@ export const signalSchema = z.discriminatedUnion("name", [
   z.strictObject({ name: z.literal("returned"), id: inputIdSchema, ...account, unused: count, last: z.boolean() }),
 ]);
 export type SignalInput = z.infer<typeof signalSchema>;
+
+/** What the table of segments is told by whoever keeps it, as a signal to itself. */
+export const segmentsSignalSchema = z.discriminatedUnion("name", [
+  /** The newest segment holds as many runs as it should. */
+  z.strictObject({ name: z.literal("open"), id: inputIdSchema, segment: z.int().min(2) }),
+  /** No run of the segment is live, and none can start in it; `index` lists them. */
+  z.strictObject({ name: z.literal("seal"), id: inputIdSchema, segment: z.int().min(1), runs: z.int().min(0), index: digestSchema }),
+]);
+export type SegmentsSignal = z.infer<typeof segmentsSignalSchema>;
 
 /** Makes a stored document the current version of its contract, tool or policy set. */
 export const applySchema = z.strictObject({

@@ -49,9 +49,9 @@ export const subjects = {
     `${ROOT}.${ns}.in.${kind}.${actor}.${aggregate}`,
   /** A message between two aggregates, both as tokens: `signalbox.<ns>.in.signal.<from>.<to>.<name>`. */
   signal: (ns: Namespace, from: string, to: string, name: string) => `${ROOT}.${ns}.in.signal.${from}.${to}.${name}`,
-  /** Where a journal event of an aggregate is stored. */
-  log: (ns: Namespace, kind: AggregateKind, name: string) =>
-    `${ROOT}.${ns}.log.${kind}.${partitionOf(aggregateToken(kind, name))}.${name}`,
+  /** Where a journal event of an aggregate is stored: in segment 1, or a run in a later one. */
+  log: (ns: Namespace, kind: AggregateKind, name: string, segment = 1) =>
+    `${ROOT}.${ns}.${segment === 1 ? "log" : `segment.${segment}`}.${kind}.${partitionOf(aggregateToken(kind, name))}.${name}`,
   /** Where a stored event is republished. */
   live: (ns: Namespace, kind: AggregateKind, name: string) =>
     `${ROOT}.${ns}.live.${kind}.${partitionOf(aggregateToken(kind, name))}.${name}`,
@@ -88,8 +88,10 @@ export const patterns = {
     INPUT_KINDS.filter((kind) => kind !== "propose").map((kind) => `${ROOT}.${ns}.in.${kind}.*.*${kind === "signal" ? ".*" : ""}`),
   signals: (ns: Namespace) => `${ROOT}.${ns}.in.signal.*.*.*`,
   inputs: (ns: Namespace) => `${ROOT}.${ns}.in.>`,
-  log: (ns: Namespace) => `${ROOT}.${ns}.log.>`,
-  logOfKind: (ns: Namespace, kind: AggregateKind) => `${ROOT}.${ns}.log.${kind}.>`,
+  log: (ns: Namespace, segment = 1) => `${ROOT}.${ns}.${segment === 1 ? "log" : `segment.${segment}`}.>`,
+  logOfKind: (ns: Namespace, kind: AggregateKind, segment = 1) => `${ROOT}.${ns}.${segment === 1 ? "log" : `segment.${segment}`}.${kind}.>`,
+  /** The segments of the journal behind the first. */
+  segments: (ns: Namespace) => `${ROOT}.${ns}.segment.>`,
   live: (ns: Namespace) => `${ROOT}.${ns}.live.>`,
   liveOfKind: (ns: Namespace, kind: AggregateKind) => `${ROOT}.${ns}.live.${kind}.>`,
   events: (ns: Namespace) => `${ROOT}.${ns}.event.>`,
@@ -148,13 +150,23 @@ export interface LogAddress {
   readonly kind: AggregateKind;
   readonly partition: number;
   readonly name: string;
+  /** Of the journal; a republished event does not say it, and has 1. */
+  readonly segment: number;
 }
 
-/** Takes apart a journal subject, stored (`log`) or republished (`live`). */
+/** Takes apart a journal subject, stored (`log`, `segment.<n>`) or republished (`live`). */
 export function parseLog(subject: string): LogAddress | undefined {
-  const [root, ns, log, kind, p, ...name] = subject.split(".");
-  if (root !== ROOT || (log !== "log" && log !== "live") || name.length === 0) return undefined;
-  return { ns: ns ?? "", kind: kind as AggregateKind, partition: Number(p), name: name.join(".") };
+  const [root, ns, log, ...rest] = subject.split(".");
+  const segment = log === "segment" ? Number(rest.shift()) : 1;
+  const [kind, p, ...name] = rest;
+  if (root !== ROOT || (log !== "log" && log !== "live" && log !== "segment") || name.length === 0) return undefined;
+  return { ns: ns ?? "", kind: kind as AggregateKind, partition: Number(p), name: name.join("."), segment };
+}
+
+/** Which segment of the journal a stored subject is in, without taking it apart. */
+export function segmentOfSubject(subject: string): number {
+  const at = subject.indexOf(".", ROOT.length + 1) + 1;
+  return subject.startsWith("segment.", at) ? Number(subject.slice(at + 8, subject.indexOf(".", at + 8))) : 1;
 }
 
 /** The aggregate token of an input: a run, or `<kind>:<name>`. */

@@ -48,4 +48,6 @@ export const EVENT_TEXTS: Readonly<Record<EventType, string>> = {
   "ledger.returned": "A run gave back what it did not use.",
   "guard.stopped": "Nothing in this scope starts from here on. A revocation is a stop that also takes the credentials away.",
   "guard.lifted": "A second person lifted a stop.",
+  "segments.opened": "Runs that start at this time or later are stored in a new stream of the journal.",
+  "segments.sealed": "No run of this segment changes any more; the document `index` lists them.",
 };

@@ -131,6 +131,8 @@ const DATA: Readonly<Record<EventType, Schema>> = {
   "ledger.returned": { ...ACCOUNT, run: RUN, unused: 240_000, total: 1_010_000, last: true },
   "guard.stopped": STOP,
   "guard.lifted": { ...STOP, by: "grace", reason: "mended" },
+  "segments.opened": { segment: 2, from: "2026-01-31T09:30:00.000Z", by: "segments:journal" },
+  "segments.sealed": { segment: 1, runs: 500_000, index: DIGEST },
 };
 
 /** An event in the middle of a commit, where `data` holds only the type's own fields. */

@@ -21,6 +21,8 @@ export interface Aggregate {
   readonly ns: Namespace;
   readonly kind: AggregateKind;
   readonly name: string;
+  /** Of the journal, where it is not the first; only a run has one. */
+  readonly segment?: number;
 }
 
 export interface CommitContent {
@@ -39,7 +41,7 @@ export interface SealedEvent {
 
 /** All events of one input, ready to be stored together, and the head that the chain will then have. */
 export function seal(aggregate: Aggregate, head: ChainHead, content: CommitContent): { events: SealedEvent[]; head: ChainHead } {
-  const subject = subjects.log(aggregate.ns, aggregate.kind, aggregate.name);
+  const subject = subjects.log(aggregate.ns, aggregate.kind, aggregate.name, aggregate.segment);
   let { seq, prev } = head;
   const events = content.drafts.map((_, index) => {
     const body = bodyOf(aggregate, { seq, prev }, content, index);
@@ -99,7 +101,7 @@ export interface JournalEvent {
   /** As stored. */
   readonly data: Uint8Array;
   readonly headers: StoredMessage["headers"];
-  /** Sequence in the stream, and when the server stored it (ms since the epoch). */
+  /** Position in the journal, and when the server stored it (ms since the epoch). */
   readonly streamSeq: number;
   readonly storedAt: number;
   readonly body: EventBody;

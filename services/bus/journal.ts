@@ -27,6 +27,8 @@ export interface ReadRange {
   readonly pageSize?: number;
   /** Ask the stream's leader, message by message: slow, and never stale. */
   readonly leader?: boolean;
+  /** Only in this segment of a journal; a stream is one in itself. */
+  readonly segment?: number;
 }
 
 export interface StreamState {
@@ -83,8 +85,8 @@ export class StreamReader {
     this.#inbox = newInbox(nc);
   }
 
-  /** The last message of a subject as the leader knows it: after any doubt, this is the one to ask. @throws ReadError */
-  lastOf(subject: string): Promise<StoredMessage | undefined> {
+  /** The last message of a subject as the leader knows it: after any doubt, this is the one to ask. @param _segment as in {@link ReadRange} @throws ReadError */
+  lastOf(subject: string, _segment?: number): Promise<StoredMessage | undefined> {
     return this.#get({ last_by_subj: subject });
   }
 

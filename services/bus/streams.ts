@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import type { Namespace } from "../../schemas/ids.ts";
+import { MAX_SEGMENTS, segmentStream } from "../../schemas/segments.ts";
 import { inputTransform, patterns, STREAMS, type StreamKind, streamName } from "../../schemas/subjects.ts";
 import type { NatsConnection } from "./connection.ts";
 
@@ -36,31 +37,53 @@ const MIB = 1024 * 1024;
  * @throws ProvisioningFailed
  */
 export async function provision(nc: NatsConnection, ns: Namespace, options: ProvisionOptions = {}): Promise<void> {
-  for (const kind of STREAMS) {
-    const wanted = streamConfig(kind, ns, options);
-    const name = streamName(kind, ns);
-    const existing = await api(nc, `STREAM.INFO.${name}`, {});
-    if (!existing.error) {
-      if (differences(wanted, existing.config ?? {}).length === 0) continue;
-      await demand(nc, `STREAM.UPDATE.${name}`, wanted, name);
-    } else if (existing.error.err_code === STREAM_NOT_FOUND) {
-      await demand(nc, `STREAM.CREATE.${name}`, wanted, name);
-    } else {
-      throw refused(name, existing.error.description);
-    }
-    const kept = await demand(nc, `STREAM.INFO.${name}`, {}, name);
-    const ignored = differences(wanted, kept.config ?? {});
-    if (ignored.length > 0) {
-      throw new ProvisioningFailed(
-        `the server did not keep ${ignored.map((field) => `\`${field}\``).join(", ")} of the stream \`${name}\``,
-        "the server is too old or limits the account; upgrade nats-server, or lift the limits of the account PLANE",
-      );
-    }
+  for (const kind of STREAMS) await ensure(nc, streamConfig(kind, ns, options));
+  await provisionSegments(nc, ns, options);
+}
+
+/**
+ * The journal's segments behind the first: all that hold something, and one more, so that opening the next needs nobody
+ * who may change streams. Doing it again changes nothing. @throws ProvisioningFailed
+ */
+export async function provisionSegments(nc: NatsConnection, ns: Namespace, options: ProvisionOptions = {}): Promise<void> {
+  for (let segment = 2; segment <= MAX_SEGMENTS; segment++) {
+    const messages = await ensure(nc, segmentConfig(ns, segment, options));
+    if (messages === 0) return;
   }
 }
 
+/** Returns how many messages the stream holds. */
+async function ensure(nc: NatsConnection, wanted: StreamConfig & { readonly name: string }): Promise<number> {
+  const { name } = wanted;
+  const existing = await api(nc, `STREAM.INFO.${name}`, {});
+  if (!existing.error) {
+    // what was closed for ever is as it was meant to be
+    if (existing.config?.["sealed"] === true || differences(wanted, existing.config ?? {}).length === 0) return existing.state?.messages ?? 0;
+    await demand(nc, `STREAM.UPDATE.${name}`, wanted, name);
+  } else if (existing.error.err_code === STREAM_NOT_FOUND) {
+    await demand(nc, `STREAM.CREATE.${name}`, wanted, name);
+  } else {
+    throw refused(name, existing.error.description);
+  }
+  const kept = await demand(nc, `STREAM.INFO.${name}`, {}, name);
+  const ignored = differences(wanted, kept.config ?? {});
+  if (ignored.length > 0) {
+    throw new ProvisioningFailed(
+      `the server did not keep ${ignored.map((field) => `\`${field}\``).join(", ")} of the stream \`${name}\``,
+      "the server is too old or limits the account; upgrade nats-server, or lift the limits of the account PLANE",
+    );
+  }
+  return kept.state?.messages ?? 0;
+}
+
+/** As the journal's first segment, but for its subjects. */
+export function segmentConfig(ns: Namespace, segment: number, options: ProvisionOptions = {}): StreamConfig & { readonly name: string } {
+  const src = patterns.log(ns, segment);
+  return { ...streamConfig("JOURNAL", ns, options), name: segmentStream(ns, segment), subjects: [src], republish: { src, dest: patterns.live(ns) } };
+}
+
 /** The configuration of one stream. Why each is as it is stands in DESIGN, "The wire". */
-export function streamConfig(kind: StreamKind, ns: Namespace, options: ProvisionOptions = {}): StreamConfig {
+export function streamConfig(kind: StreamKind, ns: Namespace, options: ProvisionOptions = {}): StreamConfig & { readonly name: string } {
   const common = {
     name: streamName(kind, ns),
     storage: "file",
@@ -174,6 +197,7 @@ const STREAM_NOT_FOUND = 10059;
 interface ApiAnswer {
   readonly error?: { readonly code: number; readonly err_code: number; readonly description: string };
   readonly config?: StreamConfig;
+  readonly state?: { readonly messages: number };
 }
 
 async function api(nc: NatsConnection, verb: string, body: StreamConfig): Promise<ApiAnswer> {

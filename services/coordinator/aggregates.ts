@@ -9,7 +9,11 @@ import type { Part } from "./committer.ts";
 import { Recent } from "./recent.ts";
 
 export type Loaded = Aggregate & {
-  readonly subject: string;
+  /** Where its events are stored; of a run without any, once it is known in which segment it starts. */
+  subject: string;
+  segment?: number;
+  /** The last event of the table of segments when it was looked for in all of them. */
+  readonly looked?: number;
   head: ChainHead;
   /** Stream sequence of the aggregate's last event, 0 for none: the fence of its next commit. */
   streamSeq: number;
@@ -28,13 +32,13 @@ export interface LoadResult {
   readonly rest: Part | undefined;
 }
 
-/** @throws Frozen, MachineMissing, Diverged, EventMalformed, ReadError */
-export async function loadAggregate(journal: StreamReader, ns: Namespace, kind: AggregateKind, name: string): Promise<LoadResult> {
-  const subject = subjects.log(ns, kind, name);
+/** @param segment of the journal, of a run @throws Frozen, MachineMissing, Diverged, EventMalformed, ReadError */
+export async function loadAggregate(journal: StreamReader, ns: Namespace, kind: AggregateKind, name: string, segment = 1, looked?: number): Promise<LoadResult> {
+  const subject = subjects.log(ns, kind, name, segment);
   const events: JournalEvent[] = [];
   let head = EMPTY_CHAIN;
   let streamSeq = 0;
-  for await (const message of journal.read({ subject })) {
+  for await (const message of journal.read({ subject, segment })) {
     const event = decodeEvent(message);
     const { seq, prev } = event.body;
     if (seq !== head.seq + 1 || Buffer.compare(prev, head.prev) !== 0) {
@@ -47,7 +51,7 @@ export async function loadAggregate(journal: StreamReader, ns: Namespace, kind: 
   const recent = new Recent();
   const folded = fold(ns, kind, name, events, (before, stored, computed) => recent.note(before, stored, computed));
   const driven = folded?.state ?? beginning(ns, kind, name, CURRENT_VERSION);
-  const loaded: Loaded = { ns, name, subject, head, streamSeq, recent, ...driven };
+  const loaded: Loaded = { ns, name, subject, ...(segment > 1 && { segment }), ...(looked !== undefined && { looked }), head, streamSeq, recent, ...driven };
   const torn = folded?.torn;
   if (torn === undefined) return { loaded, rest: undefined };
   const computed = recomputed(driven, torn);

@@ -3,6 +3,7 @@ import type { RunInput } from "../../machines/decide.ts";
 import type { GuardInput } from "../../machines/guard.ts";
 import type { LedgerInput } from "../../machines/ledger.ts";
 import type { DocumentInput, DocumentKind } from "../../machines/registry.ts";
+import type { SegmentsInput } from "../../machines/segments.ts";
 import { DOCUMENT_KINDS } from "../../machines/registry.ts";
 import { canonicalDigest } from "../../schemas/canonical.ts";
 import { INPUT_HEADERS } from "../../schemas/dispatch.ts";
@@ -19,9 +20,13 @@ import {
   dueSchema,
   guardControlSchema,
   reportSchema,
+  segmentsControlSchema,
+  type SegmentsSignal,
+  segmentsSignalSchema,
   signalSchema,
 } from "../../schemas/inputs.ts";
 import type { JsonValue } from "../../schemas/json.ts";
+import { SEGMENT_TABLE } from "../../schemas/segments.ts";
 import { policySetNameSchema } from "../../schemas/policy.ts";
 import { PLANNED_KINDS, proposalSchema } from "../../schemas/proposal.ts";
 import { type Reason, reason, reasonsOf } from "../../schemas/reason.ts";
@@ -42,12 +47,13 @@ export interface Origin {
   readonly token: string;
 }
 
-/** An input for a run, a document, a ledger, or the guard. */
+/** An input for a run, a document, a ledger, the guard, or the table of segments. */
 export type Arrival = Origin & { tries: number } & (
     | ({ readonly for: "run"; readonly input: RunInput } & Bearer)
     | { readonly for: "document"; readonly documentKind: DocumentKind; readonly name: string; readonly input: DocumentInput }
     | { readonly for: "ledger"; readonly name: string; readonly input: LedgerInput }
     | { readonly for: "guard"; readonly input: GuardInput }
+    | { readonly for: "segments"; readonly input: SegmentsInput; /** The table and the streams were read for it. */ looked?: boolean }
   );
 
 export type Read = { readonly ok: true; readonly arrival: Arrival } | ({ readonly ok: false; readonly id?: string; readonly reasons: Reason[] } & Origin);
@@ -65,6 +71,7 @@ const NAMES = {
   issuer: issuerNameSchema,
   budget: accountNameSchema,
   guard: z.literal(GUARD_NAME),
+  segments: z.literal(SEGMENT_TABLE.name),
 } as const;
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
@@ -97,7 +104,7 @@ export function readInput(message: IntakeMessage): Read {
   const { kind, name } = parseAggregateToken(address.aggregate);
   const parsed = bodySchema(address.kind, kind).safeParse(body.value);
   if (!parsed.success) return refused(reasonsOf(parsed.error));
-  const forged = address.kind === "signal" ? signalFaults(address, parsed.data as SignalInput) : [];
+  const forged = address.kind === "signal" ? signalFaults(address, parsed.data as SignalInput | SegmentsSignal) : [];
   if (forged.length > 0) return refused(forged);
 
   const traceparent = message.headers.get(INPUT_HEADERS.traceparent);
@@ -118,6 +125,8 @@ export function readInput(message: IntakeMessage): Read {
       return { ok: true, arrival: { ...arrived, for: "ledger", name, input: { ...from, body: parsed.data as SignalInput } } };
     case "guard":
       return { ok: true, arrival: { ...arrived, for: "guard", input: { ...from, body: parsed.data as GuardInput["body"] } } };
+    case "segments":
+      return { ok: true, arrival: { ...arrived, for: "segments", input: { ...from, body: parsed.data as SegmentsInput["body"] } } };
     default: {
       const input: DocumentInput = { ...from, document: (parsed.data as ApplyInput).document };
       return { ok: true, arrival: { ...arrived, for: "document", documentKind: kind, name, input } };
@@ -134,11 +143,11 @@ function bodySchema(input: InputKind, aggregate: AggregateKind) {
     case "report":
       return reportSchema;
     case "control":
-      return aggregate === "guard" ? guardControlSchema : controlSchema;
+      return aggregate === "guard" ? guardControlSchema : aggregate === "segments" ? segmentsControlSchema : controlSchema;
     case "apply":
       return aggregate === "run" ? applyChangeSchema : applySchema;
     case "signal":
-      return signalSchema;
+      return aggregate === "segments" ? segmentsSignalSchema : signalSchema;
   }
 }
 
@@ -165,9 +174,9 @@ const TAKEN_BY: Readonly<Record<InputKind, readonly AggregateKind[]>> = {
   propose: ["run"],
   decide: ["run"],
   report: ["run"],
-  control: ["run", "guard"],
+  control: ["run", "guard", "segments"],
   apply: [...DOCUMENT_KINDS, "run"],
-  signal: ["run", "ledger"],
+  signal: ["run", "ledger", "segments"],
 };
 const HELP = {
   apply: "it must be `<agent|tool|policy|person|issuer|budget>:<name>`",
@@ -197,8 +206,11 @@ function isAggregate(token: string, kinds: readonly AggregateKind[]): boolean {
 }
 
 /** A signal says who asks whom for what in its subject, which permissions speak of, and its body must say the same. */
-function signalFaults({ actor, aggregate, signal }: StoredInputAddress, body: SignalInput): Reason[] {
+function signalFaults({ actor, aggregate, signal }: StoredInputAddress, body: SignalInput | SegmentsSignal): Reason[] {
   if (body.name !== signal) return [reason("signal.mismatch", `a signal \`${body.name}\` was sent as \`${signal}\``, { path: "/name" })];
+  if (body.name === "open" || body.name === "seal") {
+    return actor === aggregate ? [] : [reason("signal.mismatch", `\`${actor}\` does not say \`${body.name}\` to \`${aggregate}\``)];
+  }
   const asks = body.name === "lease" || body.name === "return";
   const [run, ledger] = asks ? [actor, aggregate] : [aggregate, actor];
   if (parseAggregateToken(run).kind !== "run" || parseAggregateToken(ledger).kind !== "ledger") {

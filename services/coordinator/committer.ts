@@ -7,6 +7,8 @@
  * different inputs, so ids prove nothing.
  */
 import type { Logger } from "pino";
+import { positionOf, sequenceOf } from "../../schemas/segments.ts";
+import { parseLog, segmentOfSubject } from "../../schemas/subjects.ts";
 import type { SealedEvent } from "../bus/commit.ts";
 import type { StreamReader } from "../bus/journal.ts";
 import { INCOMPLETE_BATCH, type Publisher, PublishError } from "../bus/publisher.ts";
@@ -15,13 +17,13 @@ import { pause } from "./pause.ts";
 /** Commits of one aggregate, in order; all of them land or none. */
 export interface Part {
   readonly subject: string;
-  /** Last stream sequence of the subject before this, 0 for none. */
+  /** Last position of the subject before this, 0 for none. */
   readonly expected: number;
   readonly events: readonly SealedEvent[];
 }
 
 export type Landing =
-  /** Stored; `last` is the stream sequence of the last event. */
+  /** Stored; `last` is the position of the last event. */
   | { readonly kind: "stored"; readonly last: number }
   /** Somebody else wrote to the subject: load again, decide again. */
   | { readonly kind: "moved" }
@@ -44,12 +46,15 @@ export class GroupCommitter {
   readonly #publisher: Publisher;
   readonly #journal: StreamReader;
   readonly #log: Logger;
+  readonly #maySend: (segment: number) => boolean;
   #stopped = false;
 
-  constructor(publisher: Publisher, journal: StreamReader, log: Logger) {
+  /** @param maySend whether what starts a run in this segment may still be sent, and need not be decided again */
+  constructor(publisher: Publisher, journal: StreamReader, log: Logger, maySend: (segment: number) => boolean = () => true) {
     this.#publisher = publisher;
     this.#journal = journal;
     this.#log = log;
+    this.#maySend = maySend;
   }
 
   stop(): void {
@@ -63,22 +68,30 @@ export class GroupCommitter {
   /** Resolves with the landing of each part, in order. Waits as long as the journal cannot be reached. */
   async append(parts: readonly Part[]): Promise<Landing[]> {
     const landings: Landing[] = new Array<Landing>(parts.length);
-    await this.#append(
-      parts.map((part, index) => ({ part, land: (landing: Landing) => (landings[index] = landing) })),
-      0,
-    );
+    const slots = parts.map((part, index) => ({ part, land: (landing: Landing) => (landings[index] = landing) }));
+    // a batch is of one stream
+    const bySegment = new Map<number, Slot[]>();
+    for (const slot of slots) {
+      const segment = segmentOfSubject(slot.part.subject);
+      const others = bySegment.get(segment);
+      if (others === undefined) bySegment.set(segment, [slot]);
+      else others.push(slot);
+    }
+    await Promise.all([...bySegment].map(([segment, own]) => this.#append(own, 0, segment)));
     return landings;
   }
 
-  async #append(slots: readonly Slot[], tries: number): Promise<void> {
+  async #append(slots: readonly Slot[], tries: number, segment: number): Promise<void> {
     for (let attempt = 1; slots.length > 0; attempt++) {
       if (this.#stopped) throw new Stopped();
+      slots = this.#sendable(slots, segment);
+      if (slots.length === 0) return;
       try {
         const messages = slots.flatMap(({ part }) =>
-          part.events.map((event, index) => (index === 0 ? { ...event, expectLastSubjectSequence: part.expected } : event)),
+          part.events.map((event, index) => (index === 0 ? { ...event, expectLastSubjectSequence: sequenceOf(part.expected) } : event)),
         );
         const ack = await this.#publisher.batch(messages);
-        let last = ack.seq - messages.length;
+        let last = positionOf(segment, ack.seq - messages.length);
         for (const { part, land } of slots) land({ kind: "stored", last: (last += part.events.length) });
         return;
       } catch (error) {
@@ -89,7 +102,7 @@ export class GroupCommitter {
           this.#log.error({ alarm: "storage", kind: error.kind, code: error.code, why: error.message }, "the journal takes nothing: is the disk full?");
         }
         if (error.kind === "refused" && !FULL.has(error.code ?? 0)) {
-          await this.#alone(slots, error, tries);
+          await this.#alone(slots, error, tries, segment);
           return;
         }
         if (error.kind === "conflict" || error.inDoubt) {
@@ -98,12 +111,12 @@ export class GroupCommitter {
         if (error.kind !== "conflict") {
           await pause(Math.min(MAX_RETRY_MS, RETRY_MS * attempt));
         } else if (++tries > TRIES_BEFORE_HALVING && slots.length > 1) {
-          await this.#halves(slots);
+          await this.#halves(slots, segment);
           return;
         } else if (slots.length === 1) {
           // nobody wrote, and still it does not land: a message in its middle is refused, which the server does not say
           if (error.code === INCOMPLETE_BATCH && attempt >= TRIES_ALONE) {
-            await this.#alone(slots, error, tries);
+            await this.#alone(slots, error, tries, segment);
             return;
           }
           await pause(Math.min(MAX_RETRY_MS, ALONE_RETRY_MS * attempt));
@@ -113,15 +126,26 @@ export class GroupCommitter {
   }
 
   /** Finds the part that the server refuses. */
-  async #alone(slots: readonly Slot[], error: PublishError, tries: number): Promise<void> {
-    if (slots.length > 1) return this.#halves(slots, tries);
+  async #alone(slots: readonly Slot[], error: PublishError, tries: number, segment: number): Promise<void> {
+    if (slots.length > 1) return this.#halves(slots, segment, tries);
     slots[0]?.land({ kind: "refused", why: error.message });
   }
 
-  async #halves(slots: readonly Slot[], tries = 0): Promise<void> {
+  async #halves(slots: readonly Slot[], segment: number, tries = 0): Promise<void> {
     const middle = Math.ceil(slots.length / 2);
-    await this.#append(slots.slice(0, middle), tries);
-    await this.#append(slots.slice(middle), tries);
+    await this.#append(slots.slice(0, middle), tries, segment);
+    await this.#append(slots.slice(middle), tries, segment);
+  }
+
+  /** Without the starts of runs that may belong elsewhere by now: they are decided again. */
+  #sendable(slots: readonly Slot[], segment: number): readonly Slot[] {
+    const starts = ({ part: { expected, subject } }: Slot) => expected === 0 && parseLog(subject)?.kind === "run";
+    if (this.#maySend(segment) || !slots.some(starts)) return slots;
+    return slots.filter((slot) => {
+      if (!starts(slot)) return true;
+      slot.land({ kind: "moved" });
+      return false;
+    });
   }
 
   /** Settles what landed and what was overtaken; returns what must be sent again. */
@@ -138,14 +162,15 @@ export class GroupCommitter {
   }
 
   async #landingOf(part: Part): Promise<Landing | undefined> {
+    const segment = segmentOfSubject(part.subject);
     for (let attempt = 1; ; attempt++) {
       if (this.#stopped) throw new Stopped();
       try {
-        const last = await this.#journal.lastOf(part.subject);
+        const last = await this.#journal.lastOf(part.subject, segment);
         if ((last?.seq ?? 0) === part.expected) return undefined;
         let index = 0;
         let seq = 0;
-        const range = { subject: part.subject, fromSeq: part.expected + 1, leader: true };
+        const range = { subject: part.subject, segment, fromSeq: positionOf(segment, sequenceOf(part.expected) + 1), leader: true };
         for await (const message of this.#journal.read(range)) {
           const sent = part.events[index];
           if (sent === undefined || Buffer.compare(sent.data, message.data) !== 0) return { kind: "moved" };

@@ -12,7 +12,8 @@ import type { Msg, NatsConnection, Subscription } from "../bus/connection.ts";
 import { Documents } from "../bus/documents.ts";
 import { readHeaders } from "../bus/headers.ts";
 import { Intake } from "../bus/intake.ts";
-import { StreamReader } from "../bus/journal.ts";
+import { SegmentTable } from "../bus/segment-table.ts";
+import { SegmentedReader } from "../bus/segmented.ts";
 import { Publisher } from "../bus/publisher.ts";
 import { Timers } from "../bus/timers.ts";
 import { BUILT_IN_DOCUMENTS } from "../registry/built-in.ts";
@@ -30,6 +31,7 @@ import { Lanes } from "./lanes.ts";
 import { liveRunsOf } from "./live-runs.ts";
 import { Loader } from "./loader.ts";
 import { Outbox } from "./outbox.ts";
+import { Placement, type PlacementOptions } from "./placement.ts";
 import { pause } from "./pause.ts";
 import { People } from "./people.ts";
 import { Sweeper } from "./sweep.ts";
@@ -42,6 +44,8 @@ export interface CoordinatorOptions {
   readonly quota?: Quota;
   /** Runs that may owe something. Without it the journal is read from its beginning. */
   readonly liveRuns?: () => Promise<Iterable<RunId>>;
+  /** Of the journal; for tests. */
+  readonly segments?: PlacementOptions;
   /** Who rules on proposals; the policies in force when left out. */
   readonly judge?: Judge;
 }
@@ -62,6 +66,7 @@ export class Coordinator {
   readonly #documents: Documents;
   readonly #applied: Applied;
   readonly #guard: GuardView;
+  readonly #placement: Placement;
   readonly #lanes = new Lanes();
   readonly #inbox: Intake;
   readonly #control: Intake;
@@ -81,7 +86,7 @@ export class Coordinator {
     this.#log = log;
     this.#nc = nc;
     this.#publisher = new Publisher(nc);
-    const journal = new StreamReader(nc, streamName("JOURNAL", ns));
+    const journal = new SegmentedReader(nc, ns, new SegmentTable(options.segments?.marginMs));
     this.#documents = new Documents(nc, this.#publisher, ns);
     const registry = new RegistryView(ns, journal, this.#documents);
     const people = new People(registry);
@@ -89,7 +94,8 @@ export class Coordinator {
       if (kind === "person") people.changed();
     });
     this.#guard = new GuardView(ns, journal, people);
-    this.#committer = new GroupCommitter(this.#publisher, journal, log);
+    this.#placement = new Placement(nc, ns, journal, this.#documents, options.segments);
+    this.#committer = new GroupCommitter(this.#publisher, journal, log, (segment) => this.#placement.maySend(segment));
     this.#outbox = new Outbox(nc, ns, this.#publisher, new Timers(this.#publisher, ns), log);
     this.#inbox = this.#intake("INBOX");
     this.#control = this.#intake("CONTROL");
@@ -98,8 +104,8 @@ export class Coordinator {
     this.#desk = new Desk(new Admissions(quota), this.#lanes, this.#outbox, log);
     this.#turns = new Turns({
       lanes: this.#lanes,
-      sources: { registry, validators: new Validators(), judge: options.judge ?? new PolicyJudge(), guard: this.#guard, people },
-      loader: new Loader(journal, this.#committer, ns, log),
+      sources: { registry, validators: new Validators(), judge: options.judge ?? new PolicyJudge(), guard: this.#guard, people, placement: this.#placement },
+      loader: new Loader(journal, this.#committer, ns, log, this.#placement),
       committer: this.#committer,
       applied: this.#applied,
       documents: this.#documents,
@@ -116,8 +122,10 @@ export class Coordinator {
   async start(): Promise<void> {
     for (const kind of DOCUMENT_KINDS) this.#hear(kind, ({ subject, data }) => this.#onApplied(subject, data));
     this.#hear("guard", (message) => this.#onGuard(message.subject, message.data, Number(readHeaders(message).headers.get("Nats-Sequence") ?? 0)));
+    this.#hear("segments", () => void this.#placement.refresh().catch((error: unknown) => this.#log.warn({ error: String(error) }, "the table of segments cannot be read")));
     await this.#applied.load();
     await this.#guard.load();
+    await this.#placement.refresh();
     // a change of documents names these by their digests, and whoever reads it looks them up
     await Promise.all(BUILT_IN_DOCUMENTS.map(({ bytes }) => this.#documents.put(bytes, "application/json")));
     void this.#watch();
@@ -209,6 +217,7 @@ export class Coordinator {
       try {
         await this.#applied.load();
         await this.#guard.load();
+        await this.#placement.refresh();
         return;
       } catch (error) {
         this.#log.warn({ error: String(error) }, "what is in force cannot be read");

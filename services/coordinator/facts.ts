@@ -30,18 +30,23 @@ import type { Validators } from "../registry/validate.ts";
 import type { RegistryView } from "../registry/view.ts";
 import type { GuardView, Involved } from "./guard-view.ts";
 import type { People } from "./people.ts";
+import type { Placement } from "./placement.ts";
 
-/** A document to fetch, or a token to verify, before the input can be judged. */
+/** A document to fetch, a token to verify, or the table of segments to read, before the input can be judged. */
 export class Needs extends Error {
   override readonly name = "Needs";
-  readonly what: NeedsDocument | NeedsToken;
-  constructor(what: NeedsDocument | NeedsToken) {
-    super("document" in what ? `document ${what.document} is needed first` : "a token is to be verified first");
+  readonly what: NeedsDocument | NeedsToken | NeedsTable;
+  constructor(what: NeedsDocument | NeedsToken | NeedsTable) {
+    super("document" in what ? `document ${what.document} is needed first` : "table" in what ? "the table of segments is to be read first" : "a token is to be verified first");
     this.what = what;
   }
 }
 export interface NeedsDocument {
   readonly document: Digest;
+}
+/** Time of the input in hand. */
+export interface NeedsTable {
+  readonly table: string;
 }
 /** A token as it came, and what it is held against. */
 export interface NeedsToken {
@@ -57,6 +62,8 @@ export interface FactSources {
   readonly judge: Judge;
   readonly guard: GuardView;
   readonly people: People;
+  /** Where new runs start; in segment 1 when left out. */
+  readonly placement?: Placement;
 }
 
 /** The sources of one turn. */

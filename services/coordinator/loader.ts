@@ -1,11 +1,12 @@
 /** Brings aggregates into memory, a bounded number at once: more would only stand in the server's queue, in the way of urgent ones. */
 import type { Logger } from "pino";
-import type { Namespace } from "../../schemas/ids.ts";
+import type { Namespace, RunId } from "../../schemas/ids.ts";
 import { ReadError, type StreamReader } from "../bus/journal.ts";
 import { type Loaded, loadAggregate } from "./aggregates.ts";
 import { type GroupCommitter, Stopped } from "./committer.ts";
 import type { Lane } from "./lanes.ts";
 import { pause } from "./pause.ts";
+import type { Placement } from "./placement.ts";
 
 const AT_ONCE = 128;
 const RETRY_MS = 100;
@@ -15,15 +16,17 @@ export class Loader {
   readonly #journal: StreamReader;
   readonly #committer: GroupCommitter;
   readonly #ns: Namespace;
+  readonly #placement: Placement | undefined;
   readonly #log: Logger;
   readonly #waiting = new Map<Lane, () => void>();
   #open = 0;
 
-  constructor(journal: StreamReader, committer: GroupCommitter, ns: Namespace, log: Logger) {
+  constructor(journal: StreamReader, committer: GroupCommitter, ns: Namespace, log: Logger, placement?: Placement) {
     this.#journal = journal;
     this.#committer = committer;
     this.#ns = ns;
     this.#log = log;
+    this.#placement = placement;
   }
 
   /**
@@ -45,7 +48,8 @@ export class Loader {
     for (let attempt = 1; ; attempt++) {
       if (this.#committer.stopped) throw new Stopped();
       try {
-        const { loaded, rest } = await loadAggregate(this.#journal, this.#ns, lane.kind, lane.name);
+        const place = lane.kind === "run" ? await this.#placement?.locate(lane.name as RunId, lane.queue()?.[0]?.input.time) : undefined;
+        const { loaded, rest } = await loadAggregate(this.#journal, this.#ns, lane.kind, lane.name, place?.segment, place?.looked);
         if (rest === undefined) return loaded;
         const [landing] = await this.#committer.append([rest]);
         if (landing?.kind === "stored") {

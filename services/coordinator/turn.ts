@@ -15,6 +15,7 @@ import type { ActionId, Actor, Digest } from "../../schemas/ids.ts";
 import type { DueInput, ReportInput, SignalInput } from "../../schemas/inputs.ts";
 import type { JsonValue } from "../../schemas/json.ts";
 import { type Reason, reason } from "../../schemas/reason.ts";
+import { subjects } from "../../schemas/subjects.ts";
 import { type SealedEvent, seal } from "../bus/commit.ts";
 import { chainAfter } from "../replay/fold.ts";
 import type { Loaded } from "./aggregates.ts";
@@ -127,8 +128,11 @@ function decideOne(sources: Lookups, loaded: Loaded, arrival: Arrival, open: Ope
     case "guard":
       if (loaded.kind !== "guard") break;
       return decideGuard(sources, machine, loaded, arrival, open);
+    case "segments":
+      if (loaded.kind !== "segments") break;
+      return decideSegments(sources, machine, loaded, arrival, open);
     case "document":
-      if (loaded.kind === "run" || loaded.kind === "ledger" || loaded.kind === "guard") break;
+      if (loaded.kind === "run" || loaded.kind === "ledger" || loaded.kind === "guard" || loaded.kind === "segments") break;
       return decideDocument(sources, machine, loaded, arrival, open);
   }
   throw new Error(`an input for a ${arrival.for} came to a ${loaded.kind}`);
@@ -177,6 +181,20 @@ function decideGuard(sources: Lookups, machine: MachineVersion, loaded: Of<"guar
   const facts = { kind: "guard" as const, person: sources.people.facts(input.actor) };
   const decision = machine.decideGuard(state, input, facts);
   if (!settled(loaded, arrival, decision, input.body, facts, (change) => machine.evolveGuard(state, change), open)) return;
+  open.done.push({ arrival, refused: undefined, grant: undefined });
+}
+
+function decideSegments({ placement }: Lookups, machine: MachineVersion, loaded: Of<"segments">, arrival: For<"segments">, open: Open): void {
+  const { state } = loaded;
+  const { input } = arrival;
+  // which streams there are is looked at for each
+  if (placement === undefined || arrival.looked !== true) {
+    arrival.looked = true;
+    throw new Needs({ table: input.time });
+  }
+  const facts = { kind: "segments" as const, streams: placement.streams, lead_ms: placement.leadMs };
+  const decision = machine.decideSegments(state, input, facts);
+  if (!settled(loaded, arrival, decision, input.body, facts, (change) => machine.evolveSegments(state, change), open)) return;
   open.done.push({ arrival, refused: undefined, grant: undefined });
 }
 
@@ -233,6 +251,7 @@ function decideRun(sources: Lookups, machine: MachineVersion, loaded: Of<"run">,
       open.done.push({ arrival, refused: undefined, grant: verdictOf(arrival, state) });
       return;
     case "commit": {
+      if (loaded.head.seq === 0) place(sources, loaded, input.time);
       const before = state.life.value;
       const chain = chainAfter(state, decision.change);
       append(loaded, arrival, decision.drafts, decision.change.at, input.body as unknown as JsonValue, facts, open, chain);
@@ -243,6 +262,16 @@ function decideRun(sources: Lookups, machine: MachineVersion, loaded: Of<"run">,
       open.done.push({ arrival, refused: undefined, grant: verdictOf(arrival, state) });
     }
   }
+}
+
+/** A run begins in the segment that the server's time on its start belongs to, and stays there. @throws Needs */
+function place({ placement }: FactSources, loaded: Of<"run">, time: string): void {
+  if (placement === undefined) return;
+  const segment = placement.segmentAt(time);
+  // one that was opened since this run was looked for may hold it
+  if (segment === undefined || loaded.looked !== placement.table.last) throw new Needs({ table: time });
+  loaded.segment = segment;
+  loaded.subject = subjects.log(loaded.ns, "run", loaded.name, segment);
 }
 
 /** Whoever owned the run before may have died between its commit and its answers. */

@@ -257,9 +257,26 @@ export class Turns {
 
   async #fetch(lane: Lane, needs: Needs["what"]): Promise<void> {
     if ("document" in needs) await this.#fetchDocument(lane, needs.document);
+    else if ("table" in needs) await this.#readTable(lane, needs.table);
     else await this.#verify(lane, needs);
     this.#parts.lanes.release(lane);
     this.wake();
+  }
+
+  /** Waits as long as it cannot be read: in which segment a run starts is known or it does not start. */
+  async #readTable(lane: Lane, time: string): Promise<void> {
+    const { placement } = this.#parts.sources;
+    for (let attempt = 1; !this.#stopped; attempt++) {
+      try {
+        await (lane.kind === "run" ? placement?.ensure(time) : placement?.refresh(time));
+        break;
+      } catch (error) {
+        this.#parts.log.warn({ error: String(error) }, "the table of segments cannot be read");
+        await pause(Math.min(2000, 100 * attempt));
+      }
+    }
+    // it may be in a segment in which nobody looked for it
+    if (lane.loaded?.kind === "run" && lane.loaded.head.seq === 0) lane.loaded = undefined;
   }
 
   /** For the lane's next input, which asked for it; once, and with the issuers of that moment. */

@@ -31,6 +31,7 @@ import {
   encodeOperator,
 } from "@nats-io/jwt";
 import type { Namespace } from "../../schemas/ids.ts";
+import { SEGMENTS, segmentStream } from "../../schemas/segments.ts";
 import { patterns, streamName, subjects } from "../../schemas/subjects.ts";
 import type { NamespaceKeys, PlaneKeys } from "./keys.ts";
 import type { Bearer } from "./issued.ts";
@@ -208,7 +209,7 @@ function agentsServices(ns: Namespace): string[] {
 
 /** Reads that answer with many messages. */
 function pagedReads(ns: Namespace): string[] {
-  return (["JOURNAL", "DOCUMENTS"] as const).map((kind) => `$JS.API.DIRECT.GET.${streamName(kind, ns)}`);
+  return [...SEGMENTS.map((segment) => segmentStream(ns, segment)), streamName("DOCUMENTS", ns)].map((stream) => `$JS.API.DIRECT.GET.${stream}`);
 }
 
 /** The same for people. */

@@ -7,6 +7,7 @@
  */
 import { actor, toolName, type Actor, type AggregateKind, type Namespace, RESERVED_PREFIX } from "../../schemas/ids.ts";
 import { patterns, STREAMS, type StreamKind, streamName, subjects } from "../../schemas/subjects.ts";
+import { SEGMENTS, segmentStream } from "../../schemas/segments.ts";
 import { inboxPrefixOf, isPlaneRole, NAMESPACE_ROLES, type Role } from "./roles.ts";
 
 export interface Permissions {
@@ -101,14 +102,15 @@ function rightsIn(role: Role, self: Actor, ns: Namespace, options: PermissionOpt
   switch (role) {
     case "provision":
       return {
-        publish: STREAMS.flatMap((kind) =>
-          ["CREATE", "UPDATE", "INFO"].map((verb) => `${API}.STREAM.${verb}.${stream(kind)}`),
+        publish: [...STREAMS.map(stream), ...laterSegments(ns)].flatMap((name) =>
+          ["CREATE", "UPDATE", "INFO"].map((verb) => `${API}.STREAM.${verb}.${name}`),
         ),
       };
     case "coordinator":
       return {
         publish: [
           patterns.log(ns),
+          patterns.segments(ns),
           patterns.out(ns),
           patterns.rejected(ns),
           patterns.timers(ns),
@@ -124,11 +126,12 @@ function rightsIn(role: Role, self: Actor, ns: Namespace, options: PermissionOpt
             ...directGet(stream(kind)),
             `${API}.STREAM.MSG.GET.${stream(kind)}`,
           ]),
+          ...laterSegments(ns).flatMap((name) => [`${API}.STREAM.INFO.${name}`, ...directGet(name), `${API}.STREAM.MSG.GET.${name}`]),
           // the fence of a due timer: what was stored last before it
           ...(["INBOX", "CONTROL"] as const).map((kind) => `${API}.STREAM.MSG.GET.${stream(kind)}`),
         ],
         // What another coordinator put in force, and what it stopped.
-        subscribe: [...DOCUMENT_KINDS, "guard" as const].map((kind) => patterns.liveOfKind(ns, kind)),
+        subscribe: [...DOCUMENT_KINDS, "guard" as const, "segments" as const].map((kind) => patterns.liveOfKind(ns, kind)),
       };
     case "gateway":
       return {
@@ -170,6 +173,7 @@ function rightsIn(role: Role, self: Actor, ns: Namespace, options: PermissionOpt
           `${API}.STREAM.INFO.${stream("DOCUMENTS")}`,
           // In doubt what was read is compared with the leader's copy.
           `${API}.STREAM.MSG.GET.${stream("JOURNAL")}`,
+          ...laterSegments(ns).flatMap((name) => [`${API}.STREAM.INFO.${name}`, ...directGet(name), `${API}.STREAM.MSG.GET.${name}`]),
         ],
         subscribe: [patterns.live(ns), patterns.queries(ns)],
       };
@@ -224,8 +228,14 @@ function auditing(ns: Namespace): string[] {
   return [
     patterns.queries(ns),
     ...directGet(streamName("JOURNAL", ns)),
+    ...laterSegments(ns).flatMap(directGet),
     ...directGet(streamName("DOCUMENTS", ns)),
   ];
+}
+
+/** Streams of the journal behind its first: named before there are any, because permissions know names only. */
+function laterSegments(ns: Namespace): string[] {
+  return SEGMENTS.slice(1).map((segment) => segmentStream(ns, segment));
 }
 
 function directGet(stream: string): string[] {

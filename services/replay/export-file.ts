@@ -148,7 +148,7 @@ export class ExportFile implements DocumentSource {
   #placed(number: number, { seq, subject }: EventLine): void {
     const address = parseLog(subject);
     const { header } = this;
-    const own = address !== undefined && subject === subjects.log(address.ns as Namespace, address.kind, address.name);
+    const own = address !== undefined && (address.segment === 1 || address.kind === "run") && subject === subjects.log(address.ns as Namespace, address.kind, address.name, address.segment);
     if (!own) this.#fault(number, `\`${subject}\` is no subject of a journal`);
     if (header === undefined || address === undefined) return;
     if (address.ns !== header.namespace) this.#fault(number, `it is of namespace \`${address.ns}\`, the file of \`${header.namespace}\``);

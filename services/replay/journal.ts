@@ -1,6 +1,6 @@
 /** Replays and verifies what a journal holds: one aggregate, or everything. */
 import type { AggregateKind, Namespace } from "../../schemas/ids.ts";
-import { parseLog, patterns, subjects } from "../../schemas/subjects.ts";
+import { type LogAddress, parseLog, patterns, subjects } from "../../schemas/subjects.ts";
 import { EventMalformed, type JournalEvent, decodeEvent } from "../bus/commit.ts";
 import type { StoredMessage, StreamReader } from "../bus/journal.ts";
 import { governingDigests } from "./documents.ts";
@@ -108,9 +108,17 @@ export class Checks {
     const { kind, name } = address;
     const judge = kind === "run" && this.#bench !== undefined ? new Rejudge(this.#bench) : undefined;
     const replay = new Replayer(this.#ns, kind, name, judge && { before: judge.before });
-    const check: Check = { replay, verify: new ChainVerifier(kind, name), judge, broken: undefined, told: false };
+    const check: Check = { replay, verify: new ChainVerifier(kind, name), judge, broken: this.#twice(address), told: false };
     this.#checks.set(subject, check);
     return check;
+  }
+
+  /** A run has one place for life: one that stands in two segments of the journal was started twice. */
+  #twice({ kind, name, segment }: LogAddress): Check["broken"] {
+    for (let before = 1; kind === "run" && before < segment; before++) {
+      if (this.#checks.has(subjects.log(this.#ns, kind, name, before))) return { streamSeq: 0, why: `it stands in segment ${before} of the journal too` };
+    }
+    return undefined;
   }
 }
 

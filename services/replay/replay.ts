@@ -6,7 +6,7 @@ import type { RunState } from "../../machines/state.ts";
 import type { MachineVersion } from "../../machines/versions.ts";
 import type { AggregateKind, Namespace } from "../../schemas/ids.ts";
 import { type Aggregate, bodyOf, type ChainHead, EMPTY_CHAIN, type JournalEvent, chainLink, headerFaults } from "../bus/commit.ts";
-import { subjects } from "../../schemas/subjects.ts";
+import { segmentOfSubject, subjects } from "../../schemas/subjects.ts";
 import { decode, encode } from "../bus/codec.ts";
 import { type Computed, Diverged, type Driven, type StoredCommit, beginning, commits, recomputed, version } from "./fold.ts";
 import { sameBytes } from "./same-bytes.ts";
@@ -42,7 +42,8 @@ export interface ReplayOptions {
 /** Replays one aggregate, event by event in order. After a difference everything later is unknown and not compared. */
 export class Replayer {
   readonly #aggregate: Aggregate;
-  readonly #subject: string;
+  /** That of its first event, if it is one of this aggregate: a run is in one segment of the journal for life. */
+  #subject: string | undefined;
   readonly #options: ReplayOptions;
   #state: Driven | undefined;
   #head: ChainHead = EMPTY_CHAIN;
@@ -56,7 +57,6 @@ export class Replayer {
 
   constructor(ns: Namespace, kind: AggregateKind, name: string, options: ReplayOptions = {}) {
     this.#aggregate = { ns, kind, name };
-    this.#subject = subjects.log(ns, kind, name);
     this.#options = options;
   }
 
@@ -118,6 +118,7 @@ export class Replayer {
     for (const [index, event] of events.entries()) {
       if (index >= drafts.length) return this.#differs(event.body.seq, "event", event.body.type, "nothing");
       const expected = bodyOf(this.#aggregate, head, computed.content, index);
+      this.#subject ??= this.#subjectIn(segmentOfSubject(event.subject));
       if (event.subject !== this.#subject) return this.#differs(event.body.seq, "subject", event.subject, this.#subject);
       if (!sameBytes(expected, event.data)) {
         const bytes = encode(expected);
@@ -134,6 +135,11 @@ export class Replayer {
     computed.apply();
     this.#head = head;
     return undefined;
+  }
+
+  #subjectIn(segment: number): string {
+    const { ns, kind, name } = this.#aggregate;
+    return subjects.log(ns, kind, name, kind === "run" ? segment : 1);
   }
 
   #recompute(stored: StoredCommit): Computed {

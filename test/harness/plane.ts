@@ -6,11 +6,11 @@ import { join } from "node:path";
 import { type Logger, pino } from "pino";
 import type { Answer, Rejection } from "../../schemas/answer.ts";
 import { type Actor, type Digest, type Namespace, actor, runId } from "../../schemas/ids.ts";
-import { type InputKind, aggregateToken, patterns, streamName, subjects } from "../../schemas/subjects.ts";
+import { type InputKind, aggregateToken, patterns, subjects } from "../../schemas/subjects.ts";
 import { type JournalEvent, decodeEvent } from "../../services/bus/commit.ts";
 import { type NatsConnection, headers } from "../../services/bus/connection.ts";
 import { Documents } from "../../services/bus/documents.ts";
-import { StreamReader } from "../../services/bus/journal.ts";
+import { SegmentedReader } from "../../services/bus/segmented.ts";
 import { Publisher } from "../../services/bus/publisher.ts";
 import { Coordinator, type CoordinatorOptions } from "../../services/coordinator/coordinator.ts";
 import { CHANGE_ACTOR } from "../../services/identity/permissions.ts";
@@ -92,7 +92,7 @@ export async function startTestPlane(options: TestServerOptions | { readonly ser
   let changer: TestActor | undefined;
   const stops: (() => Promise<void>)[] = [];
   const reading = await server.connect("auditor", "test-auditor");
-  const journal = new StreamReader(reading, streamName("JOURNAL", ns));
+  const journal = new SegmentedReader(reading, ns);
 
   const actorOf = async (role: ActorRole, name: string, tokens?: TokenOf) => testActor(server, ns, role, name, tokens);
   const events = async (run: string) => {
