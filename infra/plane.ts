@@ -1,9 +1,7 @@
 /** Brings a plane up: server, accounts, streams, services, and the files by which the CLI finds it. */
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Namespace } from "../schemas/ids.ts";
-import { connectBus } from "../services/bus/connection.ts";
-import { provision } from "../services/bus/streams.ts";
 import { signAccounts } from "../services/identity/accounts.ts";
 import { writeContext } from "../services/identity/contexts.ts";
 import { Barred, issueCreds, writeCreds } from "../services/identity/creds.ts";
@@ -18,9 +16,13 @@ import type { Role } from "../services/identity/roles.ts";
 import { type EmbeddedServer, startEmbeddedServer } from "./nats/embedded.ts";
 import { obtainNatsServer } from "./nats/obtain.ts";
 import { keepPort, lastPort } from "./nats/port.ts";
-import { type Settings, SettingsError } from "./settings.ts";
+import { ownVersion, writable } from "./folder.ts";
+import type { RunningHealth } from "./health.ts";
+import { provisionWithKeys } from "./provision.ts";
+import type { Settings } from "./settings.ts";
 import { type RunningThreads, startThreads } from "./threads.ts";
 
+/** A plane with its keys: whoever has those sets it up, and lets others log in. */
 export interface RunningPlane {
   readonly url: string;
   readonly keys: PlaneKeys;
@@ -45,7 +47,7 @@ export const CONTEXTS: readonly { readonly context: string; readonly role: Role;
 /** How long the credentials of contexts live; a running plane renews them. */
 const CONTEXT_TTL_SECONDS = 3600;
 
-export async function startPlane(settings: Settings, say: (line: string) => void): Promise<RunningPlane> {
+export async function startPlane(settings: Settings, say: (line: string) => void, health?: RunningHealth): Promise<RunningPlane> {
   const { dataDir, namespaces } = settings;
   await writable(dataDir);
   const keys = await openKeys(dataDir, namespaces);
@@ -57,6 +59,7 @@ export async function startPlane(settings: Settings, say: (line: string) => void
   // the embedded server is given the accounts at each start, and keeps what it is told
   const teller = embedded === undefined ? new RevocationTeller({ dataDir, url, onProblem: say }) : undefined;
   const stop = async () => {
+    health?.stopping();
     await keeper?.stop();
     await teller?.stop();
     await services?.stop();
@@ -65,15 +68,15 @@ export async function startPlane(settings: Settings, say: (line: string) => void
   };
   try {
     await teller?.start();
-    await provisionAll(url, keys, settings);
+    await provisionWithKeys(url, keys, settings);
     await publishToolKey(dataDir, await openToolKey(dataDir));
     await writeDemoIssuer(dataDir);
-    const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
+    const version = await ownVersion();
     const { roles, tracesUrl } = settings;
-    services = await startThreads({ url, dataDir, keyNamespaces: namespaces, namespaces, roles, version, tracesUrl });
+    services = await startThreads({ url, dataDir, keyNamespaces: namespaces, namespaces, roles, version, tracesUrl, watch: health?.watch });
     await writeContexts(dataDir, url, keys, namespaces[0] as Namespace, say);
     keeper = await keepCreds(url, keys, say);
-    const plane = { url, pid: process.pid, namespaces, started_at: new Date().toISOString(), version };
+    const plane = { url, pid: process.pid, namespaces, started_at: new Date().toISOString(), version, ...(health && { health: health.url }) };
     await writeSecret(planeFile, `${JSON.stringify(plane, undefined, 2)}\n`);
   } catch (error) {
     await stop();
@@ -81,17 +84,6 @@ export async function startPlane(settings: Settings, say: (line: string) => void
   }
   const ends = [services.lost.then(() => "a thread of the plane"), ...(embedded ? [embedded.exited.then(() => "nats-server")] : [])];
   return { url, keys, settings, lost: Promise.race(ends), stop };
-}
-
-async function writable(dataDir: string): Promise<void> {
-  try {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 });
-    const probe = join(dataDir, `.probe-${process.pid}`);
-    await writeSecret(probe, "");
-    await rm(probe);
-  } catch (error) {
-    throw new SettingsError(`the data folder \`${dataDir}\` cannot be written: ${(error as Error).message}`, "choose another with SIGNALBOX_DATA");
-  }
 }
 
 async function embed(settings: Settings, keys: PlaneKeys, say: (line: string) => void): Promise<EmbeddedServer> {
@@ -109,16 +101,6 @@ async function embed(settings: Settings, keys: PlaneKeys, say: (line: string) =>
   await keepPort(settings.dataDir, server.url);
   say(`nats-server ${version} (${source}) on ${server.url}, data in ${settings.dataDir}, sync ${settings.sync}`);
   return server;
-}
-
-async function provisionAll(url: string, keys: PlaneKeys, { namespaces, replicas }: Settings): Promise<void> {
-  const issued = await issueCreds(keys, { role: "provision", name: "provision", ttlSeconds: 300 });
-  const nc = await connectBus({ url, name: "signalbox-provision", creds: issued.creds, inboxPrefix: issued.inboxPrefix, reconnect: false });
-  try {
-    for (const ns of namespaces) await provision(nc, ns, { replicas });
-  } finally {
-    await nc.close();
-  }
 }
 
 async function writeContexts(dataDir: string, url: string, keys: PlaneKeys, ns: Namespace, say: (line: string) => void): Promise<void> {

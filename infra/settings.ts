@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { type Namespace, namespaceSchema } from "../schemas/ids.ts";
 import { SERVICES, type Service } from "../services/main.ts";
 import { tracesUrl } from "../services/telemetry/url.ts";
+import type { HealthAddress } from "./health.ts";
 
 export class SettingsError extends Error {
   override readonly name = "SettingsError";
@@ -25,6 +26,12 @@ export interface Settings {
   /** Servers that hold each stream. */
   readonly replicas: 1 | 3;
   readonly roles: readonly Service[];
+  /** Where health is answered; without it nowhere. */
+  readonly health: HealthAddress | undefined;
+  /** The folder of credentials that were handed out: the process then joins a plane that was set up elsewhere, and needs no keys. */
+  readonly credsFolder: string | undefined;
+  /** Sets the streams up and ends. */
+  readonly provisionOnly: boolean;
   /** The collector that is sent traces; without it none are made. */
   readonly tracesUrl: string | undefined;
   readonly demo: boolean;
@@ -38,12 +45,17 @@ export const USAGE = `npm start -- [options]
   --namespaces a,b       default: default
   --replicas 1|3         servers that hold each stream; 3 on a cluster of your own (default: 1)
   --sync always|default  embedded server: sync every write before it is acknowledged (default: always)
+  --health [address:]port  answer /livez and /readyz over HTTP (default: nowhere; the address: 127.0.0.1)
+  --creds folder         join a plane with credentials that were handed out: no keys are needed, and nothing is set up
+  --provision            set the streams up, and end
   --help
 
   NATS_URL               a server of your own instead of the embedded one; see \`npx signalbox nats-config\`
   SIGNALBOX_DATA         data folder (default: .signalbox in the checkout)
   SIGNALBOX_NATS_PORT    port of the embedded server (default: that of the last start, at first a free one)
   SIGNALBOX_NATS_SERVER  path of the nats-server to embed
+  SIGNALBOX_HEALTH_PORT  as --health
+  SIGNALBOX_CREDS        as --creds
   SIGNALBOX_LOG          level of the services' log: silent, error, warn (default), info, debug
 
   OTEL_EXPORTER_OTLP_ENDPOINT         collector for traces, by OTLP over HTTP (default: none are made)
@@ -58,6 +70,9 @@ export function readSettings(argv: readonly string[], env: NodeJS.ProcessEnv): S
     namespaces: { type: "string" },
     replicas: { type: "string" },
     sync: { type: "string" },
+    health: { type: "string" },
+    creds: { type: "string" },
+    provision: { type: "boolean" },
     help: { type: "boolean", short: "h" },
   } as const;
   let values: ReturnType<typeof parseArgs<{ options: typeof options }>>["values"];
@@ -82,6 +97,10 @@ export function readSettings(argv: readonly string[], env: NodeJS.ProcessEnv): S
   const url = env["NATS_URL"];
   const replicas = values.replicas ?? env["SIGNALBOX_REPLICAS"] ?? "1";
   if (replicas !== "1" && replicas !== "3") throw new SettingsError(`\`${replicas}\` is no number of replicas`, "1, or 3 on a cluster of three servers or more");
+  const creds = values.creds ?? env["SIGNALBOX_CREDS"] ?? "";
+  if (creds !== "" && (url === undefined || url === "")) {
+    throw new SettingsError("credentials were handed out, and no server is named", "set NATS_URL to the servers of the plane that they are for");
+  }
   return {
     dataDir: resolve(env["SIGNALBOX_DATA"] || new URL("../.signalbox", import.meta.url).pathname),
     url: url === undefined || url === "" ? undefined : url,
@@ -90,6 +109,9 @@ export function readSettings(argv: readonly string[], env: NodeJS.ProcessEnv): S
     namespaces,
     replicas: replicas === "3" ? 3 : 1,
     roles: roles as readonly Service[],
+    health: healthOf(values.health ?? env["SIGNALBOX_HEALTH_PORT"]),
+    credsFolder: creds === "" ? undefined : resolve(creds),
+    provisionOnly: values.provision === true,
     tracesUrl: collectorOf(env),
     demo: values["no-demo"] !== true,
     help: values.help === true,
@@ -106,6 +128,16 @@ function collectorOf(env: NodeJS.ProcessEnv): string | undefined {
   } catch (error) {
     throw new SettingsError(`the collector of traces is no address: ${(error as Error).message}`, "OTEL_EXPORTER_OTLP_ENDPOINT is a URL as `http://127.0.0.1:4318`");
   }
+}
+
+function healthOf(text: string | undefined): HealthAddress | undefined {
+  if (text === undefined || text === "") return undefined;
+  const [, host = "127.0.0.1", digits = ""] = /^(?:([^:]+|\[[^\]]+\]):)?(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (digits === "" || port > 65_535) {
+    throw new SettingsError(`\`${text}\` is no address for health`, "a port as `8080`, or with an address as `0.0.0.0:8080`; 0 is a free one");
+  }
+  return { host: host.replace(/^\[(.*)\]$/, "$1"), port };
 }
 
 function portOf(text: string | undefined): number {

@@ -5,9 +5,11 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { Logger } from "pino";
-import { type Actor, type Namespace, actor } from "../schemas/ids.ts";
+import { type Namespace, actor } from "../schemas/ids.ts";
+import { STREAMS, type StreamKind, streamName } from "../schemas/subjects.ts";
 import { startAsk } from "./ask/ask.ts";
 import { type NatsConnection, connectBus } from "./bus/connection.ts";
+import { Link } from "./bus/link.ts";
 import { patiently } from "./bus/patience.ts";
 import { Coordinator } from "./coordinator/coordinator.ts";
 import type { Quota } from "./coordinator/admission.ts";
@@ -15,11 +17,14 @@ import { BuiltinAdapter } from "./gateway/adapters/builtin.ts";
 import { demoTools } from "./gateway/adapters/demo.ts";
 import { FileLedger } from "./gateway/adapters/ledger.ts";
 import { Gateway, type GatewayOptions } from "./gateway/gateway.ts";
+import { type Login, handedLogin } from "./identity/handed.ts";
 import type { PlaneKeys } from "./identity/keys.ts";
 import { renewingCreds } from "./identity/renewing.ts";
 import { openToolKey } from "./identity/tool-keys.ts";
 import { ToolTokens } from "./identity/tool-token.ts";
+import { liveFile } from "./projection/live-file.ts";
 import { type Reader, startReader } from "./projection/reader.ts";
+import { type Check, Readiness } from "./telemetry/readiness.ts";
 import type { Traces } from "./telemetry/traces.ts";
 
 /** What `--roles` takes. */
@@ -28,7 +33,8 @@ export type Service = (typeof SERVICES)[number];
 
 export interface ServicesOptions {
   readonly url: string;
-  readonly keys: PlaneKeys;
+  /** Of the plane, whose credentials are made of them; or the folder of those that were handed out. */
+  readonly keys: PlaneKeys | { readonly credsFolder: string };
   readonly namespaces: readonly Namespace[];
   readonly roles: readonly Service[];
   /** For the run index and the demo tools' ledger; both may be deleted. */
@@ -40,6 +46,8 @@ export interface ServicesOptions {
   readonly tracesUrl?: string | undefined;
   /** How a role logs in; a harness looks over the services' shoulders here. Default: {@link connectBus}. */
   readonly connect?: typeof connectBus;
+  /** Told how ready each role is, from before it is started until it stops. */
+  readonly readiness?: Readiness;
   /** How patient gateways are. */
   readonly gateway?: Pick<GatewayOptions, "ackWaitMs" | "repeatMs">;
 }
@@ -51,46 +59,78 @@ export interface RunningServices {
   stop(): Promise<void>;
 }
 
-/** Resolves when every service has taken over what it finds. @throws PlaneUnreachable, ServerTooOld, CredentialRefused */
+/** What `/readyz` waits for: each role in each namespace, and `ask` once, which serves all of them. */
+export function expectServices(readiness: Readiness, roles: readonly Service[], namespaces: readonly Namespace[]): Readiness {
+  for (const role of roles) {
+    if (role === "ask") readiness.expect(role);
+    else for (const ns of namespaces) readiness.expect(role, ns);
+  }
+  return readiness;
+}
+
+/** Streams without which a role can do nothing; those that its credential may ask after. */
+export const STREAMS_OF: Readonly<Record<Service, readonly StreamKind[]>> = {
+  coordinator: STREAMS,
+  gateway: ["JOURNAL"],
+  reader: ["JOURNAL", "DOCUMENTS"],
+  ask: [],
+};
+
+/**
+ * Resolves when every service has taken over what it finds.
+ * @throws PlaneUnreachable, ServerTooOld, CredentialRefused, NotHandedOut
+ */
 export async function startServices(options: ServicesOptions): Promise<RunningServices> {
   const { url, keys, namespaces, roles, log } = options;
+  const readiness = expectServices(options.readiness ?? new Readiness(), roles, namespaces);
   const stops: (() => Promise<unknown>)[] = [];
   const readers = new Map<Namespace, Reader>();
   const stop = async () => {
+    readiness.stopping();
     for (const end of stops.reverse()) await end().catch((error: unknown) => log.warn({ error: String(error) }, "a service did not stop cleanly"));
   };
-  const login = async (role: Service, name: string): Promise<NatsConnection> => {
-    const creds = await renewingCreds(keys, { role, name });
+  // a name of its own for each life: reports of an earlier life are somebody else's
+  const instance = randomBytes(4).toString("hex");
+  const login = async (role: Service) => {
+    const creds = await loginOf(keys, role, `${role}-${instance}`);
     stops.push(() => Promise.resolve(creds.stop()));
-    const nc = await (options.connect ?? connectBus)({ url, name: `signalbox-${name}`, creds: creds.current, inboxPrefix: creds.inboxPrefix });
+    const nc = await (options.connect ?? connectBus)({ url, name: `signalbox-${creds.name}`, creds: creds.current, inboxPrefix: creds.inboxPrefix });
     stops.push(() => nc.close());
-    return nc;
+    const link = new Link(nc);
+    const began = (ns: Namespace | undefined, check: Check) => {
+      const streams = (ns === undefined ? [] : STREAMS_OF[role]).map((kind) => streamName(kind, ns as Namespace));
+      readiness.began(role, ns, async (timeoutMs) => (await link.trouble(streams, timeoutMs)) ?? check(timeoutMs));
+    };
+    return { nc, name: creds.name, began };
   };
   try {
-    // a name of its own for each life: reports of an earlier life are somebody else's
-    const instance = randomBytes(4).toString("hex");
     if (roles.includes("reader")) {
       const traces = await tracesOf(options, stops);
-      const nc = await login("reader", `reader-${instance}`);
+      const { nc, began } = await login("reader");
       for (const ns of namespaces) {
         const alarm = (message: string) => log.error({ alarm: "journal", ns }, message);
         const onward = traces === undefined ? [] : [(from: number) => traces.follow(nc, ns, from)];
         const reader = await patiently(`the reader of ${ns}`, log, () => startReader({ nc, ns, dataDir: options.dataDir, version: options.version, onAlarm: alarm, onward }));
         readers.set(ns, reader);
         stops.push(() => reader.stop());
+        began(ns, async (timeoutMs) => ((await reader.follower.current(timeoutMs)) ? undefined : "it has not caught up with the journal"));
       }
     }
     if (roles.includes("coordinator")) {
-      const nc = await login("coordinator", `coordinator-${instance}`);
+      const { nc, began } = await login("coordinator");
       for (const ns of namespaces) {
-        await started(`the coordinator of ${ns}`, log, stops, () => new Coordinator({ nc, ns, log, ...(options.quota && { quota: options.quota }) }));
+        await started(`the coordinator of ${ns}`, log, stops, () => new Coordinator({ nc, ns, log, liveFile: liveFile(options.dataDir, ns), ...(options.quota && { quota: options.quota }) }));
+        began(ns, async () => undefined);
       }
     }
-    if (roles.includes("gateway")) await startGateways(options, actor(`gateway-${instance}`), login, stops);
+    if (roles.includes("gateway")) await startGateways(options, await login("gateway"), stops);
     if (roles.includes("ask")) {
-      const nc = await login("ask", `ask-${instance}`);
+      const { nc, began } = await login("ask");
       const ask = await startAsk({ nc, namespaces, log });
       stops.push(() => ask.stop());
+      let lost: string | undefined;
+      ask.stopped.catch((error: unknown) => (lost = String(error)));
+      began(undefined, async () => lost);
     }
   } catch (error) {
     await stop();
@@ -99,8 +139,12 @@ export async function startServices(options: ServicesOptions): Promise<RunningSe
   return { readers, stop };
 }
 
+async function loginOf(keys: ServicesOptions["keys"], role: Service, name: string): Promise<Login> {
+  return "credsFolder" in keys ? handedLogin(keys.credsFolder, role) : { name, ...(await renewingCreds(keys, { role, name })) };
+}
+
 /** One that does not get up is stopped, and another one is tried: nothing of the first is left. */
-async function started(what: string, log: Logger, stops: (() => Promise<unknown>)[], make: () => { start(): Promise<void>; stop(): Promise<void> }): Promise<void> {
+async function started<S extends { start(): Promise<void>; stop(): Promise<void> }>(what: string, log: Logger, stops: (() => Promise<unknown>)[], make: () => S): Promise<S> {
   const service = await patiently(what, log, async () => {
     const one = make();
     try {
@@ -112,6 +156,7 @@ async function started(what: string, log: Logger, stops: (() => Promise<unknown>
     }
   });
   stops.push(() => service.stop());
+  return service;
 }
 
 /** Stopped after the readers, so that what they saw last is sent too. */
@@ -126,15 +171,14 @@ async function tracesOf({ tracesUrl: url, version, log }: ServicesOptions, stops
 
 async function startGateways(
   { namespaces, dataDir, log, gateway: patience }: ServicesOptions,
-  name: Actor,
-  login: (role: Service, name: string) => Promise<NatsConnection>,
+  { nc, name, began }: { readonly nc: NatsConnection; readonly name: string; readonly began: (ns: Namespace, check: Check) => void },
   stops: (() => Promise<unknown>)[],
 ): Promise<void> {
-  const nc = await login("gateway", name);
   const key = await openToolKey(dataDir);
   for (const ns of namespaces) {
     const ledger = await FileLedger.open(join(dataDir, "demo", `${ns}-effects.jsonl`));
     const adapters = { builtin: new BuiltinAdapter(demoTools(ledger)) };
-    await started(`the gateway of ${ns}`, log, stops, () => new Gateway({ nc, ns, name, adapters, tokens: new ToolTokens(key, ns), logger: log, ...patience }));
+    const gateway = await started(`the gateway of ${ns}`, log, stops, () => new Gateway({ nc, ns, name: actor(name), adapters, tokens: new ToolTokens(key, ns), logger: log, ...patience }));
+    began(ns, async () => gateway.unready);
   }
 }

@@ -5,6 +5,7 @@
 import { connect, Empty, ErrorCode, Events, headers, NatsError } from "nats";
 import type { Msg, MsgHdrs, NatsConnection, Subscription } from "nats";
 import { Credential, type CredentialSource } from "./credential.ts";
+import { writeOncePerRound } from "./flush.ts";
 
 export { Empty, headers };
 export type { Msg, MsgHdrs, NatsConnection, Subscription };
@@ -87,6 +88,7 @@ export async function connectBus(options: ConnectOptions): Promise<NatsConnectio
   } catch (error) {
     throw isRefusal(error) ? new CredentialRefused(options.url, error) : new PlaneUnreachable(options.url, error);
   }
+  writeOncePerRound(nc);
   if (credential?.renewable === true) void watch(nc, credential);
   const info = nc.info as { version: string; api_lvl?: number } | undefined;
   if (!isRecentEnough(info?.version ?? "0", info?.api_lvl)) {

@@ -100,6 +100,11 @@ export class DispatchQueue {
     this.#next = `$JS.API.CONSUMER.MSG.NEXT.${streamName("DISPATCH", options.ns)}.${dispatchConsumer(options.tool)}`;
   }
 
+  /** Whether it is known to the server as one that wants dispatches; not while it makes the consumer again. */
+  get asking(): boolean {
+    return this.#subscription !== undefined && !this.#waiting && !this.#stopped;
+  }
+
   /** @throws when the consumer cannot be made */
   async start(): Promise<void> {
     const { ns, tool } = this.#options;

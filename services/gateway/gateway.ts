@@ -24,8 +24,9 @@ import { RegistryAdapter } from "./adapters/registry.ts";
 import { attemptKey, Attempts, type OpenAttempt } from "./attempts.ts";
 import { type CheckedDispatch, checkDispatch } from "./check.ts";
 import { Definitions } from "./definitions.ts";
-import { execute, timeLeft } from "./execute.ts";
-import { type Ending, endingOf, failed } from "./output.ts";
+import { type Call, execute, timeLeft } from "./execute.ts";
+import { type Ending, endingOf, failed, type OutputTools } from "./output.ts";
+import { type Found, foundOf, notDone, probe } from "./probe.ts";
 import { Reporter, Stopped } from "./reports.ts";
 
 export interface GatewayOptions {
@@ -90,6 +91,14 @@ export class Gateway {
   /** Attempts that are being carried out or reported on. */
   get inHand(): number {
     return this.#attempts.openCount;
+  }
+
+  /** Why dispatches would wait for another gateway; undefined when it asks for those of every tool that it knows. */
+  get unready(): string | undefined {
+    if (this.#stopping) return "stopping";
+    const unasked = [...this.#queues].filter(([, queue]) => !queue.asking).map(([tool]) => tool);
+    if (unasked.length === 0) return undefined;
+    return `no dispatches are asked for of ${unasked.slice(0, 3).map((tool) => `\`${tool}\``).join(", ")}${unasked.length > 3 ? ` and ${unasked.length - 3} more` : ""}`;
   }
 
   /**
@@ -176,7 +185,9 @@ export class Gateway {
       return;
     }
     const { run, action, attempt } = headOf(checked);
-    const key = attemptKey(run, action, attempt);
+    const asked = probeOf(checked);
+    // a question about an attempt is not the attempt
+    const key = asked === undefined ? attemptKey(run, action, attempt) : `${attemptKey(run, action, attempt)} probe ${asked}`;
     const taken = this.#attempts.take(key, message);
     if (taken.kind === "ended") message.ack();
     else if (taken.kind === "open") taken.attempt.repeat();
@@ -198,6 +209,7 @@ export class Gateway {
 
   /** @returns whether this process must not carry it out again */
   async #carryOut(open: OpenAttempt, checked: Readable): Promise<boolean> {
+    if (checked.kind === "fit" && checked.dispatch.probe !== undefined) return this.#probe(open, checked, checked.dispatch.probe);
     const head = headOf(checked);
     const read = checked.kind === "fit" ? checked.dispatch.effect === "read" : checked.read;
     let error: ToolError | undefined = checked.kind === "unfit" ? checked.error : undefined;
@@ -232,6 +244,25 @@ export class Gateway {
     return verdict === "recorded" || (executed && !read);
   }
 
+  /** Asks what became of an attempt in doubt. @returns that this process has no need to ask it again */
+  async #probe(open: OpenAttempt, checked: Readable & { kind: "fit" }, number: number): Promise<boolean> {
+    const prepared = await this.#prepare(checked);
+    const found = "error" in prepared ? notDone(number, "unknown", prepared.error) : await this.#ask(checked, prepared, number);
+    const { verdict, code } = await this.#report(open, checked, `probe-${number}`, found);
+    this.#logger.info({ ...headOf(checked), probe: number, found: found.probe?.found, verdict, code }, "a tool was asked what became of an attempt");
+    return true;
+  }
+
+  async #ask(checked: Readable & { kind: "fit" }, prepared: Prepared, number: number): Promise<Found> {
+    const call = this.#callOf(checked, prepared, checked.dispatch.timeout_ms);
+    try {
+      return await foundOf(number, await probe(call), call, this.#outputTools());
+    } catch (cause) {
+      this.#logger.error({ ...headOf(checked), err: cause }, "an output could not be stored");
+      return notDone(number, "unknown", { code: "output.not_stored", message: "the tool gave a large output, which could not be stored" });
+    }
+  }
+
   async #prepare(checked: Readable & { kind: "fit" }): Promise<Prepared | { readonly error: ToolError }> {
     const { dispatch, document } = checked;
     let definition;
@@ -252,24 +283,26 @@ export class Gateway {
   }
 
   async #call(checked: Readable & { kind: "fit" }, { definition, adapter }: Prepared, timeoutMs: number): Promise<Ending> {
-    const { dispatch, document } = checked;
-    const { nc, ns, tokens } = this.#options;
-    const result = await execute({ ns, dispatch, document, definition, adapter, tokens, timeoutMs, stopped: this.#halt.signal });
-    const tools = {
-      validators: this.#validators,
-      documents: this.#documents,
-      maxPayload: nc.info?.max_payload ?? 0,
-    };
+    const result = await execute(this.#callOf(checked, { definition, adapter }, timeoutMs));
     try {
-      return await endingOf(result, document.tool_hash, definition, tools);
+      return await endingOf(result, checked.document.tool_hash, definition, this.#outputTools());
     } catch (cause) {
       this.#logger.error({ ...headOf(checked), err: cause }, "an output could not be stored");
       return failed({ code: "output.not_stored", message: "the tool succeeded, and its large output could not be stored", effect: "done" });
     }
   }
 
-  /** One id for each of the two reports of an attempt, so that a second life of either is seen as the same or refused. */
-  #report(open: OpenAttempt, checked: Readable, what: "started" | "ended", ending: Ending): Promise<Grant> {
+  #callOf({ dispatch, document }: Readable & { kind: "fit" }, { definition, adapter }: Prepared, timeoutMs: number): Call {
+    const { ns, tokens } = this.#options;
+    return { ns, dispatch, document, definition, adapter, tokens, timeoutMs, stopped: this.#halt.signal };
+  }
+
+  #outputTools(): OutputTools {
+    return { validators: this.#validators, documents: this.#documents, maxPayload: this.#options.nc.info?.max_payload ?? 0 };
+  }
+
+  /** One id for each of the reports of an attempt, so that a second life of either is seen as the same or refused. */
+  #report(open: OpenAttempt, checked: Readable, what: "started" | "ended" | `probe-${number}`, ending: Ending | Found): Promise<Grant> {
     const { run, action, attempt } = headOf(checked);
     const id = `${action}.${attempt}.${what}.${this.#claim.nonce}`;
     const report: ReportInput = { id, action, attempt, claim: this.#claim, ...ending };
@@ -289,6 +322,11 @@ interface Prepared {
 function headOf(checked: Readable) {
   const { run, action, attempt } = checked.kind === "fit" ? checked.dispatch : checked.head;
   return { run, action, attempt };
+}
+
+/** Of a dispatch that asks: for which time. One that cannot be read otherwise is no question. */
+function probeOf(checked: Readable): number | undefined {
+  return checked.kind === "fit" ? checked.dispatch.probe : undefined;
 }
 
 function toolOf(subject: string): string | undefined {

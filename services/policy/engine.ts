@@ -8,6 +8,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type * as Cedar from "@cedar-policy/cedar-wasm/nodejs";
+import { type Alike, alike } from "./alike.ts";
 import { type Fixed, mayApplyTo } from "./beside.ts";
 import { type Reads, readsOf, reducedRequest, reducedSchema } from "./reads.ts";
 import { mayApply } from "./scope.ts";
@@ -24,6 +25,8 @@ export type PolicyTexts = Readonly<Record<string, string>>;
 interface Slot {
   readonly name: string;
   readonly reads: Reads;
+  /** Which requests are one to these policies. */
+  readonly alike: Alike;
   /** Answers by what was sent, least recently given first; undefined where the policies read a time that never comes again. */
   readonly answers: Map<string, CedarAnswer> | undefined;
 }
@@ -47,9 +50,14 @@ const MAX_PLANS = 64;
 const MAX_KNOWN_CALLS = 4096;
 const MAX_CHOICES = 16;
 const ALL = "all";
-/** A judgement is a function of set and request: what was answered before is answered so again, at a hundredth of the cost. */
+/**
+ * A judgement is a function of set and request: what was answered before is answered so again, at a hundredth of the
+ * cost. Amounts, counts of steps and times hardly come again, and with them in the key four of five calls went to the
+ * engine, a sixth of all that the coordinator did; by what the policies hold them against (`alike.ts`) hardly one does.
+ */
 const MAX_ANSWERS = 4096;
-const NEVER_AGAIN = ["iso", "epoch_seconds", "id"];
+/** By the name that policies read: where it stands, what has another value with every call. */
+const NEVER_AGAIN = { iso: "time.iso", epoch_seconds: "time.epoch_seconds", id: "run.id" };
 
 export const CEDAR_ENGINE = `cedar ${cedar.getCedarVersion()}`;
 
@@ -114,7 +122,7 @@ export function authorizeCall(key: string, policies: PolicyTexts, action: string
     return withCedar((engine) => {
       const slot = slotOf(engine, `${key} ${action}`, policies, action, fixed);
       const sent = reducedRequest(making(() => make(slot.reads)), slot.reads);
-      return slot.answers === undefined ? ask(engine, slot, sent) : remembered(slot.answers, JSON.stringify(sent), () => ask(engine, slot, sent));
+      return slot.answers === undefined ? ask(engine, slot, sent) : remembered(slot.answers, keyOf(slot, sent), () => ask(engine, slot, sent));
     });
   } catch (error) {
     return denied([error instanceof Error ? error.message : String(error)]);
@@ -146,6 +154,18 @@ function ask(engine: typeof Cedar, slot: Slot, request: CedarRequest): CedarAnsw
   const errors = diagnostics.errors.map((error) => error.error.message).sort();
   // Cedar skips a policy that errors; a forbid that is skipped would allow
   return errors.length > 0 ? denied(errors) : { decision, reason: [...diagnostics.reason].sort(), errors };
+}
+
+/** What stands for a request in the memory of a slot: the same for all that the slot's policies cannot tell apart. */
+function keyOf({ alike }: Slot, { principal, resource, context, entities }: CedarRequest): string {
+  // one level deeper than what is put in place of values
+  const copy: Cedar.Context = {};
+  for (const name in context) copy[name] = isRecord(context[name]) ? { ...context[name] } : (context[name] as Cedar.CedarValueJson);
+  return JSON.stringify([principal, resource, alike.put(copy), entities]);
+}
+
+function isRecord(value: Cedar.CedarValueJson | undefined): value is Record<string, Cedar.CedarValueJson> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function remembered(answers: Map<string, CedarAnswer>, request: string, judge: () => CedarAnswer): CedarAnswer {
@@ -215,8 +235,9 @@ function made(engine: typeof Cedar, key: string, chosen: Plan["policies"]): Slot
   const reads = readsOf(chosen.map(({ json }) => json), SCHEMA_JSON);
   const schema = engine.preparseSchema(name, reducedSchema(SCHEMA_JSON, reads));
   if (schema.type === "failure") throw new Error(`the schema of what the set reads is wrong: ${messages(schema.errors)}`);
-  const repeats = reads !== undefined && !NEVER_AGAIN.some((attribute) => reads.has(attribute));
-  const slot = { name, reads, answers: repeats ? new Map<string, CedarAnswer>() : undefined };
+  const same = alike(chosen.map(({ json }) => json));
+  const repeats = reads !== undefined && Object.entries(NEVER_AGAIN).every(([attribute, way]) => !reads.has(attribute) || same.groups(way));
+  const slot = { name, reads, alike: same, answers: repeats ? new Map<string, CedarAnswer>() : undefined };
   slots.set(key, slot);
   return slot;
 }
