@@ -76,6 +76,7 @@ export function parseHeaderBlock(block: Uint8Array): ReceivedHeaders {
 
 /** What a direct get says of a stored message. */
 export interface DirectHeaders {
+  readonly stream: string;
   readonly subject: string;
   readonly seq: number;
   /** As the server writes it, RFC 3339 with nanoseconds. */
@@ -100,6 +101,7 @@ export function readDirectHeaders(message: Msg): DirectHeaders | undefined {
     return text.slice(start + name.length + 4, text.indexOf("\r\n", start + 2));
   };
   return {
+    stream: text.slice(ours + "Nats-Stream: ".length, text.indexOf("\r\n", ours)),
     subject: value("Nats-Subject"),
     seq: Number(value("Nats-Sequence")),
     time: value("Nats-Time-Stamp"),

@@ -121,6 +121,7 @@ export class SegmentedReader extends StreamReader {
 
   /** A run is in one segment: where it is found, nothing else is asked. */
   async *#readRun(range: SegmentedRange): AsyncGenerator<StoredMessage, void, undefined> {
+    if (segmentOf(range.fromSeq ?? 1) > 1) return yield* this.#readIn(segmentOf(range.fromSeq ?? 1), range);
     // the first segment is asked before the table, which most journals have none of
     const asked = new Set<number>();
     for (let again = false; ; again = true) {

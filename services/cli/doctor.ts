@@ -5,7 +5,7 @@ import { delimiter, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { isRecentEnough } from "../bus/connection.ts";
 import { contextPath, readContext } from "../bus/context.ts";
-import type { StatusAnswer } from "../projection/views.ts";
+import { behind, type StatusAnswer } from "../projection/views.ts";
 import { type Cli, examples, globalsOf, show } from "./cli.ts";
 import { EXIT, type Exit } from "./exit.ts";
 import type { Io } from "./io.ts";
@@ -131,11 +131,11 @@ async function readModel(session: Session): Promise<Finding[]> {
     faults.length === 0
       ? { check: "streams", state: "ok", found: `as provisioned; the journal has ${status.journal.messages} events and takes no deletes` }
       : { check: "streams", state: "fault", found: `not as they must be: ${faults.join(", ")}`, help: "`npm start` repairs them; on a server of your own it needs the role `provision`" };
-  const behind = status.journal.last_seq - status.indexed;
+  const lag = behind(status);
   const model: Finding =
     status.alarms.length > 0
       ? { check: "read model", state: "fault", found: `${status.alarms.length} alarm(s), the first at message ${status.alarms[0]?.stream_seq}: ${status.alarms[0]?.why}`, help: "`signalbox verify --all` says which run" }
-      : { check: "read model", state: behind > 10_000 ? "warning" : "ok", found: behind === 0 ? "holds the whole journal" : `${behind} events behind` };
+      : { check: "read model", state: lag > 10_000 ? "warning" : "ok", found: lag === 0 ? "holds the whole journal" : `${lag} events behind` };
   // half of the round trip is the best guess of when the plane looked at its clock
   const skew = Math.abs(Date.parse(status.now) - (asked + answered) / 2);
   const clock: Finding =

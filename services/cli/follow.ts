@@ -1,9 +1,10 @@
 /** `replay --follow`: every event checked as it is recorded, from the journal's first on, until Ctrl-C. */
 import type { Command } from "commander";
+import { positionText, segmentOf } from "../../schemas/segments.ts";
 import { parseLog } from "../../schemas/subjects.ts";
 import type { StoredMessage } from "../bus/journal.ts";
-import { JournalFollower } from "../projection/follower.ts";
-import type { StatusAnswer } from "../projection/views.ts";
+import { SegmentsFollower } from "../projection/segments-follower.ts";
+import { endsOf, type StatusAnswer } from "../projection/views.ts";
 import { Library, storedDocuments } from "../replay/documents.ts";
 import { Checks, type Found } from "../replay/journal.ts";
 import { Bench } from "../replay/judge.ts";
@@ -27,13 +28,15 @@ export async function follow(cli: Cli, self: Command, named: string | undefined,
   await inSession(cli, self, "read", async ({ nc, ns, query }) => {
     const checks = new Checks(ns, options.judge === true ? new Bench(new Library(storedDocuments(nc, ns))) : undefined);
     const total = { events: 0, aggregates: 0, wrong: 0, journal_seq: 0 };
+    /** Last position taken of each segment. */
+    const taken = new Map<number, number>();
     let told = -Infinity;
     const count = (now: boolean) => {
       if (!now && performance.now() - told < COUNT_MS) return;
       told = performance.now();
       total.aggregates = checks.aggregates;
       const { events, aggregates, wrong, journal_seq } = total;
-      const words = `${events} event(s) of ${aggregates} checked, ${wrong} wrong, up to journal sequence ${journal_seq}`;
+      const words = `${events} event(s) of ${aggregates} checked, ${wrong} wrong, up to journal sequence ${positionText(journal_seq)}`;
       line(io.stdout, asJson ? JSON.stringify({ count: total }) : paint.dim(words));
     };
     const found = (one: Found) => {
@@ -48,7 +51,7 @@ export async function follow(cli: Cli, self: Command, named: string | undefined,
       take: async (batch: readonly StoredMessage[]) => {
         for (const message of batch) {
           // a batch that failed half way comes again
-          if (message.seq <= total.journal_seq) continue;
+          if (message.seq <= (taken.get(segmentOf(message.seq)) ?? 0)) continue;
           if (wanted === undefined || parseLog(message.subject)?.name === wanted) {
             const pending = checks.take(message);
             if (pending !== undefined) await pending;
@@ -57,6 +60,7 @@ export async function follow(cli: Cli, self: Command, named: string | undefined,
             if (one !== undefined) found(one);
           }
           total.journal_seq = message.seq;
+          taken.set(segmentOf(message.seq), message.seq);
         }
         count(false);
       },
@@ -66,8 +70,8 @@ export async function follow(cli: Cli, self: Command, named: string | undefined,
       // what cannot be read now is tried again; a hole stays
       if (cause === undefined) total.wrong += 1;
     };
-    const end = async () => (await query<StatusAnswer>("status")).journal.last_seq;
-    const follower = new JournalFollower(nc, ns, [listener], { lastSeq: end, onAlarm: alarm });
+    const ends = async () => endsOf((await query<StatusAnswer>("status")).journal);
+    const follower = new SegmentsFollower(nc, ns, [listener], { ends, onAlarm: alarm });
     await follower.start();
     count(true);
     const lost = await Promise.race([stopped(io.signal), nc.closed().then(() => true)]);

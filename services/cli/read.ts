@@ -1,7 +1,7 @@
 /** `status`, `runs`, `show`: what the plane knows. */
 import { usd } from "../../schemas/money.ts";
 import type { RunRow } from "../projection/index-store.ts";
-import type { RunView, StatusAnswer } from "../projection/views.ts";
+import { behind, type RunView, type StatusAnswer } from "../projection/views.ts";
 import { type Cli, examples, inSession, show } from "./cli.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { coloured, formatEntry, inUnit } from "./format.ts";
@@ -51,7 +51,7 @@ export function count(text: string): number {
 function statusText(status: StatusAnswer & { url: string }, paint: Paint): string {
   const states = Object.entries(status.runs).map(([state, n]) => `${n} ${state}`);
   const documents = Object.entries(status.documents).map(([kind, n]) => `${n} ${kind}`);
-  const lag = status.journal.last_seq - status.indexed;
+  const lag = behind(status);
   const rows = [
     ["plane", `${status.url}, namespace ${status.ns}`],
     ["runs", states.join(", ") || "none yet"],

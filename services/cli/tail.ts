@@ -1,10 +1,11 @@
 /** `tail`: events as they happen, from the journal, in order and without gaps. */
 import { type RunId, runIdSchema } from "../../schemas/ids.ts";
+import { positionOf, segmentOf, sequenceOf } from "../../schemas/segments.ts";
 import { parseLog } from "../../schemas/subjects.ts";
 import { decodeEvent, type JournalEvent } from "../bus/commit.ts";
 import type { StoredMessage } from "../bus/journal.ts";
-import { JournalFollower } from "../projection/follower.ts";
-import type { StatusAnswer } from "../projection/views.ts";
+import { SegmentsFollower } from "../projection/segments-follower.ts";
+import { endsOf, type StatusAnswer } from "../projection/views.ts";
 import { type Cli, examples, globalsOf, inSession } from "./cli.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { formatEvent } from "./format.ts";
@@ -26,11 +27,12 @@ export function tailCommand(cli: Cli): void {
     };
     await inSession(cli, self, "read", async ({ nc, ns, query }) => {
       // who may read the journal may not therefore ask JetStream about it
-      const end = async () => (await query<StatusAnswer>("status")).journal.last_seq;
-      const lastSeq = await end();
+      const ends = async () => endsOf((await query<StatusAnswer>("status")).journal);
+      const now = options.from === undefined && options.follow ? await ends() : [];
       const listener = {
         name: "tail",
-        from: options.from ?? (options.follow ? lastSeq + 1 : 1),
+        from: options.from ?? (now[0] ?? 0) + 1,
+        fromIn: (segment: number) => sequenceOf(Math.max(positionOf(segment, 1), ...[...now.map((end) => end + 1), options.from ?? 1].filter((first) => segmentOf(first) === segment))),
         take: (batch: readonly StoredMessage[]) => {
           for (const message of batch) {
             if (wanted !== undefined && parseLog(message.subject)?.name !== wanted) continue;
@@ -38,7 +40,7 @@ export function tailCommand(cli: Cli): void {
           }
         },
       };
-      const follower = new JournalFollower(nc, ns, [listener], { lastSeq: end, onAlarm: (message) => line(cli.io.stderr, `alarm: ${message}`) });
+      const follower = new SegmentsFollower(nc, ns, [listener], { ends, onAlarm: (message) => line(cli.io.stderr, `alarm: ${message}`) });
       await follower.start();
       if (options.follow) {
         const lost = await Promise.race([aborted(cli.io.signal), nc.closed().then(() => true)]);

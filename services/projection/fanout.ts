@@ -5,11 +5,12 @@
 import type { EventBody } from "../../schemas/event.ts";
 import type { StartFacts } from "../../schemas/facts.ts";
 import type { Namespace } from "../../schemas/ids.ts";
-import { parseLog, streamName, subjects } from "../../schemas/subjects.ts";
+import { parseLog, subjects } from "../../schemas/subjects.ts";
 import { decodeEvent, EventMalformed } from "../bus/commit.ts";
 import type { NatsConnection } from "../bus/connection.ts";
 import { encodeHeaders } from "../bus/headers.ts";
-import { type StoredMessage, StreamReader } from "../bus/journal.ts";
+import type { StoredMessage, StreamReader } from "../bus/journal.ts";
+import { SegmentedReader } from "../bus/segmented.ts";
 import type { JournalListener } from "./follower.ts";
 
 const KNOWN_TEAMS = 50_000;
@@ -31,7 +32,7 @@ export class FanOut implements JournalListener {
     this.#nc = nc;
     this.#ns = ns;
     this.from = from;
-    this.#reader = new StreamReader(nc, streamName("JOURNAL", ns));
+    this.#reader = new SegmentedReader(nc, ns);
   }
 
   async take(batch: readonly StoredMessage[]): Promise<void> {

@@ -1,9 +1,10 @@
 /**
- * Follows a namespace's journal: what is stored already in pages, then the live tail, as one sequence. Every
+ * Follows one segment of a namespace's journal: what is stored already in pages, then the live tail, as one sequence. Every
  * listener gets every message once and in the stream's order; what the tail loses is read from the stream.
  */
 import type { Namespace } from "../../schemas/ids.ts";
-import { patterns, streamName } from "../../schemas/subjects.ts";
+import { segmentStream } from "../../schemas/segments.ts";
+import { patterns } from "../../schemas/subjects.ts";
 import type { NatsConnection, Subscription } from "../bus/connection.ts";
 import { readDirectHeaders } from "../bus/headers.ts";
 import { type StoredMessage, StreamReader } from "../bus/journal.ts";
@@ -13,6 +14,8 @@ export interface JournalListener {
   readonly name: string;
   /** First stream sequence that it wants. */
   readonly from: number;
+  /** The same in a later segment of the journal, where it does not want all of it: the stream's own sequence. */
+  readonly fromIn?: (segment: number) => number;
   /** Called with the next batch only when the last is done. What it throws is reported, and the batch comes again. */
   take(batch: readonly StoredMessage[]): void | Promise<void>;
 }
@@ -22,6 +25,10 @@ export interface FollowerOptions {
   readonly onAlarm?: (message: string, cause?: unknown) => void;
   /** Last sequence of the journal; asks the stream when left out, which only roles of PLANE may. */
   readonly lastSeq?: () => Promise<number>;
+  /** Which segment; the first when left out. */
+  readonly segment?: number;
+  /** The tail is handed over by {@link JournalFollower.hear}, and not listened to here. */
+  readonly fed?: boolean;
   /** Silence after which the stream is asked whether the tail missed something, ms. */
   readonly idleMs?: number;
 }
@@ -42,6 +49,9 @@ export class JournalFollower {
   readonly #nc: NatsConnection;
   readonly #ns: Namespace;
   readonly #reader: StreamReader;
+  readonly #subject: string;
+  readonly #stream: string;
+  readonly #fed: boolean;
   readonly #listeners: Progress[];
   readonly #alarm: (message: string, cause?: unknown) => void;
   readonly #lastSeq: () => Promise<number>;
@@ -59,7 +69,11 @@ export class JournalFollower {
   constructor(nc: NatsConnection, ns: Namespace, listeners: readonly JournalListener[], options: FollowerOptions = {}) {
     this.#nc = nc;
     this.#ns = ns;
-    this.#reader = new StreamReader(nc, streamName("JOURNAL", ns));
+    const { segment = 1 } = options;
+    this.#subject = patterns.log(ns, segment);
+    this.#stream = segmentStream(ns, segment);
+    this.#reader = new StreamReader(nc, this.#stream);
+    this.#fed = options.fed === true;
     this.#listeners = listeners.map((listener) => ({ listener, next: listener.from }));
     this.#next = Math.min(...this.#listeners.map(({ next }) => next));
     this.#alarm = options.onAlarm ?? (() => undefined);
@@ -75,16 +89,18 @@ export class JournalFollower {
   /** Begins, and returns once everything that the journal holds now has been taken. @throws ReadError */
   async start(): Promise<void> {
     // the subscription comes first: what is stored while the stream is read arrives by the tail
-    this.#subscription = this.#nc.subscribe(patterns.live(this.#ns), {
-      callback: (error, message) => {
-        if (error !== null) return;
-        const direct = readDirectHeaders(message);
-        if (direct === undefined) return;
-        const { subject, seq, time, headers } = direct;
-        this.#onTail({ subject, seq, time: Date.parse(time), headers, data: message.data });
-      },
-    });
-    await this.#nc.flush();
+    if (!this.#fed) {
+      this.#subscription = this.#nc.subscribe(patterns.live(this.#ns), {
+        callback: (error, message) => {
+          if (error !== null) return;
+          const direct = readDirectHeaders(message);
+          if (direct === undefined || direct.stream !== this.#stream) return;
+          const { subject, seq, time, headers } = direct;
+          this.hear({ subject, seq, time: Date.parse(time), headers, data: message.data });
+        },
+      });
+      await this.#nc.flush();
+    }
     const lastSeq = await this.#lastSeq();
     void this.#watch();
     this.#loop = this.#run();
@@ -123,7 +139,8 @@ export class JournalFollower {
     for (const waiter of this.#waiting) waiter.done(false);
   }
 
-  #onTail(message: StoredMessage): void {
+  /** Takes what the live tail brought of this segment. */
+  hear(message: StoredMessage): void {
     if (this.#tail.length >= MAX_TAIL || this.#tailBytes > MAX_TAIL_BYTES) {
       this.#dropTail();
       this.#behind = true;
@@ -182,7 +199,7 @@ export class JournalFollower {
   async #catchUp(until: number | undefined): Promise<void> {
     const before = this.#next;
     let batch: StoredMessage[] = [];
-    const range = { subject: patterns.log(this.#ns), fromSeq: this.#next, ...(until !== undefined && { untilSeq: until }) };
+    const range = { subject: this.#subject, fromSeq: this.#next, ...(until !== undefined && { untilSeq: until }) };
     for await (const message of this.#reader.read(range)) {
       if (this.#stopped) return;
       batch.push(message);

@@ -8,6 +8,7 @@ import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Envelope, EventBody, EventData } from "../../schemas/event.ts";
 import { startingAgent, type RunId } from "../../schemas/ids.ts";
+import { positionOf, segmentOf, SEGMENTS } from "../../schemas/segments.ts";
 import { parseLog } from "../../schemas/subjects.ts";
 import { chainLink, decodeEvent, EventMalformed } from "../bus/commit.ts";
 import type { StoredMessage } from "../bus/journal.ts";
@@ -98,7 +99,8 @@ export class RunIndex {
   readonly stops: StopIndex;
   readonly #cache = new Map<string, RunRow>();
   readonly #dirty = new Set<RunRow>();
-  #checkpoint: number;
+  /** Last position of each segment of the journal, by its number; a segment of which nothing is known has none. */
+  readonly #checkpoints = new Map<number, number>();
 
   private constructor(db: DatabaseSync) {
     this.#db = db;
@@ -119,7 +121,10 @@ export class RunIndex {
     this.flight = new FlightIndex(db);
     this.ledgers = new LedgerIndex(db);
     this.stops = new StopIndex(db);
-    this.#checkpoint = Number(this.meta("checkpoint") ?? 0);
+    for (const segment of SEGMENTS) {
+      const known = this.meta(checkpointKey(segment));
+      if (known !== undefined) this.#checkpoints.set(segment, Number(known));
+    }
   }
 
   /** Opens or creates an index; `:memory:` for one that nobody keeps. One of another schema is thrown away. */
@@ -135,9 +140,19 @@ export class RunIndex {
     }
   }
 
-  /** Stream sequence of the last message that is in the index. */
+  /** Position of the last message of the journal's first segment that is in the index. */
   get checkpoint(): number {
-    return this.#checkpoint;
+    return this.checkpointOf(1);
+  }
+
+  /** The same of any segment; its stream's sequence is 0 where there is nothing yet. */
+  checkpointOf(segment: number): number {
+    return this.#checkpoints.get(segment) ?? positionOf(segment, 0);
+  }
+
+  /** The segments that something is known of. */
+  get segments(): number[] {
+    return [...this.#checkpoints.keys()];
   }
 
   meta(key: string): string | undefined {
@@ -150,16 +165,18 @@ export class RunIndex {
     this.flight.reload();
     this.#cache.clear();
     this.#dirty.clear();
-    this.#checkpoint = 0;
+    this.#checkpoints.clear();
   }
 
-  /** Takes the next messages of the journal, all or none. What lies before the checkpoint is left out. */
+  /** Takes the next messages of one segment of the journal, all or none. What lies before the checkpoint is left out. */
   apply(batch: readonly StoredMessage[]): void {
     const last = batch.at(-1)?.seq ?? 0;
-    if (last <= this.#checkpoint) return;
+    const segment = segmentOf(last);
+    const checkpoint = this.checkpointOf(segment);
+    if (last <= checkpoint) return;
     this.#db.exec("BEGIN");
     try {
-      for (const message of batch) if (message.seq > this.#checkpoint) this.#one(message);
+      for (const message of batch) if (message.seq > checkpoint) this.#one(message);
       for (const row of this.#dirty) {
         this.#put.run.run(
           row.run, row.agent, row.team, row.state, row.seq,
@@ -168,7 +185,7 @@ export class RunIndex {
         );
       }
       this.flight.flush();
-      this.#put.meta.run("checkpoint", String(last));
+      this.#put.meta.run(checkpointKey(segment), String(last));
       this.#db.exec("COMMIT");
     } catch (error) {
       this.#cache.clear();
@@ -178,7 +195,7 @@ export class RunIndex {
     } finally {
       this.#dirty.clear();
     }
-    this.#checkpoint = last;
+    this.#checkpoints.set(segment, last);
     if (this.#cache.size > CACHED_RUNS) this.#cache.clear();
   }
 
@@ -361,6 +378,8 @@ function isBusy(error: unknown): boolean {
   const code = (error as { errcode?: number }).errcode;
   return code === 5 || code === 6;
 }
+
+const checkpointKey = (segment: number) => (segment === 1 ? "checkpoint" : `checkpoint_${segment}`);
 
 /** What tells one journal from another: the hash of its first message. */
 export function originOf(first: StoredMessage): string {

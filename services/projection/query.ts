@@ -5,16 +5,18 @@
 import { z } from "zod";
 import { ledgerNameSchema, type LedgerName, type Namespace, type RunId, runIdSchema } from "../../schemas/ids.ts";
 import { scopeSchema, unitSchema } from "../../schemas/inputs.ts";
+import { sequenceOf } from "../../schemas/segments.ts";
 import { streamName, subjects } from "../../schemas/subjects.ts";
 import { decodeEvent, type JournalEvent } from "../bus/commit.ts";
 import { configurationFaults } from "../bus/configured.ts";
 import type { NatsConnection } from "../bus/connection.ts";
-import { StreamReader } from "../bus/journal.ts";
+import { StreamReader, type StreamState } from "../bus/journal.ts";
+import { SegmentedReader } from "../bus/segmented.ts";
 import { type RunningService, SERVICE_ERROR, serve, type ServiceEndpoint, type ServiceRequest } from "../bus/service.ts";
 import { runView } from "./fold-view.ts";
 import { inFlight } from "./in-flight.ts";
 import { approvalAnswer, whyView } from "./why-view.ts";
-import type { JournalFollower } from "./follower.ts";
+import type { SegmentsFollower } from "./segments-follower.ts";
 import type { LedgerRow } from "./index-ledgers.ts";
 import type { StopRow } from "./index-stops.ts";
 import type { RunIndex } from "./index-store.ts";
@@ -55,7 +57,7 @@ export interface QueryParts {
   readonly nc: NatsConnection;
   readonly ns: Namespace;
   readonly index: RunIndex;
-  readonly follower: JournalFollower;
+  readonly follower: SegmentsFollower;
   readonly version: string;
 }
 
@@ -109,16 +111,16 @@ async function respond(request: ServiceRequest, answer: () => Promise<unknown>):
 
 class Answers {
   readonly #parts: QueryParts;
-  readonly #reader: StreamReader;
+  readonly #reader: SegmentedReader;
   constructor(parts: QueryParts) {
     this.#parts = parts;
-    this.#reader = new StreamReader(parts.nc, streamName("JOURNAL", parts.ns));
+    this.#reader = new SegmentedReader(parts.nc, parts.ns);
   }
 
   async status(_: unknown): Promise<StatusAnswer> {
     const { index, follower, ns } = this.#parts;
     await follower.current(FRESH_MS);
-    const state = await this.#reader.info();
+    const states = await this.#reader.infos();
     const counts = index.counts();
     const documents: Record<string, number> = {};
     for (const { kind } of index.documents()) documents[kind] = (documents[kind] ?? 0) + 1;
@@ -129,13 +131,20 @@ class Answers {
       stops_standing: index.stops.standing(),
       in_flight: index.flight.all().filter(({ state }) => state === "started" || state === "in_doubt").length,
       runs_owing: counts.owing,
-      journal: { messages: state.messages, bytes: state.bytes, last_seq: state.lastSeq },
+      journal: this.#journal(states),
       configuration_faults: await this.#configurationFaults(),
       indexed: index.checkpoint,
       alarms: index.alarms(),
       documents,
       now: new Date().toISOString(),
     };
+  }
+
+  #journal(states: ReadonlyMap<number, StreamState>): StatusAnswer["journal"] {
+    const segments = [...states].map(([segment, { messages, bytes, lastSeq }]) => ({ segment, messages, bytes, last_seq: lastSeq, indexed: sequenceOf(this.#parts.index.checkpointOf(segment)), sealed: this.#reader.table.segments.find((one) => one.segment === segment)?.sealed?.runs ?? null }));
+    const sum = (of: (one: (typeof segments)[number]) => number) => segments.reduce((total, one) => total + of(one), 0);
+    const whole = { messages: sum((one) => one.messages), bytes: sum((one) => one.bytes), last_seq: states.get(1)?.lastSeq ?? 0 };
+    return segments.length > 1 ? { ...whole, segments } : whole;
   }
 
   /** Of the streams that a reader may look at: those that hold what cannot be rebuilt. */

@@ -4,13 +4,15 @@
  */
 import { join } from "node:path";
 import type { Namespace } from "../../schemas/ids.ts";
-import { patterns, streamName } from "../../schemas/subjects.ts";
+import { positionOf, sequenceOf } from "../../schemas/segments.ts";
+import { patterns } from "../../schemas/subjects.ts";
 import type { NatsConnection } from "../bus/connection.ts";
-import { StreamReader } from "../bus/journal.ts";
+import { SegmentedReader } from "../bus/segmented.ts";
 import { FanOut } from "./fanout.ts";
-import { JournalFollower, type JournalListener } from "./follower.ts";
+import type { JournalListener } from "./follower.ts";
 import { originOf, RunIndex } from "./index-store.ts";
 import { serveQueries } from "./query.ts";
+import { SegmentsFollower } from "./segments-follower.ts";
 
 export interface ReaderOptions {
   /** A connection of the role `reader`. */
@@ -30,7 +32,7 @@ export interface ReaderOptions {
 
 export interface Reader {
   readonly index: RunIndex;
-  readonly follower: JournalFollower;
+  readonly follower: SegmentsFollower;
   stop(): Promise<void>;
 }
 
@@ -40,13 +42,17 @@ export async function startReader(options: ReaderOptions): Promise<Reader> {
   const index = RunIndex.open(dataDir === undefined ? ":memory:" : join(dataDir, "index", `${ns}.sqlite`));
   try {
     const known = await belongs(index, nc, ns);
-    const { lastSeq } = await new StreamReader(nc, streamName("JOURNAL", ns)).info();
-    const indexing: JournalListener = { name: "index", from: index.checkpoint + 1, take: (batch) => index.apply(batch) };
+    const ends = await new SegmentedReader(nc, ns).infos();
+    const held = (segment: number) => sequenceOf(index.checkpointOf(segment)) + 1;
+    const indexing: JournalListener = { name: "index", from: held(1), fromIn: held, take: (batch) => index.apply(batch) };
     // a new index reads the past again; subscribers are not told of it twice
-    const unheard = known ? index.checkpoint + 1 : lastSeq + 1;
-    const fanOut = new FanOut(nc, ns, unheard);
-    const onward = (options.onward ?? []).map((listener) => listener(unheard));
-    const follower = new JournalFollower(nc, ns, [indexing, fanOut, ...onward, ...(options.listeners ?? [])], {
+    const past = new Map([...ends].map(([segment, { lastSeq }]) => [segment, (known ? held(segment) : lastSeq + 1)]));
+    const unheard = (segment: number) => past.get(segment) ?? 1;
+    const onwards = [(from: number) => new FanOut(nc, ns, from), ...(options.onward ?? [])].map((make): JournalListener => {
+      const listener = make(unheard(1));
+      return { name: listener.name, from: listener.from, fromIn: unheard, take: (batch) => listener.take(batch) };
+    });
+    const follower = new SegmentsFollower(nc, ns, [indexing, ...onwards, ...(options.listeners ?? [])], {
       ...(options.onAlarm && { onAlarm: options.onAlarm }),
       ...(options.idleMs !== undefined && { idleMs: options.idleMs }),
     });
@@ -69,11 +75,12 @@ export async function startReader(options: ReaderOptions): Promise<Reader> {
 
 /** Whether the index is one of this journal, told by the journal's first message. Any other is emptied. */
 async function belongs(index: RunIndex, nc: NatsConnection, ns: Namespace): Promise<boolean> {
-  const reader = new StreamReader(nc, streamName("JOURNAL", ns));
-  const { lastSeq } = await reader.info();
+  const reader = new SegmentedReader(nc, ns);
+  const ends = await reader.infos();
   let origin: string | undefined;
-  for await (const first of reader.read({ subject: patterns.log(ns), untilSeq: 1, pageSize: 1 })) origin = originOf(first);
-  if (index.checkpoint > 0 && index.meta("origin") === origin && index.checkpoint <= lastSeq) return true;
+  for await (const first of reader.read({ subject: patterns.log(ns), segment: 1, untilSeq: 1, pageSize: 1 })) origin = originOf(first);
+  const within = index.segments.every((segment) => index.checkpointOf(segment) <= positionOf(segment, ends.get(segment)?.lastSeq ?? 0));
+  if (index.checkpoint > 0 && index.meta("origin") === origin && within) return true;
   index.clear();
   return false;
 }

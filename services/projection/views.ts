@@ -5,6 +5,7 @@ import type { Standing, ToolError } from "../../schemas/inputs.ts";
 import type { JsonValue } from "../../schemas/json.ts";
 import type { Judgement } from "../../schemas/judgement.ts";
 import type { Reason } from "../../schemas/reason.ts";
+import { positionOf } from "../../schemas/segments.ts";
 import type { FlightRow } from "./index-flight.ts";
 import type { HolderRow, LedgerRow } from "./index-ledgers.ts";
 import type { RunRow } from "./index-store.ts";
@@ -254,6 +255,18 @@ export interface OwingAnswer {
   readonly runs: readonly RunRow[];
 }
 
+/** One stream of the journal; sequences are the stream's own. */
+export interface SegmentView {
+  readonly segment: number;
+  readonly messages: number;
+  readonly bytes: number;
+  readonly last_seq: number;
+  /** Last sequence that the index holds. */
+  readonly indexed: number;
+  /** Runs in it when it was sealed; null while something may still happen in it. */
+  readonly sealed: number | null;
+}
+
 export interface StatusAnswer {
   readonly ns: string;
   readonly runs: Readonly<Record<string, number>>;
@@ -264,7 +277,8 @@ export interface StatusAnswer {
   readonly in_flight: number;
   /** Runs that have not given back what they leased. */
   readonly runs_owing: number;
-  readonly journal: { readonly messages: number; readonly bytes: number; readonly last_seq: number };
+  /** `last_seq` is of the first segment; `segments` stands where there are more, the first among them. */
+  readonly journal: { readonly messages: number; readonly bytes: number; readonly last_seq: number; readonly segments?: readonly SegmentView[] };
   /** Fields of stream configurations that are not as the plane needs them, as `JOURNAL.deny_delete`. */
   readonly configuration_faults: readonly string[];
   /** Last stream sequence that the index holds. */
@@ -273,4 +287,15 @@ export interface StatusAnswer {
   readonly documents: Readonly<Record<string, number>>;
   /** The answering process's clock, RFC 3339. */
   readonly now: string;
+}
+
+/** Last position of each segment of the journal. */
+export function endsOf({ last_seq, segments }: StatusAnswer["journal"]): number[] {
+  return segments === undefined ? [last_seq] : segments.map(({ segment, last_seq: seq }) => positionOf(segment, seq));
+}
+
+/** Events that the index has not taken yet. */
+export function behind({ journal, indexed }: Pick<StatusAnswer, "journal" | "indexed">): number {
+  if (journal.segments === undefined) return journal.last_seq - indexed;
+  return journal.segments.reduce((sum, one) => sum + one.last_seq - one.indexed, 0);
 }

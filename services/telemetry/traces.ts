@@ -3,9 +3,8 @@ import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { defaultResource, detectResources, envDetector, resourceFromAttributes } from "@opentelemetry/resources";
 import { BasicTracerProvider, type SpanExporter } from "@opentelemetry/sdk-trace-node";
 import type { Namespace } from "../../schemas/ids.ts";
-import { streamName } from "../../schemas/subjects.ts";
 import type { NatsConnection } from "../bus/connection.ts";
-import { StreamReader } from "../bus/journal.ts";
+import { SegmentedReader } from "../bus/segmented.ts";
 import { JournalIds } from "./ids.ts";
 import { RESOURCE } from "./names.ts";
 import { Outbox } from "./outbox.ts";
@@ -43,7 +42,7 @@ export function startTraces({ url, version, onAlarm, exporter, flushMs }: Traces
   const tracer = provider.getTracer("signalbox", version);
   return {
     follow: (nc, ns, from) => {
-      const reader = new StreamReader(nc, streamName("JOURNAL", ns));
+      const reader = new SegmentedReader(nc, ns);
       return new RunSpans({ ns, from, tracer, ids, history: (subject, untilSeq) => reader.read({ subject, untilSeq }), ...alarm });
     },
     stop: async () => {
