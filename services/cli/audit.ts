@@ -1,5 +1,6 @@
 /** `replay` and `verify`: the journal recomputed, and its chains followed, with an auditor's rights or out of an export. */
 import type { Command } from "commander";
+import { positionOf, positionText, segmentOf } from "../../schemas/segments.ts";
 import { decodeEvent } from "../bus/commit.ts";
 import { Library } from "../replay/documents.ts";
 import { type Checked, checkMessages } from "../replay/journal.ts";
@@ -91,7 +92,7 @@ async function check(cli: Cli, self: Command, run: string | undefined, options: 
     show(cli, self, { ...(file && { file: fileJson(file) }), ...(holes.length > 0 && { holes }), ...(against && { since: against }), reports }, () =>
       [
         ...(file === undefined ? [] : [fileText(options.file ?? "", file, cli.paint)]),
-        ...holes.map(({ from, to }) => `${cli.paint.red("broken")}  the journal has no messages ${from} to ${to}`),
+        ...holes.map(({ from, to }) => `${cli.paint.red("broken")}  the journal has no messages ${positionText(from)} to ${positionText(to)}`),
         ...(against === undefined ? [] : [keptText(against, cli.paint)]),
         ...checks.map((one) => (what === "verify" ? verifyText(one, cli.paint) : replayText(one, cli.paint))),
       ].join("\n"),
@@ -110,6 +111,8 @@ function fails(one: Checked, what: "replay" | "verify"): boolean {
 async function* counted(messages: Source["messages"], holes: Hole[]): Source["messages"] {
   let next = 1;
   for await (const message of messages) {
+    // a segment begins with its first message
+    if (segmentOf(message.seq) > segmentOf(next)) next = positionOf(segmentOf(message.seq), 1);
     if (message.seq > next) holes.push({ from: next, to: message.seq - 1 });
     next = message.seq + 1;
     yield message;

@@ -8,6 +8,7 @@ import { streamName, subjects } from "../../schemas/subjects.ts";
 import { decodeEvent } from "../bus/commit.ts";
 import { Documents } from "../bus/documents.ts";
 import { StreamReader } from "../bus/journal.ts";
+import { SegmentedReader } from "../bus/segmented.ts";
 import type { Publisher } from "../bus/publisher.ts";
 import { BUILT_IN_AGENT } from "../registry/built-in.ts";
 import type { LoadedDocument } from "../registry/load.ts";
@@ -90,7 +91,7 @@ async function store(session: Session, publisher: Publisher, documents: readonly
 /** The same change over the same base is the same run: whoever repeats a command whose answer was lost finds it again. */
 async function runFor(session: Session, documents: readonly LoadedDocument[], base: readonly number[]): Promise<{ run: RunId; open: boolean }> {
   const content = canonicalDigest({ documents: documents.map(({ kind, name, digest }) => [kind, name, digest]), base: [...base] }).slice("sha256:".length);
-  const journal = new StreamReader(session.nc, streamName("JOURNAL", session.ns));
+  const journal = new SegmentedReader(session.nc, session.ns);
   for (let again = 1; again <= MAX_AGAIN; again++) {
     const run = runId(`${BUILT_IN_AGENT}_c${content.slice(0, 20)}${again === 1 ? "" : `-${again}`}`);
     const events = await eventsOf(session, journal, run);
@@ -123,7 +124,7 @@ class Following {
     this.#session = session;
     this.#run = run;
     const { nc, ns } = session;
-    this.#journal = new StreamReader(nc, streamName("JOURNAL", ns));
+    this.#journal = new SegmentedReader(nc, ns);
     const onEvent = nc.subscribe(subjects.live(ns, "run", run), { callback: () => this.#wake() });
     const onRejection = nc.subscribe(subjects.rejected(ns, actor(session.name)), {
       callback: (error, message) => {

@@ -2,9 +2,10 @@
 import type { Command } from "commander";
 import type { Namespace } from "../../schemas/ids.ts";
 import { RULING_POLICY_SET } from "../../schemas/policy.ts";
-import { streamName, subjects } from "../../schemas/subjects.ts";
+import { subjects } from "../../schemas/subjects.ts";
 import { decodeEvent } from "../bus/commit.ts";
-import { StreamReader } from "../bus/journal.ts";
+import type { StreamReader } from "../bus/journal.ts";
+import { SegmentedReader } from "../bus/segmented.ts";
 import { changeOf } from "../registry/built-in.ts";
 import { type Cli, examples, inSession, show } from "./cli.ts";
 import { CliError, EXIT } from "./exit.ts";
@@ -31,7 +32,7 @@ export function historyCommand(cli: Cli, policy: Command): void {
   history.description("the versions of a policy set: when, by whom, why, and who agreed");
   examples(history, "policy history", "policy history default --json");
   history.action(async (set: string, _options, self) => {
-    const versions = await inSession(cli, self, "read", ({ nc, ns }) => versionsOf(new StreamReader(nc, streamName("JOURNAL", ns)), ns, set));
+    const versions = await inSession(cli, self, "read", ({ nc, ns }) => versionsOf(new SegmentedReader(nc, ns), ns, set));
     if (versions.length === 0) throw new CliError(EXIT.usage, `no policy set \`${visible(set)}\` was ever applied`, "`signalbox apply <folder>` applies one");
     show(cli, self, { set, versions }, () => historyText(versions, cli.paint));
   });

@@ -2,9 +2,9 @@
 import type { Command } from "commander";
 import type { Namespace, RunId } from "../../schemas/ids.ts";
 import { timestamp } from "../../schemas/time.ts";
-import { parseLog, patterns, streamName, subjects } from "../../schemas/subjects.ts";
+import { parseLog, patterns, subjects } from "../../schemas/subjects.ts";
 import type { StoredMessage } from "../bus/journal.ts";
-import { StreamReader } from "../bus/journal.ts";
+import { SegmentedReader } from "../bus/segmented.ts";
 import { type DocumentSource, storedDocuments } from "../replay/documents.ts";
 import { ExportFile } from "../replay/export-file.ts";
 import { type Cli, inSession } from "./cli.ts";
@@ -37,7 +37,7 @@ export async function withSource<T>(cli: Cli, self: Command, named: string | und
   if (options.file !== undefined) return work(await fromFile(options.file, run));
   if (run === undefined && options.all !== true) throw usage(self, "one run, or all of them");
   return inSession(cli, self, "read", ({ nc, ns }) => {
-    const journal = new StreamReader(nc, streamName("JOURNAL", ns));
+    const journal = new SegmentedReader(nc, ns);
     const range = run === undefined ? { subject: patterns.log(ns), pageSize: 2000 } : { subject: subjects.log(ns, "run", run) };
     return work({ ns, run, messages: journal.read(range), documents: storedDocuments(nc, ns), file: undefined });
   });

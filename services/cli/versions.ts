@@ -2,10 +2,10 @@
 import { type Digest } from "../../schemas/ids.ts";
 import type { EventBody, EventData } from "../../schemas/event.ts";
 import { RULING_POLICY_SET } from "../../schemas/policy.ts";
-import { streamName, subjects } from "../../schemas/subjects.ts";
+import { subjects } from "../../schemas/subjects.ts";
 import { decodeEvent } from "../bus/commit.ts";
 import { Documents } from "../bus/documents.ts";
-import { StreamReader } from "../bus/journal.ts";
+import { SegmentedReader } from "../bus/segmented.ts";
 import { changeOf } from "../registry/built-in.ts";
 import { type DocumentKind, KIND_ORDER } from "../registry/kinds.ts";
 import type { LoadedDocument } from "../registry/load.ts";
@@ -67,7 +67,7 @@ function kindOf(text: string): DocumentKind {
 
 async function appliedEvents({ nc, ns }: Session, kind: DocumentKind, name: string): Promise<EventBody[]> {
   const events: EventBody[] = [];
-  for await (const message of new StreamReader(nc, streamName("JOURNAL", ns)).read({ subject: subjects.log(ns, kind, name) })) {
+  for await (const message of new SegmentedReader(nc, ns).read({ subject: subjects.log(ns, kind, name) })) {
     const { body } = decodeEvent(message);
     if (body.type === `${kind}.applied`) events.push(body);
   }
@@ -93,7 +93,7 @@ async function behind({ nc, ns }: Session, run: string): Promise<{ by: string; a
   let by: string | undefined;
   let reason: string | undefined;
   let approvers: string[] = [];
-  for await (const message of new StreamReader(nc, streamName("JOURNAL", ns)).read({ subject: subjects.log(ns, "run", run) })) {
+  for await (const message of new SegmentedReader(nc, ns).read({ subject: subjects.log(ns, "run", run) })) {
     const { type, cause, data } = decodeEvent(message).body;
     by ??= cause.actor;
     reason ??= (data["input"] as { reason?: string } | undefined)?.reason;
