@@ -28,15 +28,28 @@ export interface LoadResult {
   readonly rest: Part | undefined;
 }
 
-/** @throws Frozen, MachineMissing, Diverged, EventMalformed, ReadError */
-export async function loadAggregate(journal: StreamReader, ns: Namespace, kind: AggregateKind, name: string): Promise<LoadResult> {
+/**
+ * @param first stream sequence of a subject's first event, where somebody knows it: among a million subjects the server
+ * finds the beginning of one several times faster when it is told where
+ * @throws Frozen, MachineMissing, Diverged, EventMalformed, ReadError
+ */
+export async function loadAggregate(
+  journal: StreamReader,
+  ns: Namespace,
+  kind: AggregateKind,
+  name: string,
+  first: (subject: string) => number | undefined = () => undefined,
+): Promise<LoadResult> {
   const subject = subjects.log(ns, kind, name);
   const events: JournalEvent[] = [];
   let head = EMPTY_CHAIN;
   let streamSeq = 0;
-  for await (const message of journal.read({ subject })) {
+  const fromSeq = first(subject);
+  for await (const message of journal.read({ subject, ...(fromSeq !== undefined && { fromSeq }) })) {
     const event = decodeEvent(message);
     const { seq, prev } = event.body;
+    // an index that says where to begin may be wrong; the journal is not (law 4)
+    if (events.length === 0 && seq !== 1 && fromSeq !== undefined) return loadAggregate(journal, ns, kind, name);
     if (seq !== head.seq + 1 || Buffer.compare(prev, head.prev) !== 0) {
       throw new Frozen(`event ${seq} at sequence ${message.seq} on \`${subject}\` does not follow event ${head.seq}`);
     }
@@ -44,6 +57,7 @@ export async function loadAggregate(journal: StreamReader, ns: Namespace, kind: 
     streamSeq = message.seq;
     events.push(event);
   }
+  if (events.length === 0 && fromSeq !== undefined) return loadAggregate(journal, ns, kind, name);
   const recent = new Recent();
   const folded = fold(ns, kind, name, events, (before, stored, computed) => recent.note(before, stored, computed));
   const driven = folded?.state ?? beginning(ns, kind, name, CURRENT_VERSION);

@@ -16,14 +16,17 @@ export class Loader {
   readonly #committer: GroupCommitter;
   readonly #ns: Namespace;
   readonly #log: Logger;
+  readonly #first: (subject: string) => number | undefined;
   readonly #waiting = new Map<Lane, () => void>();
   #open = 0;
 
-  constructor(journal: StreamReader, committer: GroupCommitter, ns: Namespace, log: Logger) {
+  /** @param first stream sequence at which a subject begins, where it is known */
+  constructor(journal: StreamReader, committer: GroupCommitter, ns: Namespace, log: Logger, first: (subject: string) => number | undefined = () => undefined) {
     this.#journal = journal;
     this.#committer = committer;
     this.#ns = ns;
     this.#log = log;
+    this.#first = first;
   }
 
   /**
@@ -45,7 +48,7 @@ export class Loader {
     for (let attempt = 1; ; attempt++) {
       if (this.#committer.stopped) throw new Stopped();
       try {
-        const { loaded, rest } = await loadAggregate(this.#journal, this.#ns, lane.kind, lane.name);
+        const { loaded, rest } = await loadAggregate(this.#journal, this.#ns, lane.kind, lane.name, this.#first);
         if (rest === undefined) return loaded;
         const [landing] = await this.#committer.append([rest]);
         if (landing?.kind === "stored") {

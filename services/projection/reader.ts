@@ -10,13 +10,15 @@ import { StreamReader } from "../bus/journal.ts";
 import { FanOut } from "./fanout.ts";
 import { JournalFollower, type JournalListener } from "./follower.ts";
 import { originOf, RunIndex } from "./index-store.ts";
+import { LiveKeeper, liveFile, readLive } from "./live-file.ts";
+import { isPartOf, LiveRuns } from "./live-runs.ts";
 import { serveQueries } from "./query.ts";
 
 export interface ReaderOptions {
   /** A connection of the role `reader`. */
   readonly nc: NatsConnection;
   readonly ns: Namespace;
-  /** The index is `<dataDir>/index/<ns>.sqlite`; undefined keeps it in memory. */
+  /** The index is `<dataDir>/index/<ns>.sqlite`, beside it which runs are live; undefined keeps it in memory. */
   readonly dataDir: string | undefined;
   /** Of this release, for discovery. */
   readonly version?: string;
@@ -46,11 +48,15 @@ export async function startReader(options: ReaderOptions): Promise<Reader> {
     const unheard = known ? index.checkpoint + 1 : lastSeq + 1;
     const fanOut = new FanOut(nc, ns, unheard);
     const onward = (options.onward ?? []).map((listener) => listener(unheard));
-    const follower = new JournalFollower(nc, ns, [indexing, fanOut, ...onward, ...(options.listeners ?? [])], {
+    const keeper = dataDir === undefined ? undefined : await liveKeeper(options, liveFile(dataDir, ns));
+    const keeping = keeper === undefined ? [] : [keeper];
+    const follower = new JournalFollower(nc, ns, [indexing, ...keeping, fanOut, ...onward, ...(options.listeners ?? [])], {
       ...(options.onAlarm && { onAlarm: options.onAlarm }),
       ...(options.idleMs !== undefined && { idleMs: options.idleMs }),
     });
     await follower.start();
+    // a coordinator that starts beside this reader finds nothing left to read
+    keeper?.save();
     const queries = await serveQueries({ nc, ns, index, follower, version: options.version ?? "0.0.0" });
     return {
       index,
@@ -58,6 +64,7 @@ export async function startReader(options: ReaderOptions): Promise<Reader> {
       stop: async () => {
         if (!nc.isClosed()) await queries.stop();
         await follower.stop();
+        keeper?.save();
         index.close();
       },
     };
@@ -65,6 +72,14 @@ export async function startReader(options: ReaderOptions): Promise<Reader> {
     index.close();
     throw error;
   }
+}
+
+/** Goes on from what the data folder holds, or from the journal's beginning. */
+async function liveKeeper({ nc, ns, onAlarm }: ReaderOptions, path: string): Promise<LiveKeeper> {
+  const known = readLive(path, ns);
+  const usable = known !== undefined && (await isPartOf(known, new StreamReader(nc, streamName("JOURNAL", ns))));
+  const trouble = (error: Error) => onAlarm?.(`the index of live runs of \`${ns}\` cannot be written: ${error.message}`, error);
+  return new LiveKeeper(new LiveRuns(ns, usable ? known : undefined), path, trouble);
 }
 
 /** Whether the index is one of this journal, told by the journal's first message. Any other is emptied. */
