@@ -1,19 +1,31 @@
 /** Sets the streams up, by whoever has the keys, or the credential for it. */
-import { connectBus } from "../services/bus/connection.ts";
+import { setTimeout as wait } from "node:timers/promises";
+import { CredentialRefused, ServerTooOld, connectBus } from "../services/bus/connection.ts";
 import { provision } from "../services/bus/streams.ts";
 import { issueCreds } from "../services/identity/creds.ts";
 import { handedLogin } from "../services/identity/handed.ts";
 import { type PlaneKeys, openKeys } from "../services/identity/keys.ts";
 import { type Settings, SettingsError } from "./settings.ts";
 
-/** @throws SettingsError, NotHandedOut, PlaneUnreachable, ProvisioningFailed */
+/** Servers that were just started find each other first. */
+const PATIENCE_MS = 60_000;
+const RETRY_MS = 500;
+
+/** Tries for a minute. @throws SettingsError, NotHandedOut, CredentialRefused, ServerTooOld, PlaneUnreachable, ProvisioningFailed */
 export async function provisionOnly(settings: Settings, say: (line: string) => void): Promise<void> {
   const { url, credsFolder, dataDir, namespaces, replicas } = settings;
   if (url === undefined) throw new SettingsError("there is no server to set streams up on", "set NATS_URL; an embedded server is set up by every start");
-  if (credsFolder === undefined) await provisionWithKeys(url, await openKeys(dataDir, namespaces), settings);
-  else {
-    const { current, inboxPrefix } = handedLogin(credsFolder, "provision");
-    await provisionAs(url, { creds: current(), inboxPrefix }, settings);
+  const handed = credsFolder === undefined ? undefined : handedLogin(credsFolder, "provision");
+  const keys = handed === undefined ? await openKeys(dataDir, namespaces) : undefined;
+  for (const began = performance.now(); ; ) {
+    try {
+      if (handed !== undefined) await provisionAs(url, { creds: handed.current(), inboxPrefix: handed.inboxPrefix }, settings);
+      else if (keys !== undefined) await provisionWithKeys(url, keys, settings);
+      break;
+    } catch (error) {
+      if (error instanceof CredentialRefused || error instanceof ServerTooOld || performance.now() - began > PATIENCE_MS) throw error;
+      await wait(RETRY_MS);
+    }
   }
   say(`streams of ${namespaces.join(", ")} are set up, ${replicas === 1 ? "one server holds" : `${replicas} servers hold`} each`);
 }

@@ -102,7 +102,7 @@ export function readSettings(argv: readonly string[], env: NodeJS.ProcessEnv): S
     throw new SettingsError("credentials were handed out, and no server is named", "set NATS_URL to the servers of the plane that they are for");
   }
   return {
-    dataDir: resolve(env["SIGNALBOX_DATA"] || new URL("../.signalbox", import.meta.url).pathname),
+    dataDir: dataFolderOf(env),
     url: url === undefined || url === "" ? undefined : url,
     port: portOf(env["SIGNALBOX_NATS_PORT"]),
     sync,
@@ -116,6 +116,11 @@ export function readSettings(argv: readonly string[], env: NodeJS.ProcessEnv): S
     demo: values["no-demo"] !== true,
     help: values.help === true,
   };
+}
+
+/** SIGNALBOX_DATA, or `.signalbox` in the checkout. */
+export function dataFolderOf(env: NodeJS.ProcessEnv): string {
+  return resolve(env["SIGNALBOX_DATA"] || new URL("../.signalbox", import.meta.url).pathname);
 }
 
 function list(text: string | undefined): string[] | undefined {

@@ -2,17 +2,19 @@
 import type { Difference, EventData } from "../schemas/event.ts";
 import type { DocumentFacts, Need, ToolFacts } from "../schemas/facts.ts";
 import type { ActionId, Actor, Digest, RequestId } from "../schemas/ids.ts";
-import type { Claim, Removed, Scan, ToolError, Usage } from "../schemas/inputs.ts";
+import type { Claim, ProbeAnswer, Removed, Scan, ToolError, Usage } from "../schemas/inputs.ts";
 import type { JsonValue } from "../schemas/json.ts";
 import type { Judgement } from "../schemas/judgement.ts";
 import type { ToolProposal } from "../schemas/proposal.ts";
 import { type Reason, reason } from "../schemas/reason.ts";
-import { plusMillis } from "../schemas/time.ts";
+import { later, plusMillis } from "../schemas/time.ts";
 
 /** A claim that brings no report is given up this long after the tool's own time-out, in ms. */
 export const CLAIM_GRACE_MS = 5_000;
 const BACKOFF_BASE_MS = 500;
 const BACKOFF_MAX_MS = 60_000;
+const PROBE_BACKOFF_BASE_MS = 1_000;
+const PROBE_BACKOFF_MAX_MS = 300_000;
 
 export interface ActionContext {
   readonly id: ActionId;
@@ -51,6 +53,8 @@ export interface Basis {
   readonly edited: Edited | undefined;
   /** Attempts that were sent back to judgement when they were to be claimed: they are no tries. */
   readonly unbegun: number;
+  /** How often the tool was asked what became of this attempt. */
+  readonly probes: number;
 }
 
 /**
@@ -125,6 +129,15 @@ export type ActionEvent =
   | (Common & { readonly type: "HALT"; readonly code: string; readonly message: string; readonly done: boolean; readonly reasons: Reason[] })
   | (Common & { readonly type: "REPORT"; readonly claim: Claim; readonly attempt: number; readonly outcome: Outcome })
   | (Common & { readonly type: "DUE"; readonly armed: number })
+  /** The tool's answer, or that it could not be asked. */
+  | (Common & {
+      readonly type: "PROBED";
+      readonly attempt: number;
+      readonly number: number;
+      readonly found: ProbeAnswer["found"];
+      readonly by: Actor;
+      readonly outcome: Outcome;
+    })
   | (Common & { readonly type: "RESOLVE"; readonly outcome: Outcome })
   | (Common & { readonly type: "CANCEL"; readonly reason: string });
 
@@ -160,7 +173,7 @@ export function denialReasons(judgement: Judgement): Reason[] {
 }
 
 export function outcomeOf(event: ActionEvent): Outcome {
-  if (event.type === "REPORT" || event.type === "RESOLVE") return event.outcome;
+  if (event.type === "REPORT" || event.type === "PROBED" || event.type === "RESOLVE") return event.outcome;
   return { status: "failed", error: NOT_REPORTED };
 }
 
@@ -171,10 +184,14 @@ export function errorOf(event: ActionEvent): ToolError {
   return outcome.status === "failed" ? outcome.error : NOT_REPORTED;
 }
 
-/** What the action's end says of the world: the attempt's own word, and the doubt that earlier attempts left. */
+/**
+ * What the action's end says of the world: the attempt's own word, and the doubt that earlier attempts left. Persons and
+ * probes are asked about all that was attempted: their word lifts that doubt too.
+ */
 export function endOfAction({ context, event }: Args): ToolError {
   const error = errorOf(event);
-  return context.doubt && error.effect === "none" && event.type !== "RESOLVE" ? { ...error, effect: "unknown" } : error;
+  const all = event.type === "RESOLVE" || event.type === "PROBED";
+  return context.doubt && error.effect === "none" && !all ? { ...error, effect: "unknown" } : error;
 }
 
 /** Whether doubt remains after this attempt. A read changes nothing, whatever became of it. */
@@ -229,6 +246,43 @@ export function retryAt({ context, event }: Args): string {
 }
 
 export const claimDeadline = ({ context, event }: Args) => plusMillis(event.at, context.timeoutMs + CLAIM_GRACE_MS);
+
+/** How the tool is asked what became of an attempt; undefined when it cannot be. */
+const probeOf = (context: ActionContext) => context.basis.facts?.tool?.probe;
+
+const probesLeft = (context: ActionContext) => context.basis.probes < (probeOf(context)?.tries ?? 0);
+
+/**
+ * When an attempt in doubt is probed first: when its own time is over, however early the doubt came. Until then the call
+ * may be on its way, and a tool that says that it did nothing could still do it. A call that is behind its deadline is
+ * refused by the tool.
+ */
+export function firstProbe({ context, event }: Args): ActionContext["timer"] {
+  if (!probesLeft(context)) return undefined;
+  return { at: later(context.timer?.at ?? event.at, event.at), armed: event.seq };
+}
+
+/** Exponential: 1 s after the first answer that says nothing, then 4 s, up to five minutes. */
+export function nextProbe({ context, event }: Args): ActionContext["timer"] {
+  if (!probesLeft(context)) return undefined;
+  const wait = Math.min(PROBE_BACKOFF_MAX_MS, PROBE_BACKOFF_BASE_MS * 4 ** (context.basis.probes - 1));
+  return { at: plusMillis(event.at, wait), armed: event.seq };
+}
+
+/** The answer is waited for as long as a claim's report would be. */
+export const probeDeadline = ({ context, event }: Args): ActionContext["timer"] => ({
+  at: plusMillis(event.at, (probeOf(context)?.timeout_ms ?? 0) + CLAIM_GRACE_MS),
+  armed: event.seq,
+});
+
+/** An answer counts once, to the question that is open. */
+export const answersProbe = ({ context, event }: Args) =>
+  event.type === "PROBED" && event.attempt === context.attempt && event.number === context.basis.probes;
+
+/** A probe that said `none` lets the attempt be repeated: the word of its own holder that it was done comes in time until then. */
+export const belied = (args: Args) => args.context.basis.probes > 0 && byHolder(args) && succeeded(args);
+
+const probeAt = ({ timer }: ActionContext) => (timer === undefined ? {} : { probe_at: timer.at });
 
 const of = (context: ActionContext) => ({ action: context.id, attempt: Math.max(1, context.attempt) });
 
@@ -298,5 +352,17 @@ export const recorded = {
     error: context.error ?? NOT_REPORTED,
     retry_at: context.timer?.at ?? "",
   }),
-  inDoubt: ({ context }: Args): EventData<"action.in_doubt"> => ({ ...of(context), error: context.error ?? NOT_REPORTED }),
+  inDoubt: ({ context }: Args): EventData<"action.in_doubt"> => ({ ...of(context), error: context.error ?? NOT_REPORTED, ...probeAt(context) }),
+  probing: ({ context }: Args): EventData<"action.probing"> => ({ ...of(context), probe: Math.max(1, context.basis.probes), deadline: context.timer?.at ?? "" }),
+  probed: ({ context, event }: Args): EventData<"action.probed"> => {
+    const { found, by, outcome } = event.type === "PROBED" ? event : ({ found: "unanswered" } as const);
+    return {
+      ...of(context),
+      probe: Math.max(1, context.basis.probes),
+      found,
+      ...(by !== undefined && { by }),
+      ...(outcome?.status === "failed" && { error: outcome.error }),
+      ...probeAt(context),
+    };
+  },
 } as const;

@@ -9,15 +9,20 @@ import {
   type ActionEvent,
   type ActionInput,
   type Args,
+  answersProbe,
+  belied,
   byHolder,
   claimDeadline,
   currentTimer,
   denialReasons,
   endOfAction,
+  firstProbe,
   judgementOf,
   junk,
   leavesDoubt,
+  nextProbe,
   outcomeOf,
+  probeDeadline,
   recorded,
   restsOn,
   retriesLeft,
@@ -71,7 +76,7 @@ const endOf = (from: string, admitted: Guard) => ({
     guard: (args: Args) => admitted(args) && unknowable(args),
     target: "in_doubt",
     actions: [
-      setContext((args) => ({ error: endOfAction(args), timer: undefined })),
+      setContext((args) => ({ error: endOfAction(args), timer: firstProbe(args) })),
       took(from, "in_doubt", "action.in_doubt", recorded.inDoubt),
     ],
   },
@@ -90,10 +95,30 @@ const attemptEnds = (from: string, admitted: Guard, ends: readonly End[] = ENDS)
   return ends.map((end) => all[end]);
 };
 
+/** What ends a doubt besides the probe. */
+const foundOut = (from: string) => ({
+  // whoever held the claim may find out later
+  REPORT: attemptEnds(from, (args) => byHolder(args) && !unknowable(args), ["succeeded", "retrying", "failed"]),
+  // a person's word is final: it brings no retry and no new doubt
+  RESOLVE: attemptEnds(from, () => true, ["succeeded", "failed"]),
+});
+
+/** The tool could not say, or nobody could ask it: it is asked again, or a person has to find out. */
+const probedInVain = (guard: Guard) => ({
+  guard,
+  target: "in_doubt",
+  actions: [setContext((args) => ({ timer: nextProbe(args) })), took("probing", "in_doubt", "action.probed", recorded.probed)],
+});
+
 const dispatch = (from: string) => ({
   target: "dispatched",
   actions: [
-    setContext(({ context }) => ({ attempt: context.attempt + 1, claim: undefined, timer: undefined })),
+    setContext(({ context }) => ({
+      attempt: context.attempt + 1,
+      claim: undefined,
+      timer: undefined,
+      ...(context.basis.probes > 0 && { basis: { ...context.basis, probes: 0 } }),
+    })),
     took(from, "dispatched", "action.dispatched", recorded.dispatched),
   ],
 });
@@ -178,7 +203,7 @@ export const actionMachine = setup({
   actions: { took: (_, _event: unknown) => {}, requestApproval: (_, _request: { role: string; count: number; ttlMs: number }) => {} },
 }).createMachine({
   id: "action",
-  version: "2",
+  version: "3",
   options: { maxIterations: 16 },
   context: ({ input: { id, proposal, agent, tool, asked, amount, edited } }) => ({
     id,
@@ -186,7 +211,7 @@ export const actionMachine = setup({
     agent,
     tool,
     rests: undefined,
-    basis: { asked, facts: undefined, amount, edited, unbegun: 0 },
+    basis: { asked, facts: undefined, amount, edited, unbegun: 0, probes: 0 },
     documents: {},
     effect: "irreversible",
     timeoutMs: 1,
@@ -292,17 +317,39 @@ export const actionMachine = setup({
           guard: ({ context, event }: Args) => context.timer !== undefined && context.timer.at <= event.at,
           ...dispatch("retrying"),
         },
+        REPORT: attemptEnds("retrying", belied, ["succeeded"]),
         CANCEL: cancelled("retrying"),
       },
     },
+    // whoever finds out first, the holder, a person or the probe, has the last word
     in_doubt: {
       on: {
-        // whoever held the claim may find out later
-        REPORT: attemptEnds("in_doubt", (args) => byHolder(args) && !unknowable(args), ["succeeded", "retrying", "failed"]),
-        // a person's word is final: it brings no retry and no new doubt
-        RESOLVE: attemptEnds("in_doubt", () => true, ["succeeded", "failed"]),
+        ...foundOut("in_doubt"),
+        DUE: {
+          guard: currentTimer,
+          target: "probing",
+          actions: [
+            setContext((args) => ({
+              timer: probeDeadline(args),
+              basis: { ...args.context.basis, probes: args.context.basis.probes + 1 },
+            })),
+            took("in_doubt", "probing", "action.probing", recorded.probing),
+          ],
+        },
       },
     },
+    // a question that changes nothing: it is owed whatever became of the run, and nobody claims it
+    probing: {
+      on: {
+        ...foundOut("probing"),
+        PROBED: [
+          probedInVain((args) => answersProbe(args) && args.event.type === "PROBED" && args.event.found === "unknown"),
+          { guard: answersProbe, target: "probed", actions: [setContext(() => ({ timer: undefined })), took("probing", "probed", "action.probed", recorded.probed)] },
+        ],
+        DUE: probedInVain(currentTimer),
+      },
+    },
+    probed: { always: attemptEnds("probed", () => true, ["succeeded", "retrying", "failed"]) },
     succeeded: {
       always: [
         {

@@ -18,6 +18,8 @@ const STATUS_OF_ACTION: Readonly<Record<string, Answer["status"]>> = {
   verified: "succeeded",
   failed: "failed",
   in_doubt: "in_doubt",
+  probing: "in_doubt",
+  probed: "in_doubt",
   rejected: "rejected",
   denied: "denied",
 };

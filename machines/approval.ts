@@ -80,7 +80,7 @@ export const approvalMachine = setup({
   actions: { took: (_, _event: unknown) => {} },
 }).createMachine({
   id: "approval",
-  version: "2",
+  version: "3",
   options: { maxIterations: 16 },
   context: ({ input }) => input,
   initial: "requested",

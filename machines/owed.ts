@@ -6,6 +6,7 @@ import type { Dispatch } from "../schemas/dispatch.ts";
 import type { SignalInput } from "../schemas/inputs.ts";
 import { aggregateToken } from "../schemas/subjects.ts";
 import { plusMillis } from "../schemas/time.ts";
+import type { ActionContext } from "./action-rules.ts";
 import type { RunState } from "./state.ts";
 
 export type Owed =
@@ -20,30 +21,34 @@ export function owed(state: RunState): Owed[] {
   const timer = (name: string, at: string, armed: number, again = "") =>
     debts.push({ kind: "timer", key: `timer/${name}/${armed}${again}`, name, at, armed });
 
+  const dispatch = (key: string, context: ActionContext, probe?: { readonly timeout_ms: number }) => {
+    const { id: action, attempt, tool, document, digest, effect } = context;
+    if (document === undefined || digest === undefined) return;
+    const timeout_ms = probe?.timeout_ms ?? context.timeoutMs;
+    const traceparent = state.envelope?.traceparent;
+    const message: Dispatch = {
+      v: 1,
+      run: state.run,
+      action,
+      attempt,
+      document,
+      digest,
+      timeout_ms,
+      effect,
+      ...(probe !== undefined && { probe: context.basis.probes }),
+      ...(traceparent !== undefined && { traceparent }),
+    };
+    debts.push({ kind: "dispatch", key, tool, message });
+  };
+
   for (const id of state.open) {
     const action = state.actions.get(id);
     if (action === undefined) continue;
     const { value, context } = action;
-    if (value === "dispatched" && state.life.value === "active" && context.document !== undefined && context.digest !== undefined) {
-      const traceparent = state.envelope?.traceparent;
-      debts.push({
-        kind: "dispatch",
-        // a run that was paused lets go of its dispatches; after a resume they are owed anew
-        key: `dispatch/${context.id}/${context.attempt}/${state.resumes}`,
-        tool: context.tool,
-        message: {
-          v: 1,
-          run: state.run,
-          action: context.id,
-          attempt: context.attempt,
-          document: context.document,
-          digest: context.digest,
-          timeout_ms: context.timeoutMs,
-          effect: context.effect,
-          ...(traceparent !== undefined && { traceparent }),
-        },
-      });
-    }
+    // a run that was paused lets go of its dispatches; after a resume they are owed anew
+    if (value === "dispatched" && state.life.value === "active") dispatch(`dispatch/${id}/${context.attempt}/${state.resumes}`, context);
+    // what is in flight is found out about whatever became of the run
+    if (value === "probing") dispatch(`probe/${id}/${context.attempt}/${context.basis.probes}`, context, context.basis.facts?.tool?.probe);
     // a retry that fell due while the run was paused was let go; after a resume it is owed anew
     const again = value === "retrying" && state.resumes > 0 ? `/${state.resumes}` : "";
     if (context.timer !== undefined) timer(`action:${id}`, context.timer.at, context.timer.armed, again);

@@ -28,6 +28,7 @@ export function report(work: Work, actor: Actor, body: ReportInput, facts: Facts
     }
     return claim(work, action.context, body, facts);
   }
+  if (body.status === "probed") return probed(work, body, facts);
   if (facts.kind === "output" && facts.guard !== undefined && action.value === "dispatched" && action.context.effect === "read") {
     // an unclaimed read is its own claim: what it brought is not given to whoever was stopped meanwhile
     if (action.context.attempt === body.attempt) return halt(work, body.action, stopped(facts.guard), true);
@@ -37,6 +38,32 @@ export function report(work: Work, actor: Actor, body: ReportInput, facts: Facts
   if (!taken) return [reason("report.not_holder", `the report does not come from the holder of attempt ${body.attempt} of \`${body.action}\``)];
   mark(work, body.action, facts, body.status !== "succeeded");
   return DONE;
+}
+
+/**
+ * What a tool answered of an attempt in doubt. Anybody who may execute may ask it: an answer is no claim, and counts once,
+ * to the question that is open. A person's word, or the holder's, that was recorded before it stays.
+ */
+function probed(work: Work, body: ReportInput, facts: Facts): Refusal {
+  if (body.probe === undefined) throw new Error("an answer to a probe came without what was found");
+  const { number, found } = body.probe;
+  const outcome = found === "done" ? done(body, facts) : notDone(body, found);
+  if (found === "done" && body.usage !== undefined) work.purse.use(body.action, body.usage);
+  const taken = work.act(body.action, { type: "PROBED", attempt: body.attempt, number, found, by: body.claim.gateway, outcome });
+  if (!taken) return [reason("probe.not_asked", `nothing is asked of attempt ${body.attempt} of \`${body.action}\` any more, or not this`)];
+  mark(work, body.action, facts);
+  return DONE;
+}
+
+/** It took effect; with an error when what it gave cannot be had, or does not fit. */
+function done(body: ReportInput, facts: Facts): Outcome {
+  if (body.error === undefined) return outcomeOf({ ...body, status: "succeeded" }, facts);
+  return { status: "failed", error: { ...body.error, effect: "done" } };
+}
+
+function notDone({ error }: ReportInput, effect: "none" | "unknown"): Outcome {
+  const told = effect === "none" ? { code: "probe.none", message: "the tool says that nothing was done" } : { code: "probe.unknown", message: "the tool cannot say what was done" };
+  return { status: "failed", error: { ...told, ...error, effect } };
 }
 
 /**

@@ -50,7 +50,7 @@ export const runMachine = setup({
   actions: { took: (_, _event: unknown) => {} },
 }).createMachine({
   id: "run",
-  version: "2",
+  version: "3",
   options: { maxIterations: 16 },
   initial: "admitting",
   states: {

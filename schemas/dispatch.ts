@@ -28,6 +28,11 @@ export const dispatchSchema = z.strictObject({
   digest: digestSchema,
   timeout_ms: z.int().positive(),
   effect: z.enum(["read", "write", "irreversible"]),
+  /**
+   * Not to be carried out: the tool is asked what became of this attempt, for the time of this number. `timeout_ms` is
+   * then that of the asking.
+   */
+  probe: z.int().min(1).optional(),
   traceparent: z.string().optional(),
 });
 export type Dispatch = z.infer<typeof dispatchSchema>;
@@ -56,6 +61,11 @@ export type Grant = z.infer<typeof grantSchema>;
 export const GRANT_WITHHELD = "guard.withheld";
 
 /** Headers of a call to a tool, and of its answer. Header names are case-sensitive on the wire. */
+/**
+ * A tool's answer to a probe says what it found in the header `signalbox-effect`: `done` with the output as its body,
+ * or with an error for what is done and cannot be given; `none`, which also promises that the call will not take effect
+ * any more; `unknown`, and so is an answer without it.
+ */
 export const TOOL_HEADERS = {
   run: "signalbox-run",
   action: "signalbox-action",

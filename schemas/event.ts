@@ -105,7 +105,25 @@ export const eventData = {
   "action.verified": z.strictObject(attempt),
   "action.failed": z.strictObject({ ...attempt, error: toolErrorSchema, reasons: z.array(reasonSchema).optional() }),
   "action.retrying": z.strictObject({ ...attempt, error: toolErrorSchema, retry_at: z.string() }),
-  "action.in_doubt": z.strictObject({ ...attempt, error: toolErrorSchema }),
+  "action.in_doubt": z.strictObject({
+    ...attempt,
+    error: toolErrorSchema,
+    /** When the tool's probe is asked; absent where a person has to find out. */
+    probe_at: z.string().optional(),
+  }),
+  /** The tool is asked, for the time of this number. `deadline`: when no answer is waited for any more. */
+  "action.probing": z.strictObject({ ...attempt, probe: z.int().min(1), deadline: z.string() }),
+  "action.probed": z.strictObject({
+    ...attempt,
+    probe: z.int().min(1),
+    found: z.enum(["done", "none", "unknown", "unanswered"]),
+    /** The gateway that asked; absent when none answered in time. */
+    by: z.string().optional(),
+    /** What the tool said of it, or why it could not be asked. */
+    error: toolErrorSchema.optional(),
+    /** When it is asked again; absent when it is not. */
+    probe_at: z.string().optional(),
+  }),
   "approval.requested": z.strictObject({
     ...request,
     /** RFC 8785 text of what the approver is shown; `digest` is over its UTF-8 bytes. */

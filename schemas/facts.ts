@@ -113,6 +113,8 @@ export const toolFactsSchema = z.strictObject({
       /** The most tokens that one call may use; absent when the tool uses none. */
       input_tokens: z.int().min(0).optional(),
       output_tokens: z.int().min(0).optional(),
+      /** How the tool is asked what became of an attempt in doubt; absent when it cannot be. From machine version 3 on. */
+      probe: z.strictObject({ timeout_ms: z.int().positive(), tries: z.int().min(1) }).optional(),
     })
     .optional(),
   /**

@@ -88,18 +88,35 @@ export const scanSchema = z.strictObject({
 });
 export type Scan = z.infer<typeof scanSchema>;
 
-export const reportSchema = z.strictObject({
-  id: inputIdSchema,
-  action: actionIdSchema,
-  attempt: z.int().min(1),
-  claim: claimSchema,
-  status: z.enum(["started", "succeeded", "failed", "in_doubt"]),
-  output: jsonValueSchema.optional(),
-  removed: z.array(removedSchema).max(1000).optional(),
-  error: toolErrorSchema.optional(),
-  usage: usageSchema.optional(),
-  scan: scanSchema.optional(),
+/**
+ * A tool's answer to its probe, about everything that was attempted under the action's idempotency key:
+ * - `done`: it took effect; the report's output is what it gave, its error what became of it
+ * - `none`: it did not, and will not any more
+ * - `unknown`: the tool cannot say, or gave no answer
+ */
+export const probeAnswerSchema = z.strictObject({
+  /** Which asking it answers, from 1 in the attempt. */
+  number: z.int().min(1),
+  found: z.enum(["done", "none", "unknown"]),
 });
+export type ProbeAnswer = z.infer<typeof probeAnswerSchema>;
+
+export const reportSchema = z
+  .strictObject({
+    id: inputIdSchema,
+    action: actionIdSchema,
+    attempt: z.int().min(1),
+    claim: claimSchema,
+    status: z.enum(["started", "succeeded", "failed", "in_doubt", "probed"]),
+    /** With `probed`: what the tool answered when it was asked what became of an attempt in doubt. */
+    probe: probeAnswerSchema.optional(),
+    output: jsonValueSchema.optional(),
+    removed: z.array(removedSchema).max(1000).optional(),
+    error: toolErrorSchema.optional(),
+    usage: usageSchema.optional(),
+    scan: scanSchema.optional(),
+  })
+  .refine(({ status, probe }) => (status === "probed") === (probe !== undefined), { path: ["probe"], message: "`probe` belongs to the status `probed`, and to no other" });
 export type ReportInput = z.infer<typeof reportSchema>;
 
 export const controlSchema = z.discriminatedUnion("verb", [

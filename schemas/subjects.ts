@@ -71,6 +71,8 @@ export const subjects = {
   dispatch: (ns: Namespace, tool: string) => `${ROOT}.${ns}.dispatch.${tool}`,
   /** Where a tool serves calls. */
   call: (ns: Namespace, tool: string) => `${ROOT}.${ns}.call.${tool}`,
+  /** Where it answers what became of a call: a subject of its own, so that nobody takes the question for a call. */
+  probe: (ns: Namespace, tool: string) => `${ROOT}.${ns}.probe.${tool}`,
   timer: (ns: Namespace, run: RunId, name: string) =>
     `${ROOT}.${ns}.timer.${partitionOf(run)}.${run}.${escapeToken(name)}`,
   due: (ns: Namespace, run: RunId) => `${ROOT}.${ns}.due.${partitionOf(run)}.${run}`,
@@ -103,6 +105,7 @@ export const patterns = {
   grants: (ns: Namespace) => `${ROOT}.${ns}.grant.*`,
   dispatches: (ns: Namespace) => `${ROOT}.${ns}.dispatch.>`,
   calls: (ns: Namespace) => `${ROOT}.${ns}.call.>`,
+  probes: (ns: Namespace) => `${ROOT}.${ns}.probe.>`,
   timers: (ns: Namespace) => `${ROOT}.${ns}.timer.>`,
   dues: (ns: Namespace) => `${ROOT}.${ns}.due.>`,
   documents: (ns: Namespace) => `${ROOT}.${ns}.doc.*`,

@@ -5,7 +5,7 @@ import { actionIdSchema, digestSchema, runIdSchema, toolNameSchema } from "./ids
 export const toolTokenSchema = z.strictObject({
   /** `signalbox:<namespace>`. */
   iss: z.string(),
-  /** `tool:<name>`. */
+  /** `tool:<name>`; `probe:<name>` for a question about a call, which opens no call. */
   aud: z.string(),
   /** On whose behalf: `<issuer>|<subject>`, or `agent:<name>` when nobody was named. */
   sub: z.string(),

@@ -31,6 +31,18 @@ export const toolSchema = z.strictObject({
   retries: z.int().min(0).max(20).default(0),
   /** Whether the same call with the same idempotency key takes effect once. */
   idempotent: z.boolean().default(false),
+  /**
+   * The tool can be asked what became of an attempt whose end nobody knows (EXEC-7). It then serves
+   * `signalbox.<ns>.probe.<tool>` too, and answers about the idempotency key of the call.
+   */
+  probe: z
+    .strictObject({
+      /** One asking, from the gateway's question to the tool's answer. */
+      timeout_ms: z.int().min(1).max(600_000).default(10_000),
+      /** How often it is asked before a person has to find out. */
+      tries: z.int().min(1).max(20).default(5),
+    })
+    .optional(),
   /** The most that one call may cost. */
   cost_usd: z.number().min(0).max(1_000_000_000).optional(),
   /** `registry` is the plane's own: documents that name it are refused when people apply them. */

@@ -143,6 +143,11 @@ async function loginOf(keys: ServicesOptions["keys"], role: Service, name: strin
   return "credsFolder" in keys ? handedLogin(keys.credsFolder, role) : { name, ...(await renewingCreds(keys, { role, name })) };
 }
 
+/** Where `keys/` is that a role needs beside its credential. */
+function keyFolderOf(keys: ServicesOptions["keys"], dataDir: string): string {
+  return "credsFolder" in keys ? keys.credsFolder : dataDir;
+}
+
 /** One that does not get up is stopped, and another one is tried: nothing of the first is left. */
 async function started<S extends { start(): Promise<void>; stop(): Promise<void> }>(what: string, log: Logger, stops: (() => Promise<unknown>)[], make: () => S): Promise<S> {
   const service = await patiently(what, log, async () => {
@@ -170,11 +175,11 @@ async function tracesOf({ tracesUrl: url, version, log }: ServicesOptions, stops
 }
 
 async function startGateways(
-  { namespaces, dataDir, log, gateway: patience }: ServicesOptions,
+  { keys, namespaces, dataDir, log, gateway: patience }: ServicesOptions,
   { nc, name, began }: { readonly nc: NatsConnection; readonly name: string; readonly began: (ns: Namespace, check: Check) => void },
   stops: (() => Promise<unknown>)[],
 ): Promise<void> {
-  const key = await openToolKey(dataDir);
+  const key = await openToolKey(keyFolderOf(keys, dataDir));
   for (const ns of namespaces) {
     const ledger = await FileLedger.open(join(dataDir, "demo", `${ns}-effects.jsonl`));
     const adapters = { builtin: new BuiltinAdapter(demoTools(ledger)) };

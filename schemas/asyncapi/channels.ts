@@ -166,6 +166,13 @@ export const channels: Readonly<Record<string, Channel>> = {
       "A tool with `adapter: nats` serves this as a NATS micro service. No responder means that nothing was done; no answer by the deadline means that nobody knows.",
     messages: ["toolCall", "toolOutput", "toolError"],
   },
+  probe: {
+    address: subjects.probe(NS, "{tool}"),
+    title: "Questions to a tool",
+    description:
+      "A tool whose definition has `probe` serves this too: it is asked what became of a call whose end nobody knows. A question changes nothing, and no responder means that nobody knows.",
+    messages: ["toolProbe", "toolProbed"],
+  },
   timer: {
     address: pattern(subjects.timer(NS, RUN, "{timer}"), 3),
     title: "Timers",
@@ -240,7 +247,7 @@ export const channels: Readonly<Record<string, Channel>> = {
     address: null,
     title: "Inbox of whoever asks",
     description: "Named by the reply subject of the request. Every credential has a prefix of its own, `_INBOX_<role>_<name>`, and may listen to no other: a client must be told to use it.",
-    messages: ["answer", "stored", "queryAnswer", "toolOutput", "toolError", "rejection", ...DOCUMENTS, ...EVENTS],
+    messages: ["answer", "stored", "queryAnswer", "toolOutput", "toolError", "toolProbed", "rejection", ...DOCUMENTS, ...EVENTS],
   },
 };
 

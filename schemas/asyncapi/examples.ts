@@ -73,6 +73,8 @@ export const EXAMPLES: Readonly<Record<string, readonly unknown[]>> = {
   dispatch: [{ v: 1, run: RUN, action: "a2", attempt: 1, document: '{"action":"a2"}', digest: DIGEST, timeout_ms: 10_000, effect: "write" }],
   grant: [{ v: 1, run: RUN, report: "r1", action: "a2", attempt: 1, claim: CLAIM, verdict: "granted", seq: 7 }],
   toolCall: [{ amount_usd: 25, charge_id: "ch_1001" }],
+  toolProbe: [{ amount_usd: 25, charge_id: "ch_1001" }],
+  toolProbed: [{ refund_id: "re_1", charge_id: "ch_1001", amount_usd: 25, status: "succeeded" }],
   toolOutput: [{ refund_id: "re_1", charge_id: "ch_1001", amount_usd: 25, status: "succeeded" }],
   timer: [DUE],
   due: [DUE],
@@ -103,7 +105,9 @@ const DATA: Readonly<Record<EventType, Schema>> = {
   "action.verified": ATTEMPT,
   "action.failed": { ...ATTEMPT, error: ERROR },
   "action.retrying": { ...ATTEMPT, error: ERROR, retry_at: AT },
-  "action.in_doubt": { ...ATTEMPT, error: UNKNOWN },
+  "action.in_doubt": { ...ATTEMPT, error: UNKNOWN, probe_at: AT },
+  "action.probing": { ...ATTEMPT, probe: 1, deadline: AT },
+  "action.probed": { ...ATTEMPT, probe: 1, found: "done", by: "signalbox-gateway" },
   "approval.requested": { ...REQUEST, view: '{"action":"a2"}', digest: DIGEST, role: "approver", count: 1, expires_at: AT },
   "approval.granted": { ...REQUEST, by: "ada", digest: DIGEST, grants: 1, count: 1 },
   "approval.refused": { ...REQUEST, by: "ada", reason: "not this one", digest: DIGEST },
@@ -146,7 +150,7 @@ export function eventExample(type: EventType) {
     "ce-time": AT,
     "content-type": "application/msgpack",
   };
-  const payload = { v: 1, ns: "default", run, seq: 5, part: [2, 3], at: AT, type, from: "proposed", to: "validated", cause, machine: "2", data: DATA[type], prev: "9c".repeat(32) };
+  const payload = { v: 1, ns: "default", run, seq: 5, part: [2, 3], at: AT, type, from: "proposed", to: "validated", cause, machine: "3", data: DATA[type], prev: "9c".repeat(32) };
   return { name: type, headers, payload };
 }
 

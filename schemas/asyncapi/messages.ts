@@ -82,6 +82,18 @@ const OF_TOOL_ERRORS = headers(
   },
   [TOOL_HEADERS.error],
 );
+const OF_PROBE_ANSWERS = headers(
+  {
+    [TOOL_HEADERS.effect]: {
+      enum: ["none", "done", "unknown"],
+      default: "unknown",
+      description: "What was done under the idempotency key. `done`: the body is the output. `none`: it was not done, and will not be any more, however late the call comes.",
+    },
+    [TOOL_HEADERS.errorCode]: string("A code of the tool's own; the plane records it as `tool.<code>`."),
+    [TOOL_HEADERS.error]: string("Why, in one line."),
+  },
+  [TOOL_HEADERS.effect],
+);
 const OF_TIMERS = headers({
   "Nats-Schedule": string("`@at <RFC 3339>`"),
   "Nats-Schedule-Target": string("The run's `due` subject."),
@@ -154,7 +166,7 @@ const MESSAGES: readonly Message[] = [
   input("proposeFinish", "finish", "Ends the run with an output.", "FinishProposal", OF_PROPOSALS),
   input("proposeFail", "fail", "Gives the run up.", "FailProposal", OF_PROPOSALS),
   input("decision", "decide", "A person's answer to a request for approval.", "Decision"),
-  input("report", "report", "A gateway claims an attempt, or says what became of it.", "Report"),
+  input("report", "report", "A gateway claims an attempt, says what became of it, or what the tool answered to a probe.", "Report"),
   input("control", "control", "An operator pauses, resumes, cancels, resolves or cleanses.", "Control"),
   input("guardControl", "stop, revoke, lift", "An operator stops a scope, revokes whoever is in it, or lifts another's stop.", "GuardControl"),
   input("apply", "apply", "An operator brings a stored document into force.", "Apply"),
@@ -166,6 +178,8 @@ const MESSAGES: readonly Message[] = [
   plain("dispatch", "dispatch", "An approved action, for whichever gateway takes it first.", model("Dispatch"), { headers: OF_ANSWERS }),
   plain("grant", "grant", "A claim is granted or refused, or a report was recorded.", model("Grant")),
   plain("toolCall", "call", "The input, byte for byte as it was approved (RFC 8785).", ANY, { headers: OF_CALLS }),
+  plain("toolProbe", "probe", "The input of the call that is in doubt, under its headers; deadline and token are of the question.", ANY, { headers: OF_CALLS }),
+  plain("toolProbed", "probe answer", "What was done of everything that was attempted under the idempotency key.", ANY, { headers: OF_PROBE_ANSWERS }),
   plain("toolOutput", "output", "What the tool gives, as its output schema says.", ANY, { headers: OF_ANSWERS }),
   plain("toolError", "tool error", "The call failed. `signalbox-effect` decides whether it may be tried again.", ANY, { headers: OF_TOOL_ERRORS }),
   plain("timer", "timer", "A durable timer, scheduled by JetStream.", model("Due"), { headers: OF_TIMERS }),

@@ -37,6 +37,7 @@ const OPERATIONS: readonly Operation[] = [
   send("agent", "readRejected", "Fetches the last refusal.", { messages: ["lookup"], reply: ["rejection"] }),
 
   receive("tool", "call", "Serves its tool.", { messages: ["toolCall"], reply: ["toolOutput", "toolError"], queue: "q" }),
+  receive("tool", "probe", "Answers what became of a call.", { messages: ["toolProbe"], reply: ["toolProbed"], queue: "q" }),
 
   send("approver", "decide", "Approves, refuses or edits.", { messages: ["decision"], reply: STORED }),
   send("approver", "query", "Lists what waits for a person (`approvals`).", ASKS),
@@ -85,6 +86,7 @@ const OPERATIONS: readonly Operation[] = [
   send("gateway", "report", "Claims an attempt, and reports it.", { messages: ["report"], reply: STORED }),
   receive("gateway", "grant", "Hears whether its claim was granted."),
   send("gateway", "call", "Calls a tool.", { messages: ["toolCall"], reply: ["toolOutput", "toolError"] }),
+  send("gateway", "probe", "Asks a tool what became of a call.", { messages: ["toolProbe"], reply: ["toolProbed"] }),
   receive("gateway", "live", "Learns which documents there are.", { messages: OF_DOCUMENTS }),
   send("gateway", "apply", "Puts the documents of an approved change in force, as `signalbox-gateway`.", { messages: ["apply"], reply: STORED }),
   send("gateway", "readInForce", "Sees whether they are in force.", { messages: ["lookup"], reply: OF_DOCUMENTS }),

@@ -8,7 +8,7 @@ import { visibleShort } from "./visible.ts";
 
 const BAD = /\.(rejected|denied|refused|failed|cancelled|expired|stale|exhausted|stopped)$/;
 const GOOD = /\.(verified|succeeded|completed|granted|approved)$/;
-const PENDING = /\.(requested|in_doubt|retrying|paused|edited|raised|warned)$/;
+const PENDING = /\.(requested|in_doubt|probing|retrying|paused|edited|raised|warned)$/;
 
 /** `12:30:01.123  refunds_1   7  action.approved     a2  validated → approved  by policy small-refunds` */
 export function formatEvent(event: Pick<JournalEvent, "body" | "streamSeq">, paint: Paint = PLAIN): string {

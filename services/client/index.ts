@@ -3,7 +3,7 @@ export { Box, connect, type ConnectOptions } from "./connect.ts";
 export { Agent, type PrincipalToken, Run, type StartRun, type ToolCall } from "./run.ts";
 export type { WaitOptions } from "./ask.ts";
 export type { Outcome } from "./outcome.ts";
-export type { Call, ServedTool, ToolHandler, ToolOptions } from "./tool.ts";
+export type { Call, ProbeAnswer, ProbeHandler, ServedTool, ToolHandler, ToolOptions } from "./tool.ts";
 export type { TokenOptions, ToolKeys } from "./tool-keys.ts";
 export { Approvals, type Decide, type Decided, type Shown } from "./approvals.ts";
 export type { EventFilter, TypedEvent } from "./events.ts";

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { TOOL_HEADERS } from "../../schemas/dispatch.ts";
 import { type Reason, reason } from "../../schemas/reason.ts";
 import type { ToolToken } from "../../schemas/tool-token.ts";
-import { type Jwks, type Seen, SeenTokens, verifyToolToken } from "../identity/token-check.ts";
+import { type Jwks, type Seen, SeenTokens, type TokenUse, verifyToolToken } from "../identity/token-check.ts";
 
 /**
  * The plane's public keys for tools, as `signalbox keys` prints them: themselves, or where they are (an `https:` or
@@ -47,10 +47,10 @@ export class TokenVerifier {
   }
 
   /** The token's claims, or why the call must not be carried out. */
-  async check(headers: ReadonlyMap<string, string>, body: Uint8Array): Promise<{ readonly token: ToolToken } | { readonly refusal: Reason }> {
+  async check(headers: ReadonlyMap<string, string>, body: Uint8Array, use?: TokenUse): Promise<{ readonly token: ToolToken } | { readonly refusal: Reason }> {
     const now = Date.now();
     const text = headers.get(TOOL_HEADERS.token);
-    const verify = async () => verifyToolToken(text, { jwks: (this.#jwks ??= await this.#fetch()), tool: this.#tool, ns: this.#ns, body, now, seen: this.#seen });
+    const verify = async () => verifyToolToken(text, { jwks: (this.#jwks ??= await this.#fetch()), tool: this.#tool, ns: this.#ns, body, now, seen: this.#seen, ...(use && { use }) });
     let checked = await verify();
     if ("refusal" in checked && checked.refusal.code === "token.key" && !isJwks(this.#keys) && now - this.#renewedAt > FETCH_AGAIN_MS) {
       this.#renewedAt = now;

@@ -7,6 +7,7 @@ import type { ToolToken } from "../../schemas/tool-token.ts";
 import type { NatsConnection } from "../bus/connection.ts";
 import { type ServiceRequest, serve } from "../bus/service.ts";
 import { NotPermitted, ToolFailure } from "./errors.ts";
+import type { TokenUse } from "../identity/token-check.ts";
 import { type TokenOptions, type ToolKeys, TokenVerifier } from "./tool-keys.ts";
 
 /** One call of a tool, as the plane says of it. Absent is what the caller did not say. */
@@ -37,7 +38,24 @@ export interface Call {
 /** What a handler returns is the output; `undefined` is null. To say that a call failed, it throws {@link ToolFailure}. */
 export type ToolHandler<Input = JsonValue> = (input: Input, call: Call) => Promise<JsonValue | void> | JsonValue | void;
 
+/** What a tool knows of a call: see {@link ProbeHandler}. */
+export type ProbeAnswer =
+  | { readonly found: "done"; readonly output: JsonValue }
+  | { readonly found: "none" | "unknown"; readonly message?: string };
+
+/**
+ * Says what became of a call whose end nobody knows, and changes nothing. It is asked about the idempotency key, with
+ * everything that was attempted under it; the input and the rest are those of the call, deadline and token the question's.
+ *
+ * `none` is a promise: nothing was done, and nothing will be, also not by an instance that is still at work on it. The
+ * plane may then let the call be made once more. Whoever cannot promise that answers `unknown`, and what it throws says
+ * the same. While this process itself is at work under the key, `unknown` is answered without asking the handler.
+ */
+export type ProbeHandler<Input = JsonValue> = (input: Input, call: Call) => Promise<ProbeAnswer> | ProbeAnswer;
+
 export interface ToolOptions {
+  /** Answers what became of a call, for tools whose definition has `probe` (EXEC-7). */
+  readonly probe?: ProbeHandler<never>;
   /** Shown by `nats micro info`. */
   readonly description?: string;
   /** Semantic version, shown likewise; `0.0.0` when left out. */
@@ -73,6 +91,12 @@ export async function serveTool(
   await tokens?.ready();
   const stopping = new AbortController();
   const inHand = new Set<Promise<void>>();
+  const keys = new Map<string, number>();
+  const take = (answered: Promise<void>) => {
+    const done = answered.finally(() => inHand.delete(done));
+    inHand.add(done);
+  };
+  const probe = options.probe as ProbeHandler<unknown> | undefined;
   const service = await serve(
     nc,
     {
@@ -85,11 +109,17 @@ export async function serveTool(
       {
         name: "call",
         subject: subjects.call(ns, name),
-        handler: (request) => {
-          const answered = answer(request, name, handler as ToolHandler<unknown>, tokens, stopping.signal).finally(() => inHand.delete(answered));
-          inHand.add(answered);
-        },
+        handler: (request) => take(answer(request, name, counted(handler as ToolHandler<unknown>, keys), tokens, stopping.signal)),
       },
+      ...(probe === undefined
+        ? []
+        : [
+            {
+              name: "probe",
+              subject: subjects.probe(ns, name),
+              handler: (request: ServiceRequest) => take(answerProbe(request, name, probe, keys, tokens, stopping.signal)),
+            },
+          ]),
     ],
   ).catch((error: unknown) => {
     throw new NotPermitted(`serve the tool \`${name}\``, error);
@@ -127,10 +157,50 @@ async function answer(request: ServiceRequest, tool: string, handler: ToolHandle
   }
 }
 
+/** Keeps count of what is in hand under each key. */
+function counted(handler: ToolHandler<unknown>, keys: Map<string, number>): ToolHandler<unknown> {
+  return async (input, call) => {
+    const key = call.idempotencyKey;
+    keys.set(key, (keys.get(key) ?? 0) + 1);
+    try {
+      return await handler(input, call);
+    } finally {
+      const left = (keys.get(key) ?? 1) - 1;
+      if (left > 0) keys.set(key, left);
+      else keys.delete(key);
+    }
+  };
+}
+
+async function answerProbe(
+  request: ServiceRequest,
+  tool: string,
+  handler: ProbeHandler<unknown>,
+  keys: ReadonlyMap<string, number>,
+  tokens: TokenVerifier | undefined,
+  stopping: AbortSignal,
+): Promise<void> {
+  try {
+    const token = await checkToken(request, tokens, "probe");
+    const call = { ...readCall(request, tool, stopping), ...(token !== undefined && { token }) };
+    const atWork = (): ProbeAnswer | undefined => (keys.has(call.idempotencyKey) ? { found: "unknown", message: "the call is still being carried out" } : undefined);
+    const answered = atWork() ?? (await handler(parseInput(request.data), call));
+    // begun while the handler looked
+    const found = answered.found === "none" ? (atWork() ?? answered) : answered;
+    if (found.found === "done") return request.respond(encodeOutput(found.output), { "content-type": "application/json", [TOOL_HEADERS.effect]: "done" });
+    const said = found.message === undefined ? {} : { [TOOL_HEADERS.errorCode]: `probe.${found.found}`, [TOOL_HEADERS.error]: oneLine(found.message, 4096) };
+    request.respond(new Uint8Array(0), { ...said, [TOOL_HEADERS.effect]: found.found });
+  } catch (error) {
+    // a question that was refused or broke says nothing of what became of the call
+    const { code, message } = error instanceof ToolFailure ? error : crashed(error);
+    fail(request, new ToolFailure({ code, message, effect: "unknown", cause: error }));
+  }
+}
+
 /** Before anything is done for the caller. */
-async function checkToken(request: ServiceRequest, tokens: TokenVerifier | undefined): Promise<ToolToken | undefined> {
+async function checkToken(request: ServiceRequest, tokens: TokenVerifier | undefined, use?: TokenUse): Promise<ToolToken | undefined> {
   if (tokens === undefined) return undefined;
-  const checked = await tokens.check(request.headers, request.data).catch((cause: unknown) => {
+  const checked = await tokens.check(request.headers, request.data, use).catch((cause: unknown) => {
     throw new ToolFailure({ code: "token.unchecked", message: cause instanceof Error ? cause.message : "the token could not be checked", effect: "none", cause });
   });
   if ("token" in checked) return checked.token;

@@ -32,15 +32,33 @@ export interface LoadResult {
   readonly rest: Part | undefined;
 }
 
-/** @param segment of the journal, of a run @throws Frozen, MachineMissing, Diverged, EventMalformed, ReadError */
-export async function loadAggregate(journal: StreamReader, ns: Namespace, kind: AggregateKind, name: string, segment = 1, looked?: number): Promise<LoadResult> {
+/** Where an aggregate is stored, as far as somebody knows. */
+export interface Whereabouts {
+  /** Of the journal; 1 when left out. */
+  readonly segment?: number | undefined;
+  /** The last event of the table of segments when it was looked for in all of them. */
+  readonly looked?: number | undefined;
+  /**
+   * Position of a subject's first event: among a million subjects the server finds the beginning of one several times
+   * faster when it is told where.
+   */
+  readonly first?: (subject: string) => number | undefined;
+}
+
+/** @throws Frozen, MachineMissing, Diverged, EventMalformed, ReadError */
+export async function loadAggregate(journal: StreamReader, ns: Namespace, kind: AggregateKind, name: string, where: Whereabouts = {}): Promise<LoadResult> {
+  const { segment = 1, looked, first } = where;
   const subject = subjects.log(ns, kind, name, segment);
   const events: JournalEvent[] = [];
   let head = EMPTY_CHAIN;
   let streamSeq = 0;
-  for await (const message of journal.read({ subject, segment })) {
+  const fromSeq = first?.(subject);
+  const again = () => loadAggregate(journal, ns, kind, name, { segment, looked });
+  for await (const message of journal.read({ subject, segment, ...(fromSeq !== undefined && { fromSeq }) })) {
     const event = decodeEvent(message);
     const { seq, prev } = event.body;
+    // an index that says where to begin may be wrong; the journal is not (law 4)
+    if (events.length === 0 && seq !== 1 && fromSeq !== undefined) return again();
     if (seq !== head.seq + 1 || Buffer.compare(prev, head.prev) !== 0) {
       throw new Frozen(`event ${seq} at sequence ${message.seq} on \`${subject}\` does not follow event ${head.seq}`);
     }
@@ -48,6 +66,7 @@ export async function loadAggregate(journal: StreamReader, ns: Namespace, kind: 
     streamSeq = message.seq;
     events.push(event);
   }
+  if (events.length === 0 && fromSeq !== undefined) return again();
   const recent = new Recent();
   const folded = fold(ns, kind, name, events, (before, stored, computed) => recent.note(before, stored, computed));
   const driven = folded?.state ?? beginning(ns, kind, name, CURRENT_VERSION);

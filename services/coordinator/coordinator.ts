@@ -105,7 +105,7 @@ export class Coordinator {
     this.#turns = new Turns({
       lanes: this.#lanes,
       sources: { registry, validators: new Validators(), judge: options.judge ?? new PolicyJudge(), guard: this.#guard, people, placement: this.#placement },
-      loader: new Loader(journal, this.#committer, ns, log, this.#placement),
+      loader: new Loader(journal, this.#committer, ns, log, undefined, this.#placement),
       committer: this.#committer,
       applied: this.#applied,
       documents: this.#documents,

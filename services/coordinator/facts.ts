@@ -12,7 +12,7 @@ import type { RunState } from "../../machines/state.ts";
 import type { AppliedFacts, CurrentFacts, DocumentFacts, Facts, GuardHit, OutputFacts, Principal, StartFacts, ToolFacts } from "../../schemas/facts.ts";
 import { NO_FACTS } from "../../schemas/facts.ts";
 import { type ActionId, type Actor, type Digest, type Namespace, digestSchema, startingAgent } from "../../schemas/ids.ts";
-import type { ApplyChangeInput, DecisionInput, Scan, SignalInput } from "../../schemas/inputs.ts";
+import type { ApplyChangeInput, DecisionInput, ReportInput, Scan, SignalInput } from "../../schemas/inputs.ts";
 import type { JsonValue } from "../../schemas/json.ts";
 import { microUsd } from "../../schemas/money.ts";
 import type { StartProposal, ToolProposal } from "../../schemas/proposal.ts";
@@ -90,7 +90,7 @@ export function gatherFacts(sources: Lookups, state: RunState, input: RunInput, 
       return decisionFacts(sources, state, input.actor, input.body, input.time);
     case "report":
       if (input.body.status === "started") return claimFacts(sources, state, input.body.action, input.time);
-      if (input.body.status === "succeeded") return outputFacts(sources, state, input.body.action, input.body.output ?? null, input.body.scan);
+      if (givesOutput(input.body)) return outputFacts(sources, state, input.body.action, input.body.output ?? null, input.body.scan);
       return NO_FACTS;
     case "control":
       if (input.body.verb === "resolve" && input.body.outcome === "succeeded" && input.body.output !== undefined) {
@@ -104,6 +104,11 @@ export function gatherFacts(sources: Lookups, state: RunState, input: RunInput, 
     case "due":
       return NO_FACTS;
   }
+}
+
+/** A report of what a tool gave, when it was called or when it was asked afterwards. */
+function givesOutput({ status, probe, error }: ReportInput): boolean {
+  return status === "succeeded" || (status === "probed" && probe?.found === "done" && error === undefined);
 }
 
 /** A token that came with a proposal and does not hold: the proposal is refused, and recorded without it. */

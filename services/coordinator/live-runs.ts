@@ -1,57 +1,121 @@
-import type { EventData } from "../../schemas/event.ts";
-import type { ActionId, Namespace, RunId } from "../../schemas/ids.ts";
-import { parseLog, patterns } from "../../schemas/subjects.ts";
-import { decodeEvent } from "../bus/commit.ts";
-import type { StreamReader } from "../bus/journal.ts";
-
-const ENDS = new Set(["run.completed", "run.failed", "run.cancelled", "run.refused"]);
-const CLOSES = new Set(["action.succeeded", "action.failed", "action.retrying", "action.in_doubt"]);
-
 /**
- * Runs that may owe something: those that have not ended, and those that ended with an action still in flight or with
- * an allowance that no account has confirmed to be back.
- * Reads the whole journal, in order, and of most events only the headers; a run index saves that.
+ * The runs that a coordinator sweeps when it takes over, without reading the journal from its beginning: from the run
+ * index of the data folder, and what the journal holds behind it. Where a reader keeps the index, hardly anything is
+ * left to read; where none does, the coordinator looks for itself now and then.
  */
-export async function liveRunsOf(journal: StreamReader, ns: Namespace): Promise<RunId[]> {
-  const runs = new Map<string, { ended: boolean; readonly inFlight: Set<ActionId>; readonly leased: Set<string> }>();
-  for await (const message of journal.read({ subject: patterns.logOfKind(ns, "run") })) {
-    const { subject, headers } = message;
-    const type = headers.get("ce-type")?.slice("signalbox.".length) ?? "";
-    let run = runs.get(subject);
-    if (run === undefined) {
-      // whatever follows the end of a run that had nothing in flight changes nothing
-      if (type !== "run.started") continue;
-      runs.set(subject, (run = { ended: false, inFlight: new Set(), leased: new Set() }));
+import type { Logger } from "pino";
+import type { Namespace, RunId } from "../../schemas/ids.ts";
+import { segmentOfSubject } from "../../schemas/subjects.ts";
+import type { StreamReader } from "../bus/journal.ts";
+import { SegmentedReader } from "../bus/segmented.ts";
+import { readLive, segmentFile, writeLive } from "../projection/live-file.ts";
+import { LiveRuns, isPartOf } from "../projection/live-runs.ts";
+
+export interface LiveRunIndexOptions {
+  readonly journal: StreamReader;
+  readonly ns: Namespace;
+  /** The index of the data folder; nothing is kept without it. */
+  readonly file?: string | undefined;
+  readonly log: Logger;
+}
+
+/** How old the index gets where nobody else keeps it. */
+const LOOK_EVERY_MS = 30_000;
+
+/** Of one segment of the journal. */
+interface Part {
+  live: LiveRuns;
+  /** Position of the index as this process knows it. */
+  kept: number;
+}
+
+export class LiveRunIndex {
+  readonly #options: LiveRunIndexOptions;
+  /** Segments in which something may still happen. */
+  readonly #parts = new Map<number, Part>();
+  #last: Promise<unknown> = Promise.resolve();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: LiveRunIndexOptions) {
+    this.#options = options;
+  }
+
+  /** Runs that may owe something, as the journal stands when this is called. @throws ReadError */
+  async runs(): Promise<RunId[]> {
+    await this.#current();
+    return [...this.#parts.values()].flatMap(({ live }) => [...live.names()]);
+  }
+
+  /** Position of a run's first event, for whoever reads it; undefined where nobody knows. */
+  first(subject: string): number | undefined {
+    return this.#parts.get(segmentOfSubject(subject))?.live.first(subject);
+  }
+
+  /** Keeps it near the journal's end from now on: whoever takes partitions over does not want to wait. */
+  keep(): void {
+    if (this.#options.file === undefined) return;
+    this.#timer ??= setInterval(() => void this.#current().catch(() => undefined), LOOK_EVERY_MS);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** One after the other: what two would read, one reads. */
+  #current(): Promise<void> {
+    const current = this.#last.then(() => this.#catchUp());
+    this.#last = current.catch(() => undefined);
+    return current;
+  }
+
+  async #catchUp(): Promise<void> {
+    const segments = await openSegments(this.#options.journal);
+    for (const segment of this.#parts.keys()) if (!segments.includes(segment)) this.#parts.delete(segment);
+    for (const segment of segments) {
+      const part = this.#parts.get(segment) ?? { live: new LiveRuns(this.#options.ns, undefined, segment), kept: 0 };
+      this.#parts.set(segment, part);
+      await this.#catchUpIn(segment, part);
     }
-    if (ENDS.has(type)) run.ended = true;
-    else if (type === "action.started") run.inFlight.add(actionOf(message));
-    // of the actions that end with their run most were never started: which one it is tells them apart
-    else if (CLOSES.has(type) && run.inFlight.size > 0) run.inFlight.delete(actionOf(message));
-    else if (type === "budget.leased" || type === "budget.returned") account(run.leased, message);
-    if (run.ended && run.inFlight.size === 0 && run.leased.size === 0) runs.delete(subject);
   }
-  return [...runs.keys()].flatMap((subject) => (parseLog(subject)?.name as RunId | undefined) ?? []);
+
+  async #catchUpIn(segment: number, part: Part): Promise<void> {
+    const { journal, ns, log } = this.#options;
+    const file = this.#options.file === undefined ? undefined : segmentFile(this.#options.file, segment);
+    // a journal that was put back from a copy goes on otherwise than what is known here
+    if (!(await isPartOf(part.live.head, journal))) part.live = new LiveRuns(ns, undefined, segment);
+    const snapshot = file === undefined ? undefined : readLive(file, ns);
+    if (snapshot !== undefined && snapshot.position > part.live.position && (await isPartOf(snapshot, journal))) {
+      part.live = new LiveRuns(ns, snapshot, segment);
+      part.kept = snapshot.position;
+    }
+    const from = part.live.position;
+    await part.live.catchUp(journal);
+    if (file === undefined || part.live.position === part.kept) return;
+    log.debug({ segment, from, to: part.live.position, live: part.live.size }, "the run index was brought up to date");
+    try {
+      writeLive(file, part.live.snapshot());
+      part.kept = part.live.position;
+    } catch (error) {
+      log.warn({ file, error: String(error) }, "the run index cannot be written, and is read from the journal at the next start");
+    }
+  }
 }
 
-/** A day's allowance is owed back until its account has confirmed it; a minute's ends with its minute. */
-function account(leased: Set<string>, message: Parameters<typeof decodeEvent>[0]): void {
-  try {
-    const { type, data } = decodeEvent(message).body;
-    const { ledger, unit, window } = data as EventData<"budget.leased" | "budget.returned">;
-    if (window.includes("T")) return;
-    const key = `${ledger}/${unit}/${window}`;
-    if (type === "budget.leased" && (data as EventData<"budget.leased">).granted > 0) leased.add(key);
-    if (type === "budget.returned" && (data as EventData<"budget.returned">).last) leased.delete(key);
-  } catch {
-    // what is no event of ours is met again when its run is loaded
+/** All runs that may owe something, by the journal alone. @throws ReadError */
+export async function liveRunsOf(journal: StreamReader, ns: Namespace): Promise<RunId[]> {
+  const found: RunId[] = [];
+  for (const segment of await openSegments(journal)) {
+    const live = new LiveRuns(ns, undefined, segment);
+    await live.catchUp(journal);
+    found.push(...live.names());
   }
+  return found;
 }
 
-function actionOf(message: Parameters<typeof decodeEvent>[0]): ActionId {
-  try {
-    return decodeEvent(message).body.data["action"] as ActionId;
-  } catch {
-    // what is no event of ours is met again, and frozen, when its run is loaded
-    return "" as ActionId;
-  }
+/** Segments of which a run may owe something; a stream by itself is the first. @throws ReadError */
+async function openSegments(journal: StreamReader): Promise<number[]> {
+  if (!(journal instanceof SegmentedReader)) return [1];
+  return (await journal.refresh(true)).segments.filter(({ sealed }) => sealed === undefined).map(({ segment }) => segment);
 }

@@ -18,15 +18,18 @@ export class Loader {
   readonly #ns: Namespace;
   readonly #placement: Placement | undefined;
   readonly #log: Logger;
+  readonly #first: (subject: string) => number | undefined;
   readonly #waiting = new Map<Lane, () => void>();
   #open = 0;
 
-  constructor(journal: StreamReader, committer: GroupCommitter, ns: Namespace, log: Logger, placement?: Placement) {
+  /** @param first position at which a subject begins, where it is known @param placement says in which segment a run is; the first without it */
+  constructor(journal: StreamReader, committer: GroupCommitter, ns: Namespace, log: Logger, first: (subject: string) => number | undefined = () => undefined, placement?: Placement) {
     this.#journal = journal;
     this.#committer = committer;
     this.#ns = ns;
     this.#log = log;
     this.#placement = placement;
+    this.#first = first;
   }
 
   /**
@@ -49,7 +52,7 @@ export class Loader {
       if (this.#committer.stopped) throw new Stopped();
       try {
         const place = lane.kind === "run" ? await this.#placement?.locate(lane.name as RunId, lane.queue()?.[0]?.input.time) : undefined;
-        const { loaded, rest } = await loadAggregate(this.#journal, this.#ns, lane.kind, lane.name, place?.segment, place?.looked);
+        const { loaded, rest } = await loadAggregate(this.#journal, this.#ns, lane.kind, lane.name, { ...place, first: this.#first });
         if (rest === undefined) return loaded;
         const [landing] = await this.#committer.append([rest]);
         if (landing?.kind === "stored") {

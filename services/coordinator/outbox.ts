@@ -17,9 +17,11 @@ import { type Publisher, PublishError } from "../bus/publisher.ts";
 import type { Timers } from "../bus/timers.ts";
 import type { Origin } from "./arrival.ts";
 import { pause } from "./pause.ts";
+import { type OwedTimer, Unarmed } from "./unarmed.ts";
 
 const RETRY_MS = 100;
 const MAX_RETRY_MS = 2000;
+const PAID = Promise.resolve();
 const JSON_BODY = { "content-type": "application/json" };
 const json = (value: unknown) => Buffer.from(JSON.stringify(value));
 
@@ -31,6 +33,10 @@ export class Outbox {
   readonly #log: Logger;
   /** The newest debt under each timer's name that is being paid. */
   readonly #arming = new Map<string, Owed>();
+  readonly #unarmed = new Unarmed((run, debt) => {
+    // only a stop ends the tries
+    this.#arm(run, debt).catch(() => undefined);
+  });
   #stopped = false;
 
   constructor(nc: NatsConnection, ns: Namespace, publisher: Publisher, timers: Timers, log: Logger) {
@@ -43,17 +49,24 @@ export class Outbox {
 
   stop(): void {
     this.#stopped = true;
+    this.#unarmed.stop();
   }
 
-  pay(run: RunId, debt: Owed): Promise<void> {
-    if (debt.kind === "timer") return this.#arm(run, debt);
+  /** @param now the time of the run's last event; absent where everything owed is paid at once, as by who takes the run over */
+  pay(run: RunId, debt: Owed, now?: string): Promise<void> {
+    if (debt.kind === "timer") return now !== undefined && this.#unarmed.take(run, debt, now) ? PAID : this.#arm(run, debt);
     if (debt.kind === "signal") return this.signal(run, debt.to, debt.body);
     const headers = { ...JSON_BODY, "Nats-Msg-Id": `${run}/${debt.key}` };
     return this.#until(() => this.#publisher.publish(subjects.dispatch(this.#ns, debt.tool), json(debt.message), headers));
   }
 
+  /** Lets go of what was put off and is no debt of the run any more. @param owed keys of all that are */
+  letGo(run: RunId, owed: ReadonlySet<string>): void {
+    this.#unarmed.keep(run, owed);
+  }
+
   /** A timer replaces the one of its name, so an older debt that has to be tried again must not come behind a newer one. */
-  async #arm(run: RunId, debt: Owed & { readonly kind: "timer" }): Promise<void> {
+  async #arm(run: RunId, debt: OwedTimer): Promise<void> {
     const key = `${run}/${debt.name}`;
     this.#arming.set(key, debt);
     const isNewest = () => this.#arming.get(key) === debt;

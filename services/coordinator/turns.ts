@@ -219,10 +219,12 @@ export class Turns {
     const { state } = loaded;
     const debts = owed(state);
     const told = answersOf(state, answers);
+    const now = lane.swept === undefined ? state.at : undefined;
     if (lane.swept !== undefined) lane.issued.clear();
     for (const debt of debts) if (debt.kind === "timer" && strays.some((stray) => replaced(debt, stray))) lane.issued.delete(debt.key);
-    const effects = debts.filter((debt) => !lane.issued.has(debt.key)).map((debt) => outbox.pay(state.run, debt));
+    const effects = debts.filter((debt) => !lane.issued.has(debt.key)).map((debt) => outbox.pay(state.run, debt, now));
     lane.issued = new Set(debts.map((debt) => debt.key));
+    outbox.letGo(state.run, lane.issued);
     for (const { agent, answer } of told) effects.push(outbox.answer(agent, answer));
     if (changed) effects.push(outbox.answer(state.holder, news(state)));
     return effects;

@@ -5,6 +5,7 @@ import type { ActionDocument, Dispatch } from "../../schemas/dispatch.ts";
 import type { Namespace } from "../../schemas/ids.ts";
 import type { Tool } from "../../schemas/tool.ts";
 import { timestamp } from "../../schemas/time.ts";
+import type { TokenUse } from "../identity/token-check.ts";
 import type { ToolTokens } from "../identity/tool-token.ts";
 import { type Adapter, type AdapterRequest, type AdapterResult, failure } from "./adapters/adapter.ts";
 
@@ -24,23 +25,24 @@ export interface Call {
 
 /** Never throws: what an adapter throws, and what does not come in time, did nobody knows what (EXEC-7). */
 export function execute(call: Call): Promise<AdapterResult> {
-  const { dispatch, adapter, timeoutMs, stopped } = call;
-  const { promise, resolve } = Promise.withResolvers<AdapterResult>();
+  return inTime(call, (signal) => call.adapter.call(requestOf(call), signal), (code, message) => failure(code, message, "unknown"));
+}
+
+/** The adapter's answer; in its place what `lost` makes of one that threw, or did not come before the deadline. */
+export function inTime<T>(call: Call, ask: (signal: AbortSignal) => Promise<T>, lost: (code: string, message: string) => T): Promise<T> {
+  const { dispatch, timeoutMs, stopped } = call;
+  const { promise, resolve } = Promise.withResolvers<T>();
   const controller = new AbortController();
-  const giveUp = (result: AdapterResult) => {
+  const giveUp = (result: T) => {
     resolve(result);
     controller.abort();
   };
-  const timer = setTimeout(
-    () => giveUp(failure("tool.timeout", `the tool did not answer within ${timeoutMs} ms`, "unknown")),
-    timeoutMs,
-  );
-  const onStop = () => giveUp(failure("gateway.stopped", "the gateway was stopped during the call", "unknown"));
+  const timer = setTimeout(() => giveUp(lost("tool.timeout", `the tool did not answer within ${timeoutMs} ms`)), timeoutMs);
+  const onStop = () => giveUp(lost("gateway.stopped", "the gateway was stopped during the call"));
   stopped.addEventListener("abort", onStop, { once: true });
-  const broken = (error: unknown) =>
-    resolve(failure("adapter.failed", error instanceof Error ? error.message : `the adapter failed on \`${dispatch.action}\``, "unknown"));
+  const broken = (error: unknown) => resolve(lost("adapter.failed", error instanceof Error ? error.message : `the adapter failed on \`${dispatch.action}\``));
   try {
-    adapter.call(requestOf(call), controller.signal).then(resolve, broken);
+    ask(controller.signal).then(resolve, broken);
   } catch (error) {
     broken(error);
   }
@@ -63,7 +65,8 @@ export function timeLeft(timeoutMs: number, waitedMs: number): number {
   return left < timeoutMs / 2 ? 0 : Math.min(timeoutMs, left);
 }
 
-function requestOf({ ns, dispatch, document, definition, tokens, timeoutMs }: Call): AdapterRequest {
+/** @param use what its token is for */
+export function requestOf({ ns, dispatch, document, definition, tokens, timeoutMs }: Call, use?: TokenUse): AdapterRequest {
   const { input, tool, principal } = document;
   const { run, action, attempt, digest, traceparent } = dispatch;
   let body: Uint8Array | undefined;
@@ -80,7 +83,7 @@ function requestOf({ ns, dispatch, document, definition, tokens, timeoutMs }: Ca
     },
     // signing costs more than the rest of a call together, and tools within the gateway do not need it
     get token() {
-      return (token ??= tokens?.mint({ run, action, attempt, tool, body: this.inputBytes, digest, principal, ttlMs: timeoutMs }));
+      return (token ??= tokens?.mint({ run, action, attempt, tool, body: this.inputBytes, digest, principal, ttlMs: timeoutMs, ...(use && { use }) }));
     },
     digest,
     deadline: timestamp(Date.now() + timeoutMs),

@@ -147,7 +147,7 @@ async function planeAccount(keys: PlaneKeys): Promise<Partial<Account>> {
       ),
       ...feeds(ns).map((subject): Export => ({ name: subject, subject, type: "stream", token_req: true })),
     );
-    imports.push(await imported("service", own.tools, keys.plane, patterns.calls(ns)));
+    for (const subject of [patterns.calls(ns), patterns.probes(ns)]) imports.push(await imported("service", own.tools, keys.plane, subject));
   }
   return { limits: { ...LIMITS, ...JETSTREAM }, exports, imports };
 }
@@ -194,7 +194,7 @@ async function peopleAccount(keys: PlaneKeys, ns: Namespace, own: NamespaceKeys)
 }
 
 function toolsAccount(ns: Namespace): Partial<Account> {
-  return { limits: LIMITS, exports: [service(patterns.calls(ns), ONE_ANSWER)] };
+  return { limits: LIMITS, exports: [patterns.calls(ns), patterns.probes(ns)].map((subject) => service(subject, ONE_ANSWER)) };
 }
 
 /** All that agents may ask for; what each of them may is narrower, by permission. */

@@ -139,6 +139,7 @@ function rightsIn(role: Role, self: Actor, ns: Namespace, options: PermissionOpt
           subjects.input(ns, "report", self, "*"),
           subjects.input(ns, "apply", CHANGE_ACTOR, "*"),
           patterns.calls(ns),
+          patterns.probes(ns),
           patterns.documents(ns),
           ...consuming(stream("DISPATCH")),
           `${API}.CONSUMER.CREATE.${stream("DISPATCH")}.>`,
@@ -190,7 +191,9 @@ function rightsIn(role: Role, self: Actor, ns: Namespace, options: PermissionOpt
     case "subscriber":
       return { subscribe: [patterns.events(ns)] };
     case "tool":
-      return { subscribe: [`${subjects.call(ns, toolName(required(role, "tool", options.tool)))} ${TOOL_QUEUE}`] };
+      return {
+        subscribe: [subjects.call, subjects.probe].map((of) => `${of(ns, toolName(required(role, "tool", options.tool)))} ${TOOL_QUEUE}`),
+      };
     case "approver":
       return {
         publish: [

@@ -34,7 +34,12 @@ export interface TokenCheck {
   /** ms since 1970. */
   readonly now: number;
   readonly seen: Seen;
+  /** What the token is to be for; a token for a call opens no answer to a probe, nor the other way round. */
+  readonly use?: TokenUse;
 }
+
+/** A call to be carried out, or a question about one. */
+export type TokenUse = "tool" | "probe";
 
 /** Remembers tokens until they end. Instances of a tool that must not be told the same twice share one. */
 export interface Seen {
@@ -58,7 +63,7 @@ export async function verifyToolToken(token: string | undefined, check: TokenChe
   if (ends <= check.now) return refused("expired", "the token has ended");
   if (claims.iat * 1000 > check.now + LEEWAY_MS) return refused("not_yet", "the token is of the future", "compare the clocks of the tool and of the gateway");
   if (check.ns !== undefined && (claims.ns !== check.ns || claims.iss !== issuerOf(check.ns))) return refused("issuer", "the token is of another namespace");
-  if (claims.tool !== check.tool || claims.aud !== audienceOf(check.tool)) return refused("tool", "the token is for another tool");
+  if (claims.tool !== check.tool || claims.aud !== audienceOf(check.tool, check.use)) return refused("tool", "the token is for another tool");
   if (claims.input !== digestOf(check.body)) return refused("input", "the token is for another input");
   const first = await check.seen.use(claims.jti, ends, check.now);
   if (first === undefined) return refused("unremembered", "too many tokens are in use to tell a first use from a second");
@@ -132,8 +137,8 @@ export function issuerOf(ns: string): string {
   return `signalbox:${ns}`;
 }
 
-export function audienceOf(tool: string): string {
-  return `tool:${tool}`;
+export function audienceOf(tool: string, use: TokenUse = "tool"): string {
+  return `${use}:${tool}`;
 }
 
 export function digestOf(body: Uint8Array): Digest {

@@ -10,7 +10,7 @@ import type { Principal } from "../../schemas/facts.ts";
 import { type ActionId, type Actor, type Digest, type Namespace, type RunId, startingAgent, type ToolName } from "../../schemas/ids.ts";
 import type { ToolToken } from "../../schemas/tool-token.ts";
 import type { SigningKey } from "./signing-key.ts";
-import { audienceOf, digestOf, issuerOf } from "./token-check.ts";
+import { audienceOf, digestOf, issuerOf, type TokenUse } from "./token-check.ts";
 
 export { type Seen, SeenTokens, type TokenCheck, verifyToolToken } from "./token-check.ts";
 
@@ -30,6 +30,8 @@ export interface TokenCall {
   readonly agent?: Actor;
   /** Until nobody waits for the answer any more. */
   readonly ttlMs: number;
+  /** Default: `tool`, the call itself. */
+  readonly use?: TokenUse;
 }
 
 /** Mints tokens for calls of one namespace's tools; held by gateways alone. */
@@ -44,10 +46,10 @@ export class ToolTokens {
 
   /** A token that no other is like, also for the same attempt. @param now ms since 1970 */
   mint(call: TokenCall, now: number = Date.now()): string {
-    const { run, action, attempt, tool, body, digest, principal, agent = startingAgent(run), ttlMs } = call;
+    const { run, action, attempt, tool, body, digest, principal, agent = startingAgent(run), ttlMs, use } = call;
     const claims: ToolToken = {
       iss: issuerOf(this.#ns),
-      aud: audienceOf(tool),
+      aud: audienceOf(tool, use),
       sub: principal?.verified === true ? `${principal.issuer ?? ""}|${principal.subject}` : `agent:${agent}`,
       jti: randomUUID(),
       iat: Math.floor(now / 1000),

@@ -29,6 +29,9 @@ import { allNeeds, amountInRun, openNeeds, principalOf, sumsOf } from "./run-vie
 import { sourcesOf } from "./sources.ts";
 import { tokensOfCall } from "./tokens.ts";
 
+/** Runs of earlier versions do not probe, and their records hold nothing of it. */
+const probesTools = (machine: string): boolean => machine !== "1" && machine !== "2";
+
 /** How long a person has when neither contract nor policy says. */
 const DEFAULT_APPROVAL_TTL_MS = 24 * 3600 * 1000;
 
@@ -89,10 +92,10 @@ export function toolFacts(judging: Judging, governing: Governing, state: RunStat
     ...(more.principal && { principal: more.principal }),
   };
   if (tool === undefined) return facts;
-  const { effect, timeout_ms, retries, idempotent, cost_usd } = tool.value;
+  const { effect, timeout_ms, retries, idempotent, cost_usd, probe } = tool.value;
   const cost_micro_usd = cost_usd === undefined ? 0 : microUsd(cost_usd);
   const counted = tokens?.declared === true ? { input_tokens: tokens.input, output_tokens: tokens.output } : {};
-  const known: ToolFacts = { ...facts, tool: { effect, timeout_ms, retries, idempotent, cost_micro_usd, ...counted } };
+  const known: ToolFacts = { ...facts, tool: { effect, timeout_ms, retries, idempotent, cost_micro_usd, ...counted, ...(probe && probesTools(state.machine) && { probe }) } };
   if (faults.length > 0 || contract === undefined || entry === undefined) return known;
 
   const at = later(state.at, time);

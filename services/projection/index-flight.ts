@@ -75,6 +75,10 @@ export class FlightIndex {
       }
       case "action.in_doubt":
         return this.#keep({ ...row, state: "in_doubt", since: at });
+      // asked about, and still in doubt until somebody finds out
+      case "action.probing":
+      case "action.probed":
+        return known === undefined ? undefined : this.#keep(known);
       case "action.retrying":
         return this.#keep({ ...row, state: "approved", since: at, gateway: "", deadline: "" });
       default:

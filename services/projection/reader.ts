@@ -11,6 +11,8 @@ import { SegmentedReader } from "../bus/segmented.ts";
 import { FanOut } from "./fanout.ts";
 import type { JournalListener } from "./follower.ts";
 import { originOf, RunIndex } from "./index-store.ts";
+import { LiveKeeper, LiveKeepers, liveFile, readLive, segmentFile } from "./live-file.ts";
+import { isPartOf, LiveRuns } from "./live-runs.ts";
 import { serveQueries } from "./query.ts";
 import { SegmentsFollower } from "./segments-follower.ts";
 
@@ -18,7 +20,7 @@ export interface ReaderOptions {
   /** A connection of the role `reader`. */
   readonly nc: NatsConnection;
   readonly ns: Namespace;
-  /** The index is `<dataDir>/index/<ns>.sqlite`; undefined keeps it in memory. */
+  /** The index is `<dataDir>/index/<ns>.sqlite`, beside it which runs are live; undefined keeps it in memory. */
   readonly dataDir: string | undefined;
   /** Of this release, for discovery. */
   readonly version?: string;
@@ -52,11 +54,15 @@ export async function startReader(options: ReaderOptions): Promise<Reader> {
       const listener = make(unheard(1));
       return { name: listener.name, from: listener.from, fromIn: unheard, take: (batch) => listener.take(batch) };
     });
-    const follower = new SegmentsFollower(nc, ns, [indexing, ...onwards, ...(options.listeners ?? [])], {
+    const keeper = dataDir === undefined ? undefined : await liveKeeper(options, liveFile(dataDir, ns));
+    const keeping = keeper === undefined ? [] : [keeper];
+    const follower = new SegmentsFollower(nc, ns, [indexing, ...keeping, ...onwards, ...(options.listeners ?? [])], {
       ...(options.onAlarm && { onAlarm: options.onAlarm }),
       ...(options.idleMs !== undefined && { idleMs: options.idleMs }),
     });
     await follower.start();
+    // a coordinator that starts beside this reader finds nothing left to read
+    keeper?.save();
     const queries = await serveQueries({ nc, ns, index, follower, version: options.version ?? "0.0.0" });
     return {
       index,
@@ -64,6 +70,7 @@ export async function startReader(options: ReaderOptions): Promise<Reader> {
       stop: async () => {
         if (!nc.isClosed()) await queries.stop();
         await follower.stop();
+        keeper?.save();
         index.close();
       },
     };
@@ -71,6 +78,19 @@ export async function startReader(options: ReaderOptions): Promise<Reader> {
     index.close();
     throw error;
   }
+}
+
+/** Goes on from what the data folder holds, or from the journal's beginning. */
+async function liveKeeper({ nc, ns, onAlarm }: ReaderOptions, path: string): Promise<LiveKeepers> {
+  const journal = new SegmentedReader(nc, ns);
+  const trouble = (error: Error) => onAlarm?.(`the index of live runs of \`${ns}\` cannot be written: ${error.message}`, error);
+  const keepers = new LiveKeepers((segment, known) => new LiveKeeper(new LiveRuns(ns, known, segment), segmentFile(path, segment), trouble));
+  for (const { segment, sealed } of (await journal.refresh()).segments) {
+    const known = sealed === undefined ? readLive(segmentFile(path, segment), ns) : undefined;
+    if (sealed !== undefined) keepers.leave(segment);
+    else keepers.begin(segment, known !== undefined && (await isPartOf(known, journal)) ? known : undefined);
+  }
+  return keepers;
 }
 
 /** Whether the index is one of this journal, told by the journal's first message. Any other is emptied. */

@@ -22,6 +22,13 @@ export function timelineEntry({ body, streamSeq }: Pick<JournalEvent, "body" | "
   };
 }
 
+const PROBED: Readonly<Record<string, string>> = {
+  done: "the tool says that it was done",
+  none: "the tool says that nothing was done",
+  unknown: "the tool cannot say",
+  unanswered: "no answer in time",
+};
+
 /** What distinguishes the event from others of its type. Words of agents and tools: show them escaped. */
 function noteOf(body: EventBody): string | undefined {
   const data = body.data as Readonly<Record<string, never>>;
@@ -56,8 +63,14 @@ function noteOf(body: EventBody): string | undefined {
     case "action.failed":
     case "action.in_doubt":
     case "action.retrying": {
-      const { error } = body.data as { error?: { code: string; message: string } };
-      return error && clip(`${error.code}: ${error.message}`);
+      const { error, probe_at: asked } = body.data as { error?: { code: string; message: string }; probe_at?: string };
+      return error && clip(`${error.code}: ${error.message}${asked === undefined ? "" : `; the tool is asked ${asked}`}`);
+    }
+    case "action.probing":
+      return `attempt ${data["attempt"]}, question ${data["probe"]}`;
+    case "action.probed": {
+      const { found, probe_at: again, error } = body.data as { found: string; probe_at?: string; error?: { message: string } };
+      return clip(`${PROBED[found] ?? found}${error === undefined ? "" : `: ${error.message}`}${again === undefined ? "" : `; asked again ${again}`}`);
     }
     case "approval.requested":
       return `of ${body.data["count"]} ${body.data["role"]} until ${body.data["expires_at"]}`;

@@ -11,6 +11,7 @@ export function toolDemands(tool: Tool): Finding[] {
     found.push({ path: path.map(String), code: `tool.${code}`, message, ...(help !== undefined && { help }) });
   };
   if (tool.adapter.type === "registry") say(["adapter"], "adapter", "the adapter `registry` is the plane's own", "tools of yours have the adapter `nats` or `builtin`");
+  if (tool.probe !== undefined && tool.effect === "read") say(["probe"], "probe", "a read changes nothing, and is never in doubt", "take `probe` away, or say what the tool writes");
   const input = (path: readonly (string | number)[], field: string, what: string, types: readonly string[]) => {
     if (!declares(tool.input, field)) return say(path, "field", `\`${field}\` is not declared in \`input\``);
     const said = typesAt(tool.input, field);

@@ -81,9 +81,11 @@ export function eventAttributes(body: EventBody): Attributes {
       return known({ [ATTRIBUTE.request]: text(data["request"]) });
     case "action.dispatched":
     case "action.started":
+    case "action.probing":
       return known({ [ATTRIBUTE.attempt]: number(data["attempt"]) });
     case "action.retrying":
     case "action.in_doubt":
+    case "action.probed":
       return known({ [ATTRIBUTE.attempt]: number(data["attempt"]), ...errorAttributes(data["error"]) });
     case "budget.warned":
     case "budget.exhausted":

@@ -72,6 +72,8 @@ const EVENTS: ReadonlySet<EventType> = new Set<EventType>([
   "action.started",
   "action.retrying",
   "action.in_doubt",
+  "action.probing",
+  "action.probed",
 ]);
 
 /** A listener of the journal's follower. */

@@ -102,6 +102,7 @@ describe("the AsyncAPI document (OPS-3)", () => {
       grant: subjects.grant(NS, agent),
       dispatch: subjects.dispatch(NS, "a.b"),
       call: subjects.call(NS, "a.b"),
+      probe: subjects.probe(NS, "a.b"),
       timer: subjects.timer(NS, run, "action:a2"),
       due: subjects.due(NS, run),
       document: subjects.document(NS, "0".repeat(64)),

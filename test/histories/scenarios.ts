@@ -6,6 +6,7 @@ import {
   after, apply, approve, claim, cleanse, control, due, edit, fail, finish, HIT, INVALID, ISSUER, type Line, note, OTHER_DOCUMENTS, report, resolve, start,
   tool, type ToolOptions, turnDown,
 } from "../machines/given.ts";
+import { PROBE, probed } from "../machines/probes.ts";
 import { reply } from "../machines/replies.ts";
 
 const ask = { decision: "ask" } as const;
@@ -53,6 +54,7 @@ export const SCENARIOS: Readonly<Record<string, readonly Line[]>> = {
   ],
   "out-of-time": [limited, tool("t1"), claim("t1"), tool("t2"), after(70_000, due("wall")), report("t1", "succeeded")],
   "past-its-deadline": [limited, tool("t1", ask), control("pause"), after(3 * 3600_000, due("deadline"))],
+  ...probing(),
   ...leasing(),
   ...changing(),
   ...standing(),
@@ -77,6 +79,26 @@ export const SCENARIOS: Readonly<Record<string, readonly Line[]>> = {
     tool("t2", { tokens: { input: 60 } }), control("resume", "r2"), after(400_000, due("half")), control("resume", "r3"), finish("f"),
   ],
 };
+
+/** The tool is asked what became of an attempt: it says all that it can say, in time and too late. */
+function probing(): Record<string, readonly Line[]> {
+  const asked: ToolOptions = { probe: PROBE, costMicroUsd: 5 };
+  const doubt = (o: ToolOptions = asked): Line[] => [start(), tool("t1", o), claim("t1"), report("t1", "in_doubt"), after(16_000, due("action:t1"))];
+  const retried: ToolOptions = { ...asked, retries: 1 };
+  return {
+    "probed-and-done": [...doubt(), probed("t1", "done", { output: { ok: 1 }, costUsd: 0.000002, marks: { tainted: true, labels: [], cleanses: false } }), finish("f")],
+    "probed-and-not-done": [...doubt(), probed("t1", "none", { error: "no such call" }), finish("f")],
+    "probed-and-repeated": [
+      ...doubt(retried), probed("t1", "none"), due("action:t1"), claim("t1"), after(16_000, due("action:t1")), due("action:t1"), probed("t1", "done", { error: "output.too_large" }), finish("f"),
+    ],
+    "probed-in-vain": [
+      ...doubt(), after(7_000, due("action:t1")), after(2_000, due("action:t1")), probed("t1", "unknown", { error: "busy" }), resolve("t1", "failed"), finish("f"),
+    ],
+    "probed-and-resolved": [...doubt(), control("pause"), resolve("t1", "succeeded", { output: 1 }), control("resume"), finish("f")],
+    "probed-and-reported": [...doubt(retried), control("cancel"), report("t1", "succeeded")],
+    "probed-and-belied": [...doubt(retried), probed("t1", "none"), report("t1", "succeeded"), finish("f")],
+  };
+}
 
 /** Of the run of the plane's own agent. */
 export const CHANGES: Readonly<Record<string, readonly Line[]>> = {

@@ -9,11 +9,15 @@ import { runMachine } from "../../machines/run.ts";
 import { actionMachine as actionOfOne } from "../../machines/v1/action.ts";
 import { approvalMachine as approvalOfOne } from "../../machines/v1/approval.ts";
 import { runMachine as runOfOne } from "../../machines/v1/run.ts";
+import { actionMachine as actionOfTwo } from "../../machines/v2/action.ts";
+import { approvalMachine as approvalOfTwo } from "../../machines/v2/approval.ts";
+import { runMachine as runOfTwo } from "../../machines/v2/run.ts";
 
-/** By version. Documents are driven by the same machine in both. */
+/** By version. Documents, ledgers and the guard are driven by the same machines as before. */
 export const MACHINES: Readonly<Record<string, readonly AnyStateMachine[]>> = {
   "1": [runOfOne, actionOfOne, approvalOfOne, documentMachine],
-  "2": [runMachine, actionMachine, approvalMachine, documentMachine, ledgerMachine, stopMachine],
+  "2": [runOfTwo, actionOfTwo, approvalOfTwo, documentMachine, ledgerMachine, stopMachine],
+  "3": [runMachine, actionMachine, approvalMachine, documentMachine, ledgerMachine, stopMachine],
 };
 
 export interface ChartTransition {

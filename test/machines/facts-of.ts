@@ -52,6 +52,7 @@ export interface ToolOptions {
   readonly principal?: Principal;
   readonly needs?: Need[];
   readonly standing?: ToolFacts["standing"];
+  readonly probe?: NonNullable<ToolFacts["tool"]>["probe"];
 }
 
 /** Facts of a tool proposal. Without a judgement where there is nothing to judge: faults, a stop, or what is waited for. */
@@ -67,6 +68,7 @@ export function factsOf(o: ToolOptions, open = false): ToolFacts {
       effect, timeout_ms: timeoutMs, retries, idempotent, cost_micro_usd: costMicroUsd,
       ...(input !== undefined && { input_tokens: input }),
       ...(output !== undefined && { output_tokens: output }),
+      ...(o.probe && { probe: o.probe }),
     },
     ...(o.amount && { amount: { units: o.amount.units, currency: o.amount.currency ?? "USD", ...(o.amount.group !== undefined && { group: o.amount.group }) } }),
     ...(o.sources && { sources: o.sources as never }),

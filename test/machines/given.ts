@@ -145,7 +145,7 @@ export const fail = (id: string, error: JsonValue = { code: "gave.up" }): Line =
   line(() => ({ kind: "propose", actor: AGENT, id, body: { kind: "fail", id, error } }));
 
 /** An action by its id, or by the id of its proposal. */
-function actionOf(state: RunState, name: string): string {
+export function actionOf(state: RunState, name: string): string {
   return state.proposals.get(`${state.holder}/${name}`)?.action ?? name;
 }
 /** A request by its id, or by the proposal that it is about: the last one, if there were several. */

@@ -14,6 +14,7 @@ import {
   approve, claim, cleanse, control, decidePurely, DOCUMENTS, due, edit, fail, factsOf, finish, fresh, HIT, INVALID, type Line, note, OTHER_DOCUMENTS,
   personOf, report, resolve, start, T0, type Told, tool, type ToolOptions, turnDown, judgement,
 } from "./given.ts";
+import { PROBE, probed } from "./probes.ts";
 import { reply } from "./replies.ts";
 
 /** A move picks its objects by number out of what the run then has, so that most of what it says makes sense. */
@@ -43,6 +44,7 @@ const options = fc.record({
   accounts: one([], [], [], ["cost"], ["cost", "amount"], ["requests"], ["cost", "requests", "amount"]),
   sources: seldom(["a2"], 20),
   standing: one(undefined, LIMITS, LIMITS),
+  probe: one(undefined, PROBE, PROBE),
   judged: verdict,
 });
 type Options = typeof options extends fc.Arbitrary<infer T> ? T : never;
@@ -58,7 +60,7 @@ function needsOf({ accounts, costMicroUsd, units }: Options, time: string): Need
 }
 
 function toolOptions(o: Options, time: string): ToolOptions {
-  const { accounts: _, units, judged, tokens, guard, sources, standing, ...rest } = o;
+  const { accounts: _, units, judged, tokens, guard, sources, standing, probe, ...rest } = o;
   const needs = needsOf(o, time);
   return {
     ...rest,
@@ -68,6 +70,7 @@ function toolOptions(o: Options, time: string): ToolOptions {
     ...(guard && { guard }),
     ...(sources && { sources }),
     ...(standing && { standing }),
+    ...(probe && { probe }),
     ...(units !== undefined && { amount: { units } }),
     ...(needs.length > 0 && { needs }),
   };
@@ -121,6 +124,35 @@ const reportMove: fc.Arbitrary<Move> = fc
     }).tell(state, time);
     return status !== "started" || o.documents === DOCUMENTS ? told : withAgain(told, judgedAgain(state, id, o.documents, now));
   });
+
+/** Of what is being asked about, mostly: what somebody found, under the number that is open or another. */
+const probedMove: fc.Arbitrary<Move> = fc
+  .record({
+    n,
+    open: fc.integer({ min: 0, max: 9 }),
+    found: one("done" as const, "none" as const, "none" as const, "unknown" as const),
+    error: one(undefined, undefined, "as it says"),
+    faults: one([], [], [], INVALID),
+    gateway: one("g1", "g2", "g2"),
+    costUsd: one(undefined, 0.1, 50),
+    back: one(0, 0, 0, 0, 1),
+    late: one(0, 0, 0, 0, 1),
+  })
+  .map(({ n: which, open, found, back, late, error, costUsd, ...o }): Move => (state, _told, time) => {
+    const asked = [...state.open].filter((id) => state.actions.get(id)?.value === "probing");
+    const id = pick(open > 0 ? asked : [...state.actions.keys()], which);
+    if (id === undefined) return dueOf(state, "in_doubt", which, time);
+    const { attempt = 1, basis } = state.actions.get(id)?.context ?? {};
+    const more = { ...(error !== undefined && { error }), ...(costUsd !== undefined && { costUsd }) };
+    return probed(id, found, { ...o, ...more, attempt: attempt - back, number: (basis?.probes ?? 1) - late }).tell(state, time);
+  });
+
+/** The timer of some action in this state falls due. */
+function dueOf(state: RunState, value: string, which: number, time: string): Told {
+  const names = new Set([...state.open].filter((id) => state.actions.get(id)?.value === value).map((id) => `action:${id}`));
+  const timer = pick(owed(state).flatMap((debt) => (debt.kind === "timer" && names.has(debt.name) ? [debt] : [])), which);
+  return timer === undefined ? note(`n${which % 40}`).tell(state, time) : due(timer.name, timer.armed).tell(state, time > timer.at ? time : timer.at);
+}
 
 const decideMove: fc.Arbitrary<Move> = fc
   .record({
@@ -181,7 +213,7 @@ const rest: fc.Arbitrary<Move> = fc.oneof(
   {
     weight: 5,
     arbitrary: fc.record({ n, good: fc.boolean(), faults: one([], INVALID) }).map(({ n: which, good, faults }): Move => (state, _told, time) => {
-      const doubts = [...state.open].filter((id) => state.actions.get(id)?.value === "in_doubt");
+      const doubts = [...state.open].filter((id) => ["in_doubt", "probing"].includes(state.actions.get(id)?.value ?? ""));
       const id = pick(doubts, which) ?? ("a2" as ActionId);
       return resolve(id, good ? "succeeded" : "failed", { id: `v${which}`, ...(good && { output: 1, faults }) }).tell(state, time);
     }),
@@ -194,6 +226,7 @@ const rest: fc.Arbitrary<Move> = fc.oneof(
 const move = fc.oneof(
   { weight: 6, arbitrary: toolMove },
   { weight: 13, arbitrary: reportMove },
+  { weight: 3, arbitrary: probedMove },
   { weight: 7, arbitrary: decideMove },
   { weight: 5, arbitrary: replyMove },
   { weight: 4, arbitrary: dueMove },

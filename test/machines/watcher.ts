@@ -13,9 +13,10 @@ import { canonicalDigest } from "../../schemas/canonical.ts";
 import { type ReportInput, signalSchema } from "../../schemas/inputs.ts";
 import { timestamp } from "../../schemas/time.ts";
 import type { Told } from "./given.ts";
+import { PROBE } from "./probes.ts";
 import type { Taken } from "./programs.ts";
 
-const OPEN_AFTER_END = new Set(["action.succeeded", "action.verified", "action.failed", "action.in_doubt", "budget.settled", "taint.raised", "taint.lowered"]);
+const OPEN_AFTER_END = new Set(["action.succeeded", "action.verified", "action.failed", "action.in_doubt", "action.probing", "action.probed", "budget.settled", "taint.raised", "taint.lowered"]);
 /** Between the run and its accounts, for as long as something is owed. */
 const LEDGER = new Set(["budget.leased", "budget.returned"]);
 const ENDS = new Set(["run.completed", "run.failed", "run.cancelled", "run.refused"]);
@@ -36,7 +37,14 @@ interface Seen {
   unknown: boolean;
   repeatable: boolean;
   ended: boolean;
+  /** How often the tool was asked about which attempt, and what it found last. */
+  asked: number;
+  askedOf: number;
+  found: string | undefined;
 }
+
+const isProbed = ({ kind, body }: Told["input"]): boolean => kind === "report" && (body as ReportInput).status === "probed";
+const IN_FLIGHT = new Set(["started", "in_doubt", "probing"]);
 
 export class Watcher {
   readonly #actions = new Map<string, Seen>();
@@ -120,6 +128,7 @@ export class Watcher {
       this.#actions.set(id, {
         at: "proposed", attempt: 0, mayDispatch: false, holder: undefined, unknown: false, ended: false,
         repeatable: known !== undefined && (known.effect === "read" || known.idempotent),
+        asked: 0, askedOf: 0, found: undefined,
       });
       return;
     }
@@ -163,9 +172,24 @@ export class Watcher {
       case "action.retrying":
       case "action.in_doubt":
         assert.notEqual(seen.holder, undefined, `${draft.type} of what was never started`);
-        if (input.kind === "report") assert.equal(JSON.stringify((input.body as ReportInput).claim), seen.holder);
-        // the holder's own word that it did nothing lifts the doubt
+        if (input.kind === "report" && !isProbed(input)) assert.equal(JSON.stringify((input.body as ReportInput).claim), seen.holder);
+        // the holder's own word that it did nothing lifts the doubt, and so does the tool's
         if (draft.type !== "action.succeeded") seen.unknown = draft.data.error.effect === "unknown";
+        if (draft.type === "action.succeeded" && isProbed(input)) assert.equal(seen.found, "done");
+        if (draft.type === "action.retrying" && isProbed(input)) assert.equal(seen.found, "none");
+        break;
+      case "action.probing":
+        assert.equal(input.kind, "due", "asked before its time");
+        assert.equal(draft.data.attempt, seen.attempt);
+        // counted from the first of this attempt
+        seen.asked = seen.askedOf === seen.attempt ? seen.asked + 1 : 1;
+        seen.askedOf = seen.attempt;
+        assert.equal(draft.data.probe, seen.asked);
+        assert.ok(seen.asked <= PROBE.tries, "asked more often than was declared");
+        break;
+      case "action.probed":
+        assert.equal(draft.data.probe, seen.asked, "an answer to what nobody asked");
+        seen.found = draft.data.found;
         break;
       case "action.verified":
       case "action.failed":
@@ -270,7 +294,7 @@ export class Watcher {
       if (debt.kind === "timer") {
         assert.equal(timestamp(Date.parse(debt.at)), debt.at);
         assert.ok(debt.armed >= 1 && debt.armed <= state.seq);
-        assert.ok(!this.#over || state.actions.get(debt.name.slice("action:".length) as never)?.value === "started", `owed after the end: ${debt.name}`);
+        assert.ok(!this.#over || IN_FLIGHT.has(state.actions.get(debt.name.slice("action:".length) as never)?.value ?? ""), `owed after the end: ${debt.name}`);
         continue;
       }
       if (debt.kind === "signal") {
@@ -278,8 +302,10 @@ export class Watcher {
         continue;
       }
       dispatchSchema.parse(debt.message);
-      assert.equal(state.life.value, "active");
-      assert.equal(this.#actions.get(debt.message.action)?.at, "dispatched");
+      const { probe } = debt.message;
+      if (probe === undefined) assert.equal(state.life.value, "active");
+      else assert.equal(probe, this.#actions.get(debt.message.action)?.asked);
+      assert.equal(this.#actions.get(debt.message.action)?.at, probe === undefined ? "dispatched" : "probing");
       assert.equal(this.#actions.get(debt.message.action)?.attempt, debt.message.attempt);
     }
   }
@@ -302,7 +328,7 @@ export class Watcher {
       if (answer.action === undefined) continue;
       const seen = this.#actions.get(answer.action);
       assert.equal(answer.final, seen?.ended);
-      const at = { verified: "succeeded", failed: "failed", denied: "denied", rejected: "rejected", in_doubt: "in_doubt" }[seen?.at ?? ""];
+      const at = { verified: "succeeded", failed: "failed", denied: "denied", rejected: "rejected", in_doubt: "in_doubt", probing: "in_doubt" }[seen?.at ?? ""];
       if (at !== undefined) assert.equal(answer.status, at);
       assert.equal(answer.request !== undefined, state.actions.get(answer.action)?.value === "awaiting_approval");
     }

@@ -38,12 +38,32 @@ export type AdapterResult =
     }
   | { readonly ok: false; readonly error: ToolError };
 
+/** What a tool answers when it is asked what became of a call; about all that was attempted under the idempotency key. */
+export type ProbeResult =
+  | {
+      readonly found: "done";
+      /** As it came: not yet sanitised, not yet checked. */
+      readonly output: unknown;
+      readonly usage?: Usage;
+    }
+  /** It took effect, and what it gave cannot be had. */
+  | { readonly found: "done"; readonly error: Told }
+  /** Nothing took effect, and nothing will. */
+  | { readonly found: "none"; readonly error?: Told }
+  | { readonly found: "unknown"; readonly error: Told };
+type Told = Pick<ToolError, "code" | "message">;
+
 export interface Adapter {
   /**
    * Calls the tool. What throws counts as a failure of which nobody knows what it did.
    * @param signal aborted at the deadline and when the gateway is stopped; an answer that comes later is not heard
    */
   call(request: AdapterRequest, signal: AbortSignal): Promise<AdapterResult>;
+  /**
+   * Asks the tool what became of this call, and changes nothing. What throws leaves it unknown. An adapter without it
+   * cannot ask.
+   */
+  probe?(request: AdapterRequest, signal: AbortSignal): Promise<ProbeResult>;
 }
 
 /** By the `adapter.type` of a tool's definition. */

@@ -7,7 +7,7 @@ import { subjects } from "../../../schemas/subjects.ts";
 import { readBody } from "../../bus/body.ts";
 import { headers, type Msg, type NatsConnection } from "../../bus/connection.ts";
 import { readHeaders } from "../../bus/headers.ts";
-import { type Adapter, type AdapterRequest, type AdapterResult, failure } from "./adapter.ts";
+import { type Adapter, type AdapterRequest, type AdapterResult, failure, type ProbeResult } from "./adapter.ts";
 
 /** The client's own time-out comes later than the caller's, so that one of them speaks. */
 const TIMEOUT_MARGIN_MS = 1_000;
@@ -35,6 +35,19 @@ export class NatsAdapter implements Adapter {
       return failureOf(error, tool);
     }
     return resultOf(answer);
+  }
+
+  /** On a subject of its own: a tool that does not know the question does not take it for a call. */
+  async probe(request: AdapterRequest): Promise<ProbeResult> {
+    const { ns, tool, inputBytes, timeoutMs } = request;
+    if (!this.#connected || this.#nc.isClosed()) return inDark("gateway.disconnected", "the gateway is not connected");
+    try {
+      const options = { headers: headersOf(request), timeout: timeoutMs + TIMEOUT_MARGIN_MS };
+      return foundOf(await this.#nc.request(subjects.probe(ns, tool), inputBytes, options));
+    } catch (error) {
+      const failed = failureOf(error, tool);
+      return failed.ok ? inDark("tool.unanswered", "the tool gave no answer") : inDark(failed.error.code, failed.error.message);
+    }
   }
 
   async #watch(): Promise<void> {
@@ -82,4 +95,20 @@ function resultOf(answer: Msg): AdapterResult {
   if (body.ok) return { ok: true, output: body.value };
   // it answered, so it did what it was asked for: what it said of it cannot be read
   return failure("output.unreadable", `the tool's answer cannot be read: ${body.reason}`, "done");
+}
+
+const inDark = (code: string, message: string): ProbeResult => ({ found: "unknown", error: { code, message } });
+
+/** Only what the tool says in so many words is known. */
+function foundOf(answer: Msg): ProbeResult {
+  const received = readHeaders(answer).headers;
+  const found = received.get(TOOL_HEADERS.effect);
+  const [code, message] = [received.get(TOOL_HEADERS.errorCode), received.get(TOOL_HEADERS.error)];
+  const error = code === undefined && message === undefined ? undefined : { code: `tool.${code === undefined || code === "" ? "failed" : code}`, message: message ?? "the tool gave no reason" };
+  if (found === "none") return error === undefined ? { found } : { found, error };
+  if (found !== "done") return { found: "unknown", error: error ?? { code: "probe.unknown", message: "the tool cannot say what was done" } };
+  if (error !== undefined) return { found, error };
+  const body = readBody(answer.data, received.get("content-type"), Number.POSITIVE_INFINITY);
+  if (body.ok) return { found, output: body.value };
+  return { found, error: { code: "output.unreadable", message: `the tool's answer cannot be read: ${body.reason}` } };
 }
