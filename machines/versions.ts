@@ -7,6 +7,7 @@
  */
 import { reason } from "../schemas/reason.ts";
 import { type Decision, type RunInput, decide } from "./decide.ts";
+import { decideErasure, emptyErasure, evolveErasure } from "./erasure.ts";
 import { decideGuard, emptyGuard, evolveGuard } from "./guard.ts";
 import { decideLedger, emptyLedger, evolveLedger } from "./ledger.ts";
 import { decideDocument, emptyDocument, evolveDocument } from "./registry.ts";
@@ -29,12 +30,15 @@ export interface MachineVersion {
   readonly emptyGuard: typeof emptyGuard;
   readonly decideGuard: typeof decideGuard;
   readonly evolveGuard: typeof evolveGuard;
+  readonly emptyErasure: typeof emptyErasure;
+  readonly decideErasure: typeof decideErasure;
+  readonly evolveErasure: typeof evolveErasure;
 }
 
 /** Documents, ledgers and the guard are as they were: what is equal is not written twice. */
 const documents = { emptyDocument, decideDocument, evolveDocument };
 /** What there was none of under version 1; nothing of it is recorded under that name. */
-const accounts = { emptyLedger, decideLedger, evolveLedger, emptyGuard, decideGuard, evolveGuard };
+const accounts = { emptyLedger, decideLedger, evolveLedger, emptyGuard, decideGuard, evolveGuard, emptyErasure, decideErasure, evolveErasure };
 
 /** The answer to a question that runs before version 3 do not ask. */
 const isProbed = (input: RunInput): boolean => input.kind === "report" && input.body.status === "probed";

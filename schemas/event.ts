@@ -10,6 +10,7 @@ import { claimSchema, removedSchema, scanSchema, scopeSchema, standingSchema, to
 import { jsonValueSchema } from "./json.ts";
 import { labelSchema } from "./label.ts";
 import { reasonSchema } from "./reason.ts";
+import { keyIdSchema, pseudonymSchema } from "./sealed.ts";
 
 /** Travels with the run through every hop (CORE-7). */
 export const envelopeSchema = z.strictObject({
@@ -187,6 +188,10 @@ export const eventData = {
   "ledger.returned": z.strictObject({ ...account, run: z.string(), unused: z.int().min(0), total: z.int().min(0), last: z.boolean() }),
   "guard.stopped": z.strictObject({ stop: stopIdSchema, kind: z.enum(["stop", "revocation"]), scope: scopeSchema, by: z.string(), reason: z.string() }),
   "guard.lifted": z.strictObject({ stop: stopIdSchema, kind: z.enum(["stop", "revocation"]), scope: scopeSchema, by: z.string(), reason: z.string() }),
+  /** Nothing sealed under the key is opened any more; who the subject is only a keyed hash says. */
+  "erasure.requested": z.strictObject({ subject: pseudonymSchema, key: keyIdSchema, by: z.string(), reason: z.string() }),
+  /** The key was overwritten in the store. */
+  "erasure.completed": z.strictObject({ subject: pseudonymSchema, key: keyIdSchema }),
 } as const;
 
 export type EventType = keyof typeof eventData;

@@ -8,6 +8,7 @@ import { scopeSchema, unitSchema, windowSchema } from "./inputs.ts";
 import { judgementSchema } from "./judgement.ts";
 import { labelSchema } from "./label.ts";
 import { reasonSchema } from "./reason.ts";
+import { keyIdSchema } from "./sealed.ts";
 
 /** On whose behalf. `verified: false` means that somebody said so and nobody checked. */
 export const principalSchema = z.strictObject({
@@ -193,6 +194,10 @@ export type LedgerFacts = z.infer<typeof ledgerFactsSchema>;
 export const guardFactsSchema = z.strictObject({ kind: z.literal("guard"), person: personFactsSchema.nullable() });
 export type GuardFacts = z.infer<typeof guardFactsSchema>;
 
+/** The key that the store holds of the subject, when its erasure is asked for; absent where there is none. */
+export const erasureFactsSchema = z.strictObject({ kind: z.literal("erasure"), key: keyIdSchema.optional() });
+export type ErasureFacts = z.infer<typeof erasureFactsSchema>;
+
 /** A change of several documents, as an operator applies it: facts of its start and of its one action. */
 export const changeFactsSchema = z.strictObject({ kind: z.literal("change"), start: startFactsSchema, tool: toolFactsSchema });
 export type ChangeFacts = z.infer<typeof changeFactsSchema>;
@@ -205,6 +210,7 @@ export const factsSchema = z.discriminatedUnion("kind", [
   appliedFactsSchema,
   ledgerFactsSchema,
   guardFactsSchema,
+  erasureFactsSchema,
   changeFactsSchema,
   z.strictObject({ kind: z.literal("none") }),
 ]);

@@ -4,15 +4,16 @@
  */
 import { chainOf } from "../../machines/chain.ts";
 import type { RunInput } from "../../machines/decide.ts";
+import type { ErasureState } from "../../machines/erasure.ts";
 import type { GuardState } from "../../machines/guard.ts";
 import type { LedgerState } from "../../machines/ledger.ts";
 import { type DocumentKind, type DocumentState } from "../../machines/registry.ts";
 import type { Change, RunState } from "../../machines/state.ts";
 import { type MachineVersion, machineVersion } from "../../machines/versions.ts";
 import type { Cause, EventBody, EventDraft, Premise } from "../../schemas/event.ts";
-import type { AppliedFacts, Facts, GuardFacts, LedgerFacts } from "../../schemas/facts.ts";
+import type { AppliedFacts, ErasureFacts, Facts, GuardFacts, LedgerFacts } from "../../schemas/facts.ts";
 import type { Actor, AggregateKind, Digest, LedgerName, Namespace, RunId } from "../../schemas/ids.ts";
-import type { GuardControl, SignalInput } from "../../schemas/inputs.ts";
+import type { GuardControl, RecordedErasure, SignalInput } from "../../schemas/inputs.ts";
 import type { CommitContent, JournalEvent } from "../bus/commit.ts";
 
 /** The machines do not compute what the journal holds. */
@@ -98,6 +99,7 @@ export type Driven =
   | { readonly kind: "run"; readonly state: RunState }
   | { readonly kind: "ledger"; readonly state: LedgerState }
   | { readonly kind: "guard"; readonly state: GuardState }
+  | { readonly kind: "erasure"; readonly state: ErasureState }
   | { readonly kind: DocumentKind; readonly state: DocumentState };
 
 /**
@@ -113,6 +115,8 @@ export function beginning(ns: Namespace, kind: AggregateKind, name: string, mach
       return { kind, state: by.emptyLedger(ns, name as LedgerName, machine) };
     case "guard":
       return { kind, state: by.emptyGuard(ns, name, machine) };
+    case "erasure":
+      return { kind, state: by.emptyErasure(ns, name, machine) };
     default:
       return { kind, state: by.emptyDocument(ns, kind, name, machine) };
   }
@@ -127,6 +131,8 @@ export function recomputed({ kind, state }: Driven, stored: StoredCommit, machin
       return recomputeLedger(state, stored, machine);
     case "guard":
       return recomputeGuard(state, stored, machine);
+    case "erasure":
+      return recomputeErasure(state, stored, machine);
     default:
       return recomputeDocument(state, stored, machine);
   }
@@ -164,6 +170,12 @@ function recomputeGuard(state: GuardState, stored: StoredCommit, machine: Machin
   const input = { ...fromOf(stored), body: stored.premise.input as GuardControl };
   const decision = machine.decideGuard(state, input, stored.premise.facts as GuardFacts);
   return computedFrom(state, stored, decision, (change) => machine.evolveGuard(state, change));
+}
+
+function recomputeErasure(state: ErasureState, stored: StoredCommit, machine: MachineVersion): Computed {
+  const input = { ...fromOf(stored), body: stored.premise.input as RecordedErasure };
+  const decision = machine.decideErasure(state, input, stored.premise.facts as ErasureFacts);
+  return computedFrom(state, stored, decision, (change) => machine.evolveErasure(state, change));
 }
 
 type Decided<C> = { readonly kind: "commit"; readonly drafts: readonly EventDraft[]; readonly change: C } | { readonly kind: "duplicate" | "refuse" };
