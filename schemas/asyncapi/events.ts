@@ -50,4 +50,6 @@ export const EVENT_TEXTS: Readonly<Record<EventType, string>> = {
   "ledger.returned": "A run gave back what it did not use.",
   "guard.stopped": "Nothing in this scope starts from here on. A revocation is a stop that also takes the credentials away.",
   "guard.lifted": "A second person lifted a stop.",
+  "erasure.requested": "Nothing that was sealed under this key of a data subject is opened any more.",
+  "erasure.completed": "The key was overwritten in the store: nobody can open what was sealed under it.",
 };
