@@ -7,6 +7,7 @@
  */
 import { reason } from "../schemas/reason.ts";
 import { type Decision, type RunInput, decide } from "./decide.ts";
+import { decideErasure, emptyErasure, evolveErasure } from "./erasure.ts";
 import { decideGuard, emptyGuard, evolveGuard } from "./guard.ts";
 import { decideLedger, emptyLedger, evolveLedger } from "./ledger.ts";
 import { decideDocument, emptyDocument, evolveDocument } from "./registry.ts";
@@ -33,6 +34,9 @@ export interface MachineVersion {
   readonly emptySegments: typeof emptySegments;
   readonly decideSegments: typeof decideSegments;
   readonly evolveSegments: typeof evolveSegments;
+  readonly emptyErasure: typeof emptyErasure;
+  readonly decideErasure: typeof decideErasure;
+  readonly evolveErasure: typeof evolveErasure;
 }
 
 /** Documents, ledgers and the guard are as they were: what is equal is not written twice. */
@@ -40,7 +44,7 @@ const documents = { emptyDocument, decideDocument, evolveDocument };
 /** There were none before journals had segments: nothing of the past is recorded of them. */
 const segments = { emptySegments, decideSegments, evolveSegments };
 /** What there was none of under version 1; nothing of it is recorded under that name. */
-const accounts = { ...segments, emptyLedger, decideLedger, evolveLedger, emptyGuard, decideGuard, evolveGuard };
+const accounts = { ...segments, emptyLedger, decideLedger, evolveLedger, emptyGuard, decideGuard, evolveGuard, emptyErasure, decideErasure, evolveErasure };
 
 /** The answer to a question that runs before version 3 do not ask. */
 const isProbed = (input: RunInput): boolean => input.kind === "report" && input.body.status === "probed";

@@ -7,6 +7,7 @@ import { fieldPathSchema } from "./field.ts";
 import { actorSchema, namespaceSchema, toolNameSchema } from "./ids.ts";
 import { jsonObjectSchema } from "./json.ts";
 import { labelSchema } from "./label.ts";
+import { personalSchema } from "./personal.ts";
 
 const line = z.string().trim().min(1).max(512);
 
@@ -61,6 +62,8 @@ export const contractToolSchema = z.strictObject({
   /** Tools of which each must have succeeded in the run before this one (EXEC-5). Validated; not enforced yet. */
   after: z.array(toolNameSchema).max(64).optional(),
   approval_expires_seconds: z.int().min(1).max(31_622_400).optional(),
+  /** Fields of this tool's input and output that are personal in this agent's hands, besides those that the tool marks (law 10). */
+  personal: z.array(personalSchema).max(256).optional(),
 });
 export type ContractTool = z.infer<typeof contractToolSchema>;
 

@@ -10,6 +10,7 @@ import { claimSchema, removedSchema, scanSchema, scopeSchema, standingSchema, to
 import { jsonValueSchema } from "./json.ts";
 import { labelSchema } from "./label.ts";
 import { reasonSchema } from "./reason.ts";
+import { keyIdSchema, pseudonymSchema } from "./sealed.ts";
 
 /** Travels with the run through every hop (CORE-7). */
 export const envelopeSchema = z.strictObject({
@@ -191,6 +192,10 @@ export const eventData = {
   "segments.opened": z.strictObject({ segment: z.int().min(2), from: z.string(), by: z.string() }),
   /** Nothing is added to its runs any more. `index`: the document that lists them; see `schemas/run-list.ts`. */
   "segments.sealed": z.strictObject({ segment: z.int().min(1), runs: z.int().min(0), index: digestSchema }),
+  /** Nothing sealed under the key is opened any more; who the subject is only a keyed hash says. */
+  "erasure.requested": z.strictObject({ subject: pseudonymSchema, key: keyIdSchema, by: z.string(), reason: z.string() }),
+  /** The key was overwritten in the store. */
+  "erasure.completed": z.strictObject({ subject: pseudonymSchema, key: keyIdSchema }),
 } as const;
 
 export type EventType = keyof typeof eventData;

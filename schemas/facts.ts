@@ -8,6 +8,7 @@ import { scopeSchema, unitSchema, windowSchema } from "./inputs.ts";
 import { judgementSchema } from "./judgement.ts";
 import { labelSchema } from "./label.ts";
 import { reasonSchema } from "./reason.ts";
+import { keyIdSchema } from "./sealed.ts";
 
 /** On whose behalf. `verified: false` means that somebody said so and nobody checked. */
 export const principalSchema = z.strictObject({
@@ -196,6 +197,9 @@ export type GuardFacts = z.infer<typeof guardFactsSchema>;
 /** What a segment is opened with: the last one that has a stream, and how long before its time an opening is made. */
 export const segmentsFactsSchema = z.strictObject({ kind: z.literal("segments"), streams: z.int().min(1), lead_ms: z.int().min(0) });
 export type SegmentsFacts = z.infer<typeof segmentsFactsSchema>;
+/** The key that the store holds of the subject, when its erasure is asked for; absent where there is none. */
+export const erasureFactsSchema = z.strictObject({ kind: z.literal("erasure"), key: keyIdSchema.optional() });
+export type ErasureFacts = z.infer<typeof erasureFactsSchema>;
 
 /** A change of several documents, as an operator applies it: facts of its start and of its one action. */
 export const changeFactsSchema = z.strictObject({ kind: z.literal("change"), start: startFactsSchema, tool: toolFactsSchema });
@@ -210,6 +214,7 @@ export const factsSchema = z.discriminatedUnion("kind", [
   ledgerFactsSchema,
   guardFactsSchema,
   segmentsFactsSchema,
+  erasureFactsSchema,
   changeFactsSchema,
   z.strictObject({ kind: z.literal("none") }),
 ]);

@@ -105,7 +105,7 @@ export const stopIdSchema = z
 export type StopId = z.infer<typeof stopIdSchema>;
 
 /** Kinds of aggregate that own a subject in the journal. Only `run` is driven by agents. */
-export const AGGREGATE_KINDS = ["run", "ledger", "guard", "segments", "tool", "agent", "policy", "person", "issuer", "budget"] as const;
+export const AGGREGATE_KINDS = ["run", "ledger", "guard", "erasure", "segments", "tool", "agent", "policy", "person", "issuer", "budget"] as const;
 export type AggregateKind = (typeof AGGREGATE_KINDS)[number];
 
 /** Number of partitions: a constant of the wire, never a setting. */

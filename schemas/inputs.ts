@@ -3,6 +3,7 @@ import { z } from "zod";
 import { actionIdSchema, actorSchema, digestSchema, inputIdSchema, ledgerNameSchema, requestIdSchema, stopIdSchema } from "./ids.ts";
 import { labelSchema } from "./label.ts";
 import { jsonValueSchema } from "./json.ts";
+import { keyIdSchema, pseudonymSchema } from "./sealed.ts";
 
 const reasonText = z.string().max(4096);
 
@@ -163,6 +164,22 @@ export type GuardControl = z.infer<typeof guardControlSchema>;
 /** Controls of the table of segments, on `in.control.<operator>.segments:journal`: the next one is opened before it has to be. */
 export const segmentsControlSchema = z.discriminatedUnion("verb", [z.strictObject({ verb: z.literal("open"), id: inputIdSchema, reason: reasonText.optional() })]);
 export type SegmentsControl = z.infer<typeof segmentsControlSchema>;
+/**
+ * Controls of erasures, on `in.control.<operator>.erasure:subjects` (AUD-3): the subject as the tools name it. The plane
+ * puts a keyed hash in its place before anything is recorded. `destroyed` is the plane's own word.
+ */
+export const erasureControlSchema = z.discriminatedUnion("verb", [
+  z.strictObject({ verb: z.literal("erase"), id: inputIdSchema, subject: z.string().min(1).max(512), reason: reasonText.min(1) }),
+  z.strictObject({ verb: z.literal("destroyed"), id: inputIdSchema, subject: pseudonymSchema, key: keyIdSchema }),
+]);
+export type ErasureControl = z.infer<typeof erasureControlSchema>;
+
+/** The same as it is recorded. */
+export const recordedErasureSchema = z.discriminatedUnion("verb", [
+  z.strictObject({ verb: z.literal("erase"), id: inputIdSchema, subject: pseudonymSchema, reason: reasonText.min(1) }),
+  z.strictObject({ verb: z.literal("destroyed"), id: inputIdSchema, subject: pseudonymSchema, key: keyIdSchema }),
+]);
+export type RecordedErasure = z.infer<typeof recordedErasureSchema>;
 
 /** What a ledger counts: micro-USD, requests, or an amount in ten-thousandths of its currency's unit. */
 export const unitSchema = z.enum(["cost", "requests", "amount"]);

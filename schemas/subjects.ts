@@ -2,7 +2,7 @@
  * Every subject and stream name of the wire is built, and taken apart, here and nowhere else.
  * Source: DESIGN, "The wire". `<p>` is {@link partitionOf} of the aggregate's token.
  */
-import { type Actor, type AggregateKind, type Namespace, type RunId, partitionOf } from "./ids.ts";
+import { type Actor, type AggregateKind, type Namespace, PARTITIONS, type RunId, partitionOf } from "./ids.ts";
 
 const ROOT = "signalbox";
 
@@ -11,7 +11,7 @@ export const INPUT_KINDS = ["propose", "decide", "report", "control", "apply", "
 export type InputKind = (typeof INPUT_KINDS)[number];
 
 /** One of each for every namespace. */
-export const STREAMS = ["INBOX", "CONTROL", "JOURNAL", "OUT", "TIMERS", "DISPATCH", "REJECTED", "DOCUMENTS"] as const;
+export const STREAMS = ["INBOX", "CONTROL", "JOURNAL", "OUT", "TIMERS", "DISPATCH", "REJECTED", "DOCUMENTS", "KEYS", "LEASES"] as const;
 export type StreamKind = (typeof STREAMS)[number];
 
 export function streamName(kind: StreamKind, ns: Namespace): string {
@@ -24,6 +24,26 @@ export function streamName(kind: StreamKind, ns: Namespace): string {
  */
 export function aggregateToken(kind: AggregateKind, name: string): string {
   return kind === "run" ? name : `${kind}:${escapeToken(name)}`;
+}
+
+/**
+ * Inputs are stored in so many shares, each of which one coordinator owns: more shares than coordinators that one
+ * journal keeps busy, and each costs three consumers. Partition `<p>` is in share `<p>` modulo 8, and as 8 divides 64
+ * the server's own `partition(8, …)` says the same of a token.
+ */
+export const SHARES = 8;
+
+/** The share that an aggregate's inputs and timers are stored in, by its token. */
+export function shareOf(token: string): number {
+  return partitionOf(token) % SHARES;
+}
+
+/**
+ * Partitions of a share whose inputs and timers bear their own number where the share's stands today: stored by a plane
+ * of before, and still to be taken. The share's own number was one of them.
+ */
+export function formerPartitions(share: number): number[] {
+  return Array.from({ length: PARTITIONS / SHARES - 1 }, (_, i) => share + SHARES * (i + 1));
 }
 
 /** Percent-escapes everything that cannot stand in a subject token. */
@@ -47,8 +67,11 @@ export const subjects = {
   /** Where inputs are published: `signalbox.<ns>.in.<kind>.<actor>.<aggregate>`. */
   input: (ns: Namespace, kind: InputKind, actor: Actor | "*", aggregate: string) =>
     `${ROOT}.${ns}.in.${kind}.${actor}.${aggregate}`,
-  /** A message between two aggregates, both as tokens: `signalbox.<ns>.in.signal.<from>.<to>.<name>`. */
-  signal: (ns: Namespace, from: string, to: string, name: string) => `${ROOT}.${ns}.in.signal.${from}.${to}.${name}`,
+  /**
+   * A message between two aggregates, both as tokens: `signalbox.<ns>.part.<share>.signal.<from>.<to>.<name>`. It has a
+   * token more than the transform of other inputs takes, so coordinators, who alone send them, say where it is stored.
+   */
+  signal: (ns: Namespace, from: string, to: string, name: string) => `${ROOT}.${ns}.part.${shareOf(to)}.signal.${from}.${to}.${name}`,
   /** Where a journal event of an aggregate is stored: in segment 1, or a run in a later one. */
   log: (ns: Namespace, kind: AggregateKind, name: string, segment = 1) =>
     `${ROOT}.${ns}.${segment === 1 ? "log" : `segment.${segment}`}.${kind}.${partitionOf(aggregateToken(kind, name))}.${name}`,
@@ -75,11 +98,20 @@ export const subjects = {
   probe: (ns: Namespace, tool: string) => `${ROOT}.${ns}.probe.${tool}`,
   timer: (ns: Namespace, run: RunId, name: string) =>
     `${ROOT}.${ns}.timer.${partitionOf(run)}.${run}.${escapeToken(name)}`,
-  due: (ns: Namespace, run: RunId) => `${ROOT}.${ns}.due.${partitionOf(run)}.${run}`,
+  /** Where a timer of a run falls due: `signalbox.<ns>.due.<share>.<run>`. */
+  due: (ns: Namespace, run: RunId) => `${ROOT}.${ns}.due.${shareOf(run)}.${run}`,
   /** A content-addressed document; `hash` is 64 hex digits. */
   document: (ns: Namespace, hash: string) => `${ROOT}.${ns}.doc.${hash}`,
+  /** The keys of a data subject, one after the other; read by the plane's own services alone. */
+  key: (ns: Namespace, pseudonym: string) => `${ROOT}.${ns}.key.${pseudonym}`,
+  /** Where an approver asks for the personal fields of a request: who asks is in the subject, so that the broker checks it. */
+  reveal: (ns: Namespace, approver: Actor | "*") => `${ROOT}.${ns}.reveal.${approver}`,
   /** Questions to the read model: `signalbox.<ns>.query.<what>`. */
   query: (ns: Namespace, what: string) => `${ROOT}.${ns}.query.${what}`,
+  /** The last sign of life of a coordinator. */
+  member: (ns: Namespace, id: string) => `${ROOT}.${ns}.lease.member.${id}`,
+  /** Who owns a share of the inputs. */
+  lease: (ns: Namespace, share: number) => `${ROOT}.${ns}.lease.share.${share}`,
 } as const;
 
 /** Patterns for streams, imports, permissions. */
@@ -87,8 +119,14 @@ export const patterns = {
   inboxSource: (ns: Namespace) => `${ROOT}.${ns}.in.propose.*.*`,
   /** The kinds whose inputs live in CONTROL, one filter each. */
   controlSources: (ns: Namespace) =>
-    INPUT_KINDS.filter((kind) => kind !== "propose").map((kind) => `${ROOT}.${ns}.in.${kind}.*.*${kind === "signal" ? ".*" : ""}`),
-  signals: (ns: Namespace) => `${ROOT}.${ns}.in.signal.*.*.*`,
+    [...INPUT_KINDS.filter((kind) => kind !== "propose").map((kind) => `${ROOT}.${ns}.in.${kind}.*.*${kind === "signal" ? ".*" : ""}`), patterns.signals(ns)],
+  signals: (ns: Namespace) => `${ROOT}.${ns}.part.*.signal.*.*.*`,
+  /** Signals in no share, as coordinators of before sent them. */
+  unsharedSignals: (ns: Namespace) => `${ROOT}.${ns}.in.signal.*.*.*`,
+  /** What is stored in INBOX or CONTROL for one share, or for a partition of before. */
+  inputsOf: (ns: Namespace, share: number) => `${ROOT}.${ns}.part.${share}.>`,
+  /** Timers that fell due for one share, or for a partition of before. */
+  duesOf: (ns: Namespace, share: number) => `${ROOT}.${ns}.due.${share}.>`,
   inputs: (ns: Namespace) => `${ROOT}.${ns}.in.>`,
   log: (ns: Namespace, segment = 1) => `${ROOT}.${ns}.${segment === 1 ? "log" : `segment.${segment}`}.>`,
   logOfKind: (ns: Namespace, kind: AggregateKind, segment = 1) => `${ROOT}.${ns}.${segment === 1 ? "log" : `segment.${segment}`}.${kind}.>`,
@@ -109,23 +147,28 @@ export const patterns = {
   timers: (ns: Namespace) => `${ROOT}.${ns}.timer.>`,
   dues: (ns: Namespace) => `${ROOT}.${ns}.due.>`,
   documents: (ns: Namespace) => `${ROOT}.${ns}.doc.*`,
+  keys: (ns: Namespace) => `${ROOT}.${ns}.key.*`,
+  reveals: (ns: Namespace) => `${ROOT}.${ns}.reveal.*`,
   queries: (ns: Namespace) => `${ROOT}.${ns}.query.>`,
   /** OUT and REJECTED are seen only after storage: republished here, imported by the namespace as `out` and `rejected`. */
   outStored: (ns: Namespace) => `${ROOT}.${ns}.stored.out.>`,
   rejectedStored: (ns: Namespace) => `${ROOT}.${ns}.stored.rejected.*`,
+  leases: (ns: Namespace) => `${ROOT}.${ns}.lease.*.*`,
+  /** Where what is in LEASES is republished once it is stored. */
+  leased: (ns: Namespace) => `${ROOT}.${ns}.leased.*.*`,
 } as const;
 
 /**
- * How inputs are stored: a subject transform puts the partition in front, so that a coordinator can own a range.
- * `signalbox.<ns>.in.<kind>.<actor>.<aggregate>` becomes `signalbox.<ns>.part.<p>.<kind>.<actor>.<aggregate>`.
+ * How inputs are stored: a subject transform puts the share in front, so that one coordinator at a time can own it.
+ * `signalbox.<ns>.in.<kind>.<actor>.<aggregate>` becomes `signalbox.<ns>.part.<share>.<kind>.<actor>.<aggregate>`.
  */
 export const inputTransform = (ns: Namespace) => ({
   src: `${ROOT}.${ns}.in.*.*.*`,
-  dest: `${ROOT}.${ns}.part.{{partition(64,3)}}.{{wildcard(1)}}.{{wildcard(2)}}.{{wildcard(3)}}`,
+  dest: `${ROOT}.${ns}.part.{{partition(${SHARES},3)}}.{{wildcard(1)}}.{{wildcard(2)}}.{{wildcard(3)}}`,
 });
 
 export interface StoredInputAddress {
-  readonly partition: number;
+  readonly share: number;
   readonly kind: InputKind;
   readonly actor: string;
   readonly aggregate: string;
@@ -135,17 +178,15 @@ export interface StoredInputAddress {
 
 /**
  * Takes apart the stored subject of an input; undefined when it is none of ours. Names are not yet checked.
- * A signal has a token more than the transform takes, and is stored as it was published; its actor is an aggregate.
+ * A signal has a token more, its name; its actor is an aggregate. Those of before are stored in no share (`in.signal`).
  */
 export function parseStoredInput(subject: string): StoredInputAddress | undefined {
-  const [root, , part, p, kind, actor, aggregate, ...rest] = subject.split(".");
-  if (root === ROOT && part === "in" && p === "signal" && rest.length === 0 && aggregate !== undefined) {
-    const [, , , , from = "", to = "", name] = subject.split(".");
-    return { partition: partitionOf(to), kind: "signal", actor: from, aggregate: to, ...(name !== undefined && { signal: name }) };
-  }
-  if (root !== ROOT || part !== "part" || aggregate === undefined || rest.length > 0) return undefined;
-  if (kind === "signal" || !(INPUT_KINDS as readonly string[]).includes(kind ?? "")) return undefined;
-  return { partition: Number(p), kind: kind as InputKind, actor: actor ?? "", aggregate };
+  const [root, , where, ...rest] = subject.split(".");
+  // a number in front says where it is stored, which the aggregate's token says too
+  const [kind, actor, aggregate, signal, ...more] = where === "part" ? rest.slice(1) : where === "in" && rest[0] === "signal" ? rest : [];
+  if (root !== ROOT || actor === undefined || aggregate === undefined || more.length > 0) return undefined;
+  if (!(INPUT_KINDS as readonly string[]).includes(kind ?? "") || (kind === "signal") !== (signal !== undefined)) return undefined;
+  return { share: shareOf(aggregate), kind: kind as InputKind, actor, aggregate, ...(signal !== undefined && { signal }) };
 }
 
 export interface LogAddress {

@@ -5,12 +5,10 @@ import { toolNameSchema } from "./ids.ts";
 import { jsonObjectSchema } from "./json.ts";
 import { effectSchema } from "./judgement.ts";
 import { labelSchema } from "./label.ts";
+import { personalSchema } from "./personal.ts";
 
 const tag = z.string().regex(/^[a-z0-9][a-z0-9_:.-]{0,62}$/, "a tag is [a-z0-9][a-z0-9_:.-]{0,62}");
 const word = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, "expected one word as `eu-west-1`");
-
-/** A field of input or output that is about a person, and the field that says which person (law 10). */
-export const personalSchema = z.strictObject({ path: fieldPatternSchema, subject: fieldPatternSchema });
 
 /**
  * The stored form: defaults are written out, so that a later change of a default does not change a tool

@@ -20,6 +20,7 @@ import { Gateway, type GatewayOptions } from "./gateway/gateway.ts";
 import { type Login, handedLogin } from "./identity/handed.ts";
 import type { PlaneKeys } from "./identity/keys.ts";
 import { renewingCreds } from "./identity/renewing.ts";
+import { openPersonalMaster } from "./identity/sealing.ts";
 import { openToolKey } from "./identity/tool-keys.ts";
 import { ToolTokens } from "./identity/tool-token.ts";
 import { liveFile } from "./projection/live-file.ts";
@@ -118,8 +119,9 @@ export async function startServices(options: ServicesOptions): Promise<RunningSe
     }
     if (roles.includes("coordinator")) {
       const { nc, began } = await login("coordinator");
+      const personal = await openPersonalMaster(keyFolderOf(keys, options.dataDir));
       for (const ns of namespaces) {
-        await started(`the coordinator of ${ns}`, log, stops, () => new Coordinator({ nc, ns, log, liveFile: liveFile(options.dataDir, ns), ...(options.quota && { quota: options.quota }) }));
+        await started(`the coordinator of ${ns}`, log, stops, () => new Coordinator({ nc, ns, log, personal, liveFile: liveFile(options.dataDir, ns), ...(options.quota && { quota: options.quota }) }));
         began(ns, async () => undefined);
       }
     }
@@ -180,10 +182,11 @@ async function startGateways(
   stops: (() => Promise<unknown>)[],
 ): Promise<void> {
   const key = await openToolKey(keyFolderOf(keys, dataDir));
+  const personal = await openPersonalMaster(keyFolderOf(keys, dataDir));
   for (const ns of namespaces) {
     const ledger = await FileLedger.open(join(dataDir, "demo", `${ns}-effects.jsonl`));
     const adapters = { builtin: new BuiltinAdapter(demoTools(ledger)) };
-    const gateway = await started(`the gateway of ${ns}`, log, stops, () => new Gateway({ nc, ns, name: actor(name), adapters, tokens: new ToolTokens(key, ns), logger: log, ...patience }));
+    const gateway = await started(`the gateway of ${ns}`, log, stops, () => new Gateway({ nc, ns, name: actor(name), adapters, tokens: new ToolTokens(key, ns), personal, logger: log, ...patience }));
     began(ns, async () => gateway.unready);
   }
 }

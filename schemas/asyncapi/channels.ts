@@ -1,7 +1,7 @@
 /** Every subject of the wire, built by the functions that the plane itself uses. */
 import type { Actor, AggregateKind, Namespace, RunId } from "../ids.ts";
 import { AGGREGATE_KINDS, PARTITIONS } from "../ids.ts";
-import { aggregateToken, INPUT_KINDS, patterns, type StreamKind, streamName, subjects } from "../subjects.ts";
+import { aggregateToken, INPUT_KINDS, patterns, SHARES, type StreamKind, streamName, subjects } from "../subjects.ts";
 import { DOCUMENTS, EVENTS, OF_DOCUMENTS, OF_RUNS, PROPOSALS, SIGNALS } from "./messages.ts";
 
 export interface Channel {
@@ -20,10 +20,10 @@ const AGENT = "{agent}" as Actor;
 const RUN = "{run}" as RunId;
 
 /** Builders escape names and compute partitions: in a pattern both are placeholders again. */
-const pattern = (subject: string, partitionAt?: number): string =>
+const pattern = (subject: string, at?: number, placeholder = "partition"): string =>
   decodeURIComponent(subject)
     .split(".")
-    .map((token, i) => (i === partitionAt ? "{partition}" : token))
+    .map((token, i) => (i === at ? `{${placeholder}}` : token))
     .join(".");
 const directGet = (kind: StreamKind, subject?: string): string =>
   `$JS.API.DIRECT.GET.${streamName(kind, NS)}${subject === undefined ? "" : `.${subject}`}`;
@@ -75,9 +75,9 @@ export const channels: Readonly<Record<string, Channel>> = {
     stream: "CONTROL",
   },
   signal: {
-    address: subjects.signal(NS, "{from}", "{to}", "{signal}"),
+    address: patterns.signals(NS).replace(".part.*.", ".part.{share}.").replace("*.*.*", "{from}.{to}.{signal}"),
     title: "Signals between aggregates",
-    description: "What a run asks of an account of the ledger, and what the account answers. The coordinator alone sends them; stored in CONTROL as they are published. Each is owed until it is answered.",
+    description: "What a run asks of an account of the ledger, and what the account answers. Coordinators alone send them, into the share that the other one is in. Each is owed until it is answered. Those of before, on `in.signal.{from}.{to}.{signal}`, are passed on.",
     messages: [...SIGNALS, "stored"],
     stream: "CONTROL",
   },
@@ -90,9 +90,9 @@ export const channels: Readonly<Record<string, Channel>> = {
     stream: "CONTROL",
   },
   storedInput: {
-    address: `${patterns.inputs(NS).replace(".in.>", ".part")}.{partition}.{input}.{actor}.{aggregate}`,
+    address: `${patterns.inputs(NS).replace(".in.>", ".part")}.{share}.{input}.{actor}.{aggregate}`,
     title: "Inputs as stored",
-    description: "What `propose`, `decide`, `report`, `control` and `apply` become in INBOX and CONTROL: the partition in front, so that coordinators can own ranges.",
+    description: "What `propose`, `decide`, `report`, `control` and `apply` become in INBOX and CONTROL: the share in front, the partition modulo 8, so that one coordinator at a time can own it.",
     messages: [...PROPOSALS, "decision", "report", "control", "guardControl", "apply", "change"],
   },
   log: {
@@ -181,11 +181,31 @@ export const channels: Readonly<Record<string, Channel>> = {
     stream: "TIMERS",
   },
   due: {
-    address: pattern(subjects.due(NS, RUN), 3),
+    address: pattern(subjects.due(NS, RUN), 3, "share"),
     title: "Timers that fell due",
     description: "An input to the run, and as durable as the others.",
     messages: ["due"],
     stream: "TIMERS",
+  },
+  member: {
+    address: subjects.member(NS, "{member}"),
+    title: "Signs of life",
+    description: "Each coordinator of the namespace, each second. Nobody compares the clocks of two machines: one that stays silent for three seconds of somebody else's, in which that one was heard, is written down as gone.",
+    messages: ["member"],
+    stream: "LEASES",
+  },
+  lease: {
+    address: pattern(subjects.lease(NS, 0), 4, "share"),
+    title: "Owners of shares",
+    description: "Each share of the inputs is owned by one coordinator at a time: from nobody, or from one that is gone, it is taken by whoever writes the next record.",
+    messages: ["lease"],
+    stream: "LEASES",
+  },
+  leased: {
+    address: `signalbox.${NS}.leased.{subject}`,
+    title: "Leases once they are stored",
+    description: "What `member` and `lease` hold, republished by JetStream.",
+    messages: ["member", "lease"],
   },
   document: {
     address: subjects.document(NS, "{hash}"),
@@ -269,7 +289,10 @@ export const parameters: Readonly<Record<string, Parameter>> = {
   aggregate: { description: "A run, or `agent:<name>`, `tool:<name>`, `policy:<name>`, `person:<name>`, `issuer:<name>`, `budget:<name>` with everything but letters, digits, `_` and `-` in the name percent-escaped.", examples: ["refund-assistant_hello", "tool:stripe%2Ecreate_refund"] },
   input: { description: "Kind of the input.", enum: INPUT_KINDS },
   kind: { description: "Kind of aggregate.", enum: AGGREGATE_KINDS },
+  share: { description: `Partition modulo ${SHARES}: one coordinator at a time owns it.`, examples: ["1"] },
+  member: { description: "One life of a coordinator.", examples: ["3f9a0c1d2e4b"] },
   partition: { description: `FNV-1a (32 bit) of the run, or of the aggregate's token, modulo ${PARTITIONS}.`, examples: ["17"] },
+  subject: { description: "The rest of the subject: two tokens.", examples: ["share.1"] },
   name: { description: "Name of the aggregate: a run, a document, an account of the ledger, `stops` of the guard. Dots make several tokens.", examples: ["refund-assistant_hello", "stripe.create_refund", "team.support.2026-01-31"] },
   type: { description: "Event type without `signalbox.`: two tokens.", examples: ["action.denied"] },
   team: { description: "The team of the run's contract, percent-escaped.", examples: ["support"] },

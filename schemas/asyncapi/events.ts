@@ -52,4 +52,6 @@ export const EVENT_TEXTS: Readonly<Record<EventType, string>> = {
   "guard.lifted": "A second person lifted a stop.",
   "segments.opened": "Runs that start at this time or later are stored in a new stream of the journal.",
   "segments.sealed": "No run of this segment changes any more; the document `index` lists them.",
+  "erasure.requested": "Nothing that was sealed under this key of a data subject is opened any more.",
+  "erasure.completed": "The key was overwritten in the store: nobody can open what was sealed under it.",
 };

@@ -14,6 +14,7 @@ const ERROR = { code: "tool.card_expired", message: "the card has expired", effe
 const UNKNOWN = { code: "tool.unanswered", message: "the call was not answered", effect: "unknown" };
 const APPLIED = { document: DIGEST, version: 1 };
 const ACCOUNT = { ledger: "team.support.2026-01-31", unit: "cost", window: "2026-01-31" };
+const ERASED = { subject: "5f0c6f1b1f3c4d5e8a9b0c1d2e3f4a5b", key: "9f8e7d6c5b4a3928" };
 const STOP = { stop: "s1", kind: "stop", scope: "agent:refund-assistant", by: "operator", reason: "refunds twice" };
 const PRINCIPAL = { subject: "kim", issuer: "https://id.example", key_id: "2026-01", token_hash: DIGEST, token_id: "t-1", expires_at: "2026-01-31T10:30:00.000Z", verified: true };
 const CHAIN = ["principal:https://id.example|kim", "agent:refund-assistant"];
@@ -137,6 +138,8 @@ const DATA: Readonly<Record<EventType, Schema>> = {
   "guard.lifted": { ...STOP, by: "grace", reason: "mended" },
   "segments.opened": { segment: 2, from: "2026-01-31T09:30:00.000Z", by: "segments:journal" },
   "segments.sealed": { segment: 1, runs: 500_000, index: DIGEST },
+  "erasure.requested": { ...ERASED, by: "grace", reason: "asked for on 2026-11-20" },
+  "erasure.completed": ERASED,
 };
 
 /** An event in the middle of a commit, where `data` holds only the type's own fields. */

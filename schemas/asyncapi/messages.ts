@@ -183,6 +183,8 @@ const MESSAGES: readonly Message[] = [
   plain("toolOutput", "output", "What the tool gives, as its output schema says.", ANY, { headers: OF_ANSWERS }),
   plain("toolError", "tool error", "The call failed. `signalbox-effect` decides whether it may be tried again.", ANY, { headers: OF_TOOL_ERRORS }),
   plain("timer", "timer", "A durable timer, scheduled by JetStream.", model("Due"), { headers: OF_TIMERS }),
+  plain("member", "sign of life", "A coordinator is up, or gone. Written behind its last one (`Nats-Expected-Last-Subject-Sequence`).", model("Member")),
+  plain("lease", "lease", "A share is owned, or handed over. Written behind the last one.", model("Lease")),
   plain("due", "due", "A timer fell due.", model("Due")),
   plain("documentContract", "contract", "A contract in its canonical form (RFC 8785); its SHA-256 is its address.", model("Contract")),
   plain("documentTool", "tool definition", "A tool definition in its canonical form.", model("Tool")),

@@ -11,6 +11,7 @@ import { applyChangeSchema, applySchema, claimSchema, controlSchema, decisionSch
 import { issuerSchema } from "../issuer.ts";
 import { jsonObjectSchema } from "../json.ts";
 import { judgementSchema } from "../judgement.ts";
+import { leaseSchema, memberSchema } from "../lease.ts";
 import { labelSchema } from "../label.ts";
 import { personSchema } from "../person.ts";
 import { policySetSchema } from "../policy.ts";
@@ -71,6 +72,8 @@ const MODELS: Readonly<Record<string, readonly [schema: z.ZodType, description: 
   Signal: [signalSchema, "Between a run and an account of the ledger."],
   Apply: [applySchema, "Brings a stored document into force."],
   Change: [applyChangeSchema, "Brings several stored documents into force, all or none, as a run of the plane's own agent."],
+  Member: [memberSchema, "One coordinator, as it last said of itself. `since` is the sequence of its first sign of life, 0 in that one."],
+  Lease: [leaseSchema, "Who owns a share of the inputs, if anybody. `epoch` grows with each owner."],
   Due: [dueSchema, "A durable timer that fell due. `armed` is the sequence of the event that armed it."],
   Answer: [answerSchema, "What the plane tells an agent of one of its proposals, or of its run (`id` is then null)."],
   Rejection: [rejectionSchema, "What was refused without entering a journal: reason, size and hash, not a copy."],

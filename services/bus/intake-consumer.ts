@@ -19,14 +19,51 @@ export async function untripped(take: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Takes it from whoever has it, with everything that they did not acknowledge. @returns when it was made, as the server says it @throws ApiError */
-export async function takeConsumer(nc: NatsConnection, wanted: WorkConsumer, timeoutMs: number): Promise<string> {
+/** A work queue gives each message to one consumer: another one has a filter that takes some of the same, or has none. */
+const IN_THE_WAY: ReadonlySet<number> = new Set([10099, 10100]);
+
+export function isInTheWay(error: unknown): error is ApiError {
+  return error instanceof ApiError && IN_THE_WAY.has(error.code);
+}
+
+/**
+ * Takes it from whoever has it, with everything that they did not acknowledge.
+ * @param supersedes which other consumers of the stream go, when they are in its way
+ * @returns when it was made, as the server says it
+ * @throws ApiError; {@link isInTheWay} when it may not take the place of what stands there
+ */
+export async function takeConsumer(nc: NatsConnection, wanted: WorkConsumer, timeoutMs: number, supersedes?: (consumer: string) => boolean): Promise<string> {
+  await deleteConsumer(nc, wanted.stream, wanted.consumer, timeoutMs);
+  const create = async () => String((await createConsumer(nc, wanted, timeoutMs))["created"]);
   try {
-    await apiRequest(nc, `CONSUMER.DELETE.${wanted.stream}.${wanted.consumer}`, undefined, timeoutMs);
+    return await create();
+  } catch (error) {
+    if (supersedes === undefined || !isInTheWay(error)) throw error;
+    const older = (await consumersOf(nc, wanted.stream, timeoutMs)).filter((name) => name !== wanted.consumer && supersedes(name));
+    if (older.length === 0) throw error;
+    await Promise.all(older.map((name) => deleteConsumer(nc, wanted.stream, name, timeoutMs)));
+    return create();
+  }
+}
+
+/** One that is not there is none to delete. @throws ApiError */
+export async function deleteConsumer(nc: NatsConnection, stream: string, consumer: string, timeoutMs: number): Promise<void> {
+  try {
+    await apiRequest(nc, `CONSUMER.DELETE.${stream}.${consumer}`, undefined, timeoutMs);
   } catch (error) {
     if (!isNotFound(error)) throw error;
   }
-  return String((await createConsumer(nc, wanted, timeoutMs))["created"]);
+}
+
+/** Names of all consumers of a stream. @throws ApiError */
+export async function consumersOf(nc: NatsConnection, stream: string, timeoutMs: number): Promise<string[]> {
+  const names: string[] = [];
+  for (;;) {
+    const page = await apiRequest(nc, `CONSUMER.NAMES.${stream}`, { offset: names.length }, timeoutMs);
+    const found = (page["consumers"] as string[] | null | undefined) ?? [];
+    names.push(...found);
+    if (found.length === 0 || names.length >= Number(page["total"] ?? 0)) return names;
+  }
 }
 
 /**

@@ -6,7 +6,7 @@
 import type { Msg, NatsConnection, Subscription } from "nats";
 import { parseAckSubject } from "./ack-subject.ts";
 import { type HeaderMap, readHeaders } from "./headers.ts";
-import { isStillTaken, takeConsumer, untripped } from "./intake-consumer.ts";
+import { deleteConsumer, isStillTaken, takeConsumer, untripped } from "./intake-consumer.ts";
 import { apiRequest, isNotFound, newInbox } from "./replies.ts";
 
 export interface IntakeMessage {
@@ -22,6 +22,8 @@ export interface IntakeMessage {
   readonly deliveries: number;
   readonly generation: number;
   readonly reply: string;
+  /** False once its generation has ended: it comes again, here or to another owner. */
+  readonly inHand: boolean;
   /** Removes the input from the stream. Does nothing when its generation has ended. */
   ack(): void;
 }
@@ -39,6 +41,10 @@ export interface IntakeOptions {
   readonly maxBytesInHand?: number;
   /** Silence after which the server would send a message again; what is in hand is kept alive before that. 60 s. */
   readonly ackWaitMs?: number;
+  /** Its consumer is kept in the server's memory: for an owner who begins with the oldest input anyhow. */
+  readonly memory?: boolean;
+  /** Which other consumers of the stream are deleted when they are in this one's way. */
+  readonly supersedes?: (consumer: string) => boolean;
   /** The generation before this one has ended: forget its messages. Called before any message of the new one. */
   readonly onReset?: (generation: number, reason: string) => void;
   /** The consumer could not be made; it is tried again until `stop`. */
@@ -178,6 +184,16 @@ export class Intake {
     await this.#nc.flush().catch(() => undefined);
   }
 
+  /** Deletes the consumer of an intake that has stopped, so that it is in nobody's way. @throws ApiError */
+  remove(): Promise<void> {
+    return deleteConsumer(this.#nc, this.#options.stream, this.#options.consumer, MAX_TICK_MS);
+  }
+
+  /** @internal for {@link Item} */
+  has(item: Item): boolean {
+    return item.generation === this.#generation && !this.#stopped;
+  }
+
   /** @internal for {@link Item} */
   acknowledge(item: Item): void {
     if (item.generation !== this.#generation || !this.#inHand.delete(item.seq)) return;
@@ -219,7 +235,7 @@ export class Intake {
 
   async #recreate(timeoutMs: number): Promise<void> {
     const config = { ...this.#options, ackWaitMs: this.#ackWaitMs, maxAckPending: this.#maxAckPending };
-    this.#made = await takeConsumer(this.#nc, config, timeoutMs);
+    this.#made = await takeConsumer(this.#nc, config, timeoutMs, this.#options.supersedes);
   }
 
   #open(): void {
@@ -382,6 +398,10 @@ class Item implements IntakeMessage {
 
   get redelivered(): boolean {
     return this.deliveries > 1;
+  }
+
+  get inHand(): boolean {
+    return this.#intake.has(this);
   }
 
   ack(): void {

@@ -161,6 +161,23 @@ export function streamConfig(kind: StreamKind, ns: Namespace, options: Provision
         discard: "old",
         ...asynchronous(options),
       };
+    case "KEYS":
+      // Keys are destroyed by overwriting them: nothing here is denied, and only coordinators have the right.
+      return { ...common, subjects: [patterns.keys(ns)], retention: "limits", discard: "new", allow_atomic: false };
+    case "LEASES":
+      return {
+        ...common,
+        subjects: [patterns.leases(ns)],
+        retention: "limits",
+        discard: "old",
+        max_msgs_per_subject: 1,
+        max_bytes: 16 * MIB,
+        // the leader alone says who owns what
+        allow_direct: false,
+        // signs of life that nobody renews go by themselves
+        allow_msg_ttl: true,
+        republish: { src: patterns.leases(ns), dest: patterns.leased(ns).replace("*", "{{wildcard(1)}}").replace("*", "{{wildcard(2)}}") },
+      };
     case "DOCUMENTS":
       return {
         ...common,

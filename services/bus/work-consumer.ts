@@ -9,6 +9,8 @@ export interface WorkConsumer {
   /** Silence after which the server gives a message out again. */
   readonly ackWaitMs: number;
   readonly maxAckPending: number;
+  /** Its state is kept in memory alone: for one whose owner begins with the oldest message anyhow. */
+  readonly memory?: boolean;
 }
 
 const NANOS = 1_000_000;
@@ -16,7 +18,7 @@ const NANOS = 1_000_000;
 /** @returns the server's answer, with `created` @throws ApiError; the client's error when nobody answers */
 export function createConsumer(
   nc: NatsConnection,
-  { stream, consumer, filter, ackWaitMs, maxAckPending }: WorkConsumer,
+  { stream, consumer, filter, ackWaitMs, maxAckPending, memory }: WorkConsumer,
   timeoutMs: number,
 ): Promise<Record<string, unknown>> {
   const config = {
@@ -29,6 +31,7 @@ export function createConsumer(
     max_ack_pending: maxAckPending,
     max_deliver: -1,
     ...(filter === undefined ? {} : { filter_subject: filter }),
+    ...(memory === true && { mem_storage: true }),
   };
   const subject = `CONSUMER.CREATE.${stream}.${consumer}${filter === undefined ? "" : `.${filter}`}`;
   return apiRequest(nc, subject, { stream_name: stream, config }, timeoutMs);

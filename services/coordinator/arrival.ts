@@ -1,5 +1,6 @@
 /** From a stored message to an input of a machine, or to the reasons why it is none. Nothing here throws. */
 import type { RunInput } from "../../machines/decide.ts";
+import type { ErasureInput } from "../../machines/erasure.ts";
 import type { GuardInput } from "../../machines/guard.ts";
 import type { LedgerInput } from "../../machines/ledger.ts";
 import type { DocumentInput, DocumentKind } from "../../machines/registry.ts";
@@ -12,12 +13,14 @@ import { type Actor, type AggregateKind, accountNameSchema, actorSchema, ledgerN
 import { issuerNameSchema } from "../../schemas/issuer.ts";
 import {
   type ApplyInput,
+  type ErasureControl,
   type SignalInput,
   applyChangeSchema,
   applySchema,
   controlSchema,
   decisionSchema,
   dueSchema,
+  erasureControlSchema,
   guardControlSchema,
   reportSchema,
   segmentsControlSchema,
@@ -29,12 +32,14 @@ import type { JsonValue } from "../../schemas/json.ts";
 import { SEGMENT_TABLE } from "../../schemas/segments.ts";
 import { policySetNameSchema } from "../../schemas/policy.ts";
 import { PLANNED_KINDS, proposalSchema } from "../../schemas/proposal.ts";
+import type { KeyId } from "../../schemas/sealed.ts";
 import { type Reason, reason, reasonsOf } from "../../schemas/reason.ts";
 import { aggregateToken, type InputKind, parseAggregateToken, parseStoredInput, type StoredInputAddress } from "../../schemas/subjects.ts";
 import { timestamp } from "../../schemas/time.ts";
 import { readBody } from "../bus/body.ts";
 import type { IntakeMessage } from "../bus/intake.ts";
-import { CHANGE_ACTOR } from "../identity/permissions.ts";
+import { ERASURES_NAME } from "../identity/erasures-name.ts";
+import { CHANGE_ACTOR, ERASER } from "../identity/permissions.ts";
 import { secretFaults, textWithoutSecrets } from "../policy/scan/index.ts";
 import type { Bearer } from "./facts.ts";
 import { GUARD_NAME } from "./guard-view.ts";
@@ -54,6 +59,8 @@ export type Arrival = Origin & { tries: number } & (
     | { readonly for: "ledger"; readonly name: string; readonly input: LedgerInput }
     | { readonly for: "guard"; readonly input: GuardInput }
     | { readonly for: "segments"; readonly input: SegmentsInput; /** The table and the streams were read for it. */ looked?: boolean }
+    /** `stored`: the key that the store was found to hold of the subject, null for none. */
+    | { readonly for: "erasure"; readonly input: Omit<ErasureInput, "body"> & { readonly body: ErasureControl }; stored?: KeyId | null }
   );
 
 export type Read = { readonly ok: true; readonly arrival: Arrival } | ({ readonly ok: false; readonly id?: string; readonly reasons: Reason[] } & Origin);
@@ -72,6 +79,7 @@ const NAMES = {
   budget: accountNameSchema,
   guard: z.literal(GUARD_NAME),
   segments: z.literal(SEGMENT_TABLE.name),
+  erasure: z.literal(ERASURES_NAME),
 } as const;
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
@@ -127,6 +135,11 @@ export function readInput(message: IntakeMessage): Read {
       return { ok: true, arrival: { ...arrived, for: "guard", input: { ...from, body: parsed.data as GuardInput["body"] } } };
     case "segments":
       return { ok: true, arrival: { ...arrived, for: "segments", input: { ...from, body: parsed.data as SegmentsInput["body"] } } };
+    case "erasure": {
+      const said = parsed.data as ErasureControl;
+      if ((said.verb === "destroyed") !== (address.actor === ERASER)) return refused([reason("erasure.not_yours", `\`${address.actor}\` does not say \`${said.verb}\``, { path: "/verb" })]);
+      return { ok: true, arrival: { ...arrived, for: "erasure", input: { ...from, body: said } } };
+    }
     default: {
       const input: DocumentInput = { ...from, document: (parsed.data as ApplyInput).document };
       return { ok: true, arrival: { ...arrived, for: "document", documentKind: kind, name, input } };
@@ -143,7 +156,7 @@ function bodySchema(input: InputKind, aggregate: AggregateKind) {
     case "report":
       return reportSchema;
     case "control":
-      return aggregate === "guard" ? guardControlSchema : aggregate === "segments" ? segmentsControlSchema : controlSchema;
+      return aggregate === "guard" ? guardControlSchema : aggregate === "erasure" ? erasureControlSchema : aggregate === "segments" ? segmentsControlSchema : controlSchema;
     case "apply":
       return aggregate === "run" ? applyChangeSchema : applySchema;
     case "signal":
@@ -174,7 +187,7 @@ const TAKEN_BY: Readonly<Record<InputKind, readonly AggregateKind[]>> = {
   propose: ["run"],
   decide: ["run"],
   report: ["run"],
-  control: ["run", "guard", "segments"],
+  control: ["run", "guard", "erasure", "segments"],
   apply: [...DOCUMENT_KINDS, "run"],
   signal: ["run", "ledger", "segments"],
 };
@@ -188,7 +201,7 @@ function nameFaults({ kind, actor, aggregate }: StoredInputAddress): Reason[] {
   if (kind === "signal") {
     if (!isAggregate(actor, TAKEN_BY.signal)) faults.push(reason("name.actor", `\`${actor}\` is no aggregate that sends signals`));
   } else if (!actorSchema.safeParse(actor).success) faults.push(reason("name.actor", `\`${actor}\` is no legal name of an actor`));
-  else if (actor.startsWith(RESERVED_PREFIX) && kind !== "report" && !(kind === "apply" && actor === CHANGE_ACTOR)) {
+  else if (actor.startsWith(RESERVED_PREFIX) && kind !== "report" && !(kind === "apply" && actor === CHANGE_ACTOR) && !(kind === "control" && actor === ERASER && aggregate.startsWith("erasure:"))) {
     faults.push(reason("name.reserved", `\`${actor}\` is a name of the plane's own, and says nothing of this kind`));
   }
   // only a change of documents is a run that is applied, and nothing else of such a run is proposed

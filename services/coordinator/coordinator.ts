@@ -11,29 +11,29 @@ import { decodeEvent } from "../bus/commit.ts";
 import type { Msg, NatsConnection, Subscription } from "../bus/connection.ts";
 import { Documents } from "../bus/documents.ts";
 import { readHeaders } from "../bus/headers.ts";
-import { Intake } from "../bus/intake.ts";
 import { SegmentTable } from "../bus/segment-table.ts";
 import { SegmentedReader } from "../bus/segmented.ts";
 import { Publisher } from "../bus/publisher.ts";
 import { Timers } from "../bus/timers.ts";
+import type { PersonalMaster } from "../identity/sealing.ts";
 import { BUILT_IN_DOCUMENTS } from "../registry/built-in.ts";
 import { Validators } from "../registry/validate.ts";
 import { RegistryView } from "../registry/view.ts";
 import { Admissions, type Quota } from "./admission.ts";
 import { Applied } from "./applied.ts";
-import type { Arrival } from "./arrival.ts";
 import { GroupCommitter } from "./committer.ts";
 import { Desk } from "./desk.ts";
-import { DueFence } from "./fence.ts";
 import { GuardView } from "./guard-view.ts";
 import { type Judge, PolicyJudge } from "../policy/judgement.ts";
 import { Lanes } from "./lanes.ts";
-import { liveRunsOf } from "./live-runs.ts";
+import { LiveRunIndex } from "./live-runs.ts";
 import { Loader } from "./loader.ts";
 import { Outbox } from "./outbox.ts";
 import { Placement, type PlacementOptions } from "./placement.ts";
 import { pause } from "./pause.ts";
 import { People } from "./people.ts";
+import { Personal } from "./personal.ts";
+import { Shares } from "./shares.ts";
 import { Sweeper } from "./sweep.ts";
 import { Turns } from "./turns.ts";
 
@@ -42,15 +42,20 @@ export interface CoordinatorOptions {
   readonly ns: Namespace;
   readonly log: Logger;
   readonly quota?: Quota;
-  /** Runs that may owe something. Without it the journal is read from its beginning. */
+  /** Runs that may owe something. Without it the run index says so, and what the journal holds behind it. */
   readonly liveRuns?: () => Promise<Iterable<RunId>>;
   /** Of the journal; for tests. */
   readonly segments?: PlacementOptions;
+  /** The run index; without it the journal is read from its beginning. It may be deleted. */
+  readonly liveFile?: string;
+  /** Opens the keys of data subjects. Without it what is personal is withheld, and refused. */
+  readonly personal?: PersonalMaster;
   /** Who rules on proposals; the policies in force when left out. */
   readonly judge?: Judge;
+  /** Which process this is, for others on the same machine, who then need not wait for its silence; null: it is not said. */
+  readonly process?: string | null;
 }
 
-const MAX_UNACKNOWLEDGED = 4096;
 const REST_EVERY_MS = 1000;
 const FAREWELL_MS = 1000;
 const RETRY_MS = 250;
@@ -68,13 +73,12 @@ export class Coordinator {
   readonly #guard: GuardView;
   readonly #placement: Placement;
   readonly #lanes = new Lanes();
-  readonly #inbox: Intake;
-  readonly #control: Intake;
-  readonly #due: Intake;
-  readonly #fence: DueFence;
   readonly #desk: Desk;
   readonly #turns: Turns;
   readonly #sweeper: Sweeper;
+  readonly #shares: Shares;
+  readonly #liveRuns: LiveRunIndex;
+  readonly #personal: Personal;
   #subscriptions: Subscription[] = [];
   #restTimer: NodeJS.Timeout | undefined;
   #stopped = false;
@@ -97,28 +101,50 @@ export class Coordinator {
     this.#placement = new Placement(nc, ns, journal, this.#documents, options.segments);
     this.#committer = new GroupCommitter(this.#publisher, journal, log, (segment) => this.#placement.maySend(segment));
     this.#outbox = new Outbox(nc, ns, this.#publisher, new Timers(this.#publisher, ns), log);
-    this.#inbox = this.#intake("INBOX");
-    this.#control = this.#intake("CONTROL");
-    this.#due = this.#intake("TIMERS", patterns.dues(ns));
-    this.#fence = new DueFence({ due: this.#due, inbox: this.#inbox, control: this.#control }, (due) => this.#lanes.push(due), log);
-    this.#desk = new Desk(new Admissions(quota), this.#lanes, this.#outbox, log);
+    this.#personal = new Personal({ nc, ns, publisher: this.#publisher, registry, master: options.personal, log });
+    this.#desk = new Desk({
+      admissions: new Admissions(quota),
+      lanes: this.#lanes,
+      outbox: this.#outbox,
+      sure: () => this.#shares.sure(),
+      careful: (message) => this.#personal.careful(message),
+      log,
+    });
+    this.#liveRuns = new LiveRunIndex({ journal, ns, file: options.liveFile, log });
     this.#turns = new Turns({
       lanes: this.#lanes,
-      sources: { registry, validators: new Validators(), judge: options.judge ?? new PolicyJudge(), guard: this.#guard, people, placement: this.#placement },
-      loader: new Loader(journal, this.#committer, ns, log, undefined, this.#placement),
+      sources: { registry, validators: new Validators(), judge: options.judge ?? new PolicyJudge(), guard: this.#guard, people, personal: this.#personal, placement: this.#placement },
+      loader: new Loader(journal, this.#committer, ns, log, (subject) => this.#liveRuns.first(subject), this.#placement),
       committer: this.#committer,
       applied: this.#applied,
       documents: this.#documents,
       outbox: this.#outbox,
       desk: this.#desk,
-      inHand: (arrival) => arrival.message.generation === this.#intakeOf(arrival).generation,
+      mayDecide: () => this.#shares.certain,
       log,
     });
-    const liveRuns = options.liveRuns ?? (() => liveRunsOf(journal, ns));
-    this.#sweeper = new Sweeper(this.#lanes, liveRuns, () => this.#turns.wake(), log);
+    const liveRuns = options.liveRuns ?? (() => this.#liveRuns.runs());
+    const wake = () => this.#turns.wake();
+    this.#sweeper = new Sweeper(this.#lanes, liveRuns, wake, log);
+    this.#shares = new Shares({
+      nc,
+      ns,
+      ...(options.process !== undefined && { process: options.process }),
+      lanes: this.#lanes,
+      desk: this.#desk,
+      outbox: this.#outbox,
+      sweeper: this.#sweeper,
+      wake,
+      log,
+    });
   }
 
-  /** Takes the namespace over: what is in force, inputs from the oldest, and what is owed. */
+  /** Shares of the inputs that it owns; none while others own all. */
+  get owned(): ReadonlySet<number> {
+    return this.#shares.owned;
+  }
+
+  /** Takes its part of the namespace over: what is in force, inputs from the oldest, and what is owed. */
   async start(): Promise<void> {
     for (const kind of DOCUMENT_KINDS) this.#hear(kind, ({ subject, data }) => this.#onApplied(subject, data));
     this.#hear("guard", (message) => this.#onGuard(message.subject, message.data, Number(readHeaders(message).headers.get("Nats-Sequence") ?? 0)));
@@ -126,22 +152,15 @@ export class Coordinator {
     await this.#applied.load();
     await this.#guard.load();
     await this.#placement.refresh();
+    await this.#personal.start();
     // a change of documents names these by their digests, and whoever reads it looks them up
     await Promise.all(BUILT_IN_DOCUMENTS.map(({ bytes }) => this.#documents.put(bytes, "application/json")));
     void this.#watch();
-    await this.#control.start((messages) => {
-      this.#desk.take(messages);
-      this.#handedOut();
-    });
-    await this.#inbox.start((messages) => {
-      this.#desk.take(messages);
-      this.#handedOut();
-    });
-    await this.#due.start((messages) => void this.#fence.take(messages).then(() => this.#turns.wake()));
+    await this.#shares.start();
     // stopped while it took over: nothing is begun any more
     if (this.#stopped) return;
     this.#restTimer = setInterval(() => void this.#desk.recordRest(), REST_EVERY_MS);
-    void this.#sweeper.sweep();
+    this.#liveRuns.keep();
   }
 
   /** Leaves everything undecided in the inbox. */
@@ -151,10 +170,11 @@ export class Coordinator {
     for (const subscription of this.#subscriptions) subscription.unsubscribe();
     this.#turns.stop();
     this.#applied.stop();
-    this.#fence.stop();
     this.#sweeper.stop();
+    this.#personal.stop();
+    this.#liveRuns.stop();
     this.#committer.stop();
-    await Promise.all([this.#inbox.stop(), this.#control.stop(), this.#due.stop()]);
+    await this.#shares.stop();
     // what was counted and is in no record: only memory knows it
     await Promise.race([this.#desk.recordRest(), pause(FAREWELL_MS)]);
     this.#outbox.stop();
@@ -173,33 +193,6 @@ export class Coordinator {
     this.#subscriptions.push(subscription);
   }
 
-  #intake(stream: "INBOX" | "CONTROL" | "TIMERS", filter?: string): Intake {
-    return new Intake(this.#nc, {
-      stream: streamName(stream, this.#ns),
-      consumer: "coordinator",
-      ...(filter !== undefined && { filter }),
-      maxAckPending: MAX_UNACKNOWLEDGED,
-      onReset: (generation, why) => {
-        this.#log.info({ stream, generation, why }, "inputs are taken from the oldest again");
-        this.#lanes.suspectAll();
-        // what waits in a lane comes again; what is in a turn is looked at when the turn has landed
-        this.#lanes.forget((arrival) => STREAM_OF[arrival.kind] === stream && arrival.message.generation < generation);
-        this.#fence.release();
-      },
-      onTrouble: (error) => this.#log.warn({ stream, error: error.message }, "the consumer cannot be made"),
-    });
-  }
-
-  #intakeOf({ kind }: Arrival): Intake {
-    const stream = STREAM_OF[kind];
-    return stream === "INBOX" ? this.#inbox : stream === "CONTROL" ? this.#control : this.#due;
-  }
-
-  #handedOut(): void {
-    this.#fence.release();
-    this.#turns.wake();
-  }
-
   /** While the connection was away documents may have been applied: nothing is judged before they are known. */
   async #watch(): Promise<void> {
     for await (const status of this.#nc.status()) {
@@ -208,7 +201,7 @@ export class Coordinator {
       if (status.type !== "reconnect") continue;
       await this.#reload();
       this.#turns.resume();
-      void this.#sweeper.sweep();
+      this.#shares.sweep();
     }
   }
 
@@ -218,6 +211,7 @@ export class Coordinator {
         await this.#applied.load();
         await this.#guard.load();
         await this.#placement.refresh();
+        await this.#personal.load();
         return;
       } catch (error) {
         this.#log.warn({ error: String(error) }, "what is in force cannot be read");
@@ -251,5 +245,3 @@ export class Coordinator {
     }
   }
 }
-
-const STREAM_OF = { propose: "INBOX", decide: "CONTROL", report: "CONTROL", control: "CONTROL", apply: "CONTROL", signal: "CONTROL", due: "TIMERS" } as const;

@@ -18,18 +18,33 @@ function senderOf(subject: string): Pick<Origin, "actor" | "token"> & { readonly
   return { kind: kind as InputKind, actor, token };
 }
 
+export interface DeskOptions {
+  readonly admissions: Admissions;
+  readonly lanes: Lanes;
+  readonly outbox: Outbox;
+  /** Waits until it is certain that what is in hand is nobody else's by now; false when the coordinator is stopped before. */
+  readonly sure: () => Promise<boolean>;
+  /** What is admitted is acknowledged as this says. */
+  readonly careful?: (message: IntakeMessage) => IntakeMessage;
+  readonly log: Logger;
+}
+
 export class Desk {
   readonly #admissions: Admissions;
   readonly #lanes: Lanes;
   readonly #outbox: Outbox;
+  readonly #sure: () => Promise<boolean>;
+  readonly #careful: (message: IntakeMessage) => IntakeMessage;
   readonly #log: Logger;
   /** The last origin of each sender over its quota, for the record of the rest. */
   readonly #overQuota = new Map<string, Origin>();
 
-  constructor(admissions: Admissions, lanes: Lanes, outbox: Outbox, log: Logger) {
+  constructor({ admissions, lanes, outbox, sure, careful, log }: DeskOptions) {
     this.#admissions = admissions;
     this.#lanes = lanes;
     this.#outbox = outbox;
+    this.#sure = sure;
+    this.#careful = careful ?? ((message) => message);
     this.#log = log;
   }
 
@@ -52,9 +67,13 @@ export class Desk {
     }
   }
 
-  /** Leaves a record of a refused input, then takes it out of the stream. */
+  /**
+   * Leaves a record of a refused input, then takes it out of the stream. The journal does not fence a refusal: it is said
+   * only while this coordinator owns the input for certain, as it did when it refused it.
+   */
   async refuse(origin: Origin, reasons: readonly Reason[], id: string | undefined): Promise<void> {
     try {
+      if (!(await this.#sure()) || !origin.message.inHand) return;
       await this.#outbox.reject(origin, reasons, id);
       origin.message.ack();
     } catch (error) {
@@ -79,7 +98,7 @@ export class Desk {
   }
 
   #admit(message: IntakeMessage): void {
-    const read = readInput(message);
+    const read = readInput(this.#careful(message));
     if (read.ok) this.#lanes.push(read.arrival);
     else void this.refuse(read, read.reasons, read.id);
   }

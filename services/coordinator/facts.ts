@@ -18,6 +18,8 @@ import { microUsd } from "../../schemas/money.ts";
 import type { StartProposal, ToolProposal } from "../../schemas/proposal.ts";
 import { type Reason, reason } from "../../schemas/reason.ts";
 import { sha256Digest } from "../../schemas/canonical.ts";
+import type { Pseudonym } from "../../schemas/sealed.ts";
+import type { Tool } from "../../schemas/tool.ts";
 import { CHANGE_ACTOR } from "../identity/permissions.ts";
 import { type PrincipalVerdict, claimedPrincipal } from "../identity/principal.ts";
 import type { Judge } from "../policy/judgement.ts";
@@ -28,16 +30,18 @@ import { type Change, applyFaults, changeDocuments, changeFacts, changeToolFacts
 import { SCHEMA_ENGINE } from "../registry/json-schema.ts";
 import type { Validators } from "../registry/validate.ts";
 import type { RegistryView } from "../registry/view.ts";
+import { marksOfTool } from "../registry/personal.ts";
 import type { GuardView, Involved } from "./guard-view.ts";
 import type { People } from "./people.ts";
+import type { Fetching, NeedsKeys, Personal } from "./personal.ts";
 import type { Placement } from "./placement.ts";
 
 /** A document to fetch, a token to verify, or the table of segments to read, before the input can be judged. */
 export class Needs extends Error {
   override readonly name = "Needs";
-  readonly what: NeedsDocument | NeedsToken | NeedsTable;
-  constructor(what: NeedsDocument | NeedsToken | NeedsTable) {
-    super("document" in what ? `document ${what.document} is needed first` : "table" in what ? "the table of segments is to be read first" : "a token is to be verified first");
+  readonly what: NeedsDocument | NeedsToken | NeedsKeys | NeedsStored | NeedsTable;
+  constructor(what: NeedsDocument | NeedsToken | NeedsKeys | NeedsStored | NeedsTable) {
+    super("document" in what ? `document ${what.document} is needed first` : "token" in what ? "a token is to be verified first" : "table" in what ? "the table of segments is to be read first" : "keys are needed first");
     this.what = what;
   }
 }
@@ -47,6 +51,10 @@ export interface NeedsDocument {
 /** Time of the input in hand. */
 export interface NeedsTable {
   readonly table: string;
+}
+/** Which key the store holds of a subject. */
+export interface NeedsStored {
+  readonly stored: Pseudonym;
 }
 /** A token as it came, and what it is held against. */
 export interface NeedsToken {
@@ -62,6 +70,7 @@ export interface FactSources {
   readonly judge: Judge;
   readonly guard: GuardView;
   readonly people: People;
+  readonly personal: Personal;
   /** Where new runs start; in segment 1 when left out. */
   readonly placement?: Placement;
 }
@@ -202,14 +211,29 @@ function proposedFacts(sources: Lookups, state: RunState, time: string, body: To
   return judged(sources, state, time, body, { guard, principal });
 }
 
-function judged({ registry, validators, judge }: Lookups, state: RunState, time: string, body: ToolProposal, more: More): ToolFacts {
+function judged(sources: Lookups, state: RunState, time: string, body: ToolProposal, more: More): ToolFacts {
+  const { registry, validators, judge } = sources;
   const inForce = {
     contract: registry.contract(state.holder),
     tool: registry.tool(body.tool),
     policy: registry.policy(),
     budget: (account: string) => registry.budget(account),
   };
-  return toolFacts({ validators, judge }, inForce, state, body, time, more);
+  const marks = inForce.tool === undefined ? [] : marksOfTool(inForce.tool.value, inForce.contract?.value);
+  if (marks.length === 0) return toolFacts({ validators, judge }, inForce, state, body, time, more);
+  // what is judged is the sealed form; that it fits the schema, and what it was taken from, only the plain one shows
+  const opened = sources.personal.open(state, body.input, marks, fetching(sources));
+  return toolFacts({ validators, judge }, inForce, state, body, time, { ...more, opened });
+}
+
+/** What must be there first is said by throwing. */
+export function fetching(sources: Lookups): Fetching {
+  return {
+    keys: (needs) => {
+      throw new Needs(needs);
+    },
+    document: (digest) => fetch(sources, digest),
+  };
 }
 
 /** An open action as it would be judged now. @param input what an approver puts in the place of its input */
@@ -314,24 +338,33 @@ function outputFacts(sources: Lookups, state: RunState, id: ActionId, output: Js
     fetch(sources, digest);
     return checked([reason("tool.unknown", "the tool that was approved cannot be read any more")]);
   }
-  const facts = checked(faultsOf(sources, digest, tool.output, output));
+  const { faults, plain } = faultsOf(sources, state, id, tool, output);
+  const facts = checked(faults);
   if (isFirst(state)) return facts;
   // an unclaimed read is claim and result in one: what is stopped meanwhile does not come to its end
   const hit = action?.value === "dispatched" ? guardHit(sources, state, action.context.tool) : undefined;
-  return { ...facts, marks: marksOf(tool, output, scan), ...(hit && { guard: hit }) };
+  return { ...facts, marks: marksOf(tool, plain, scan), ...(hit && { guard: hit }) };
 }
 
-function faultsOf(sources: Lookups, digest: Digest, schema: JsonValue, output: JsonValue): Reason[] {
+function faultsOf(sources: Lookups, state: RunState, id: ActionId, tool: Tool, output: JsonValue): { readonly faults: Reason[]; readonly plain: JsonValue } {
+  const documents = state.actions.get(id)?.context.documents ?? {};
+  const digest = documents.tool ?? "";
+  const found = (faults: Reason[], plain = output) => ({ faults, plain });
   const stored = documentReference(output);
-  if (stored === undefined) return sources.validators.outputFaults(digest, schema, output);
-  const bytes = fetch(sources, stored);
-  if (bytes === null) return [reason("document.missing", `the output's document \`${stored}\` cannot be had`)];
-  try {
-    const value: unknown = JSON.parse(Buffer.from(bytes).toString("utf8"));
-    return sources.validators.outputFaults(digest, schema, value);
-  } catch {
-    return [reason("document.unreadable", "the output's document is not JSON")];
+  let value = output;
+  if (stored !== undefined) {
+    const bytes = fetch(sources, stored);
+    if (bytes === null) return found([reason("document.missing", `the output's document \`${stored}\` cannot be had`)]);
+    try {
+      value = JSON.parse(Buffer.from(bytes).toString("utf8")) as JsonValue;
+    } catch {
+      return found([reason("document.unreadable", "the output's document is not JSON")]);
+    }
   }
+  const marks = sources.personal.marksUnder(documents, state.holder, fetching(sources)) ?? [];
+  if (marks.length === 0) return found(sources.validators.outputFaults(digest, tool.output, value));
+  const { plain, faults } = sources.personal.open(state, value, marks, fetching(sources));
+  return found(faults.length > 0 ? [...faults] : sources.validators.outputFaults(digest, tool.output, plain), stored === undefined ? plain : output);
 }
 
 function fetch(sources: Lookups, digest: Digest): Uint8Array | null {

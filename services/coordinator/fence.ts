@@ -1,6 +1,6 @@
 /**
  * A timer is applied only behind the inputs that were stored before it fell due: an approval stored in time wins,
- * however late it is read. The fence of a timer is the last input of INBOX and CONTROL at the time it is read.
+ * however late it is read. The fence of a timer is the last input of its share in INBOX and CONTROL at the time it is read.
  */
 import type { Logger } from "pino";
 import type { Intake, IntakeMessage } from "../bus/intake.ts";
@@ -21,7 +21,6 @@ const RETRY_MS = 100;
 const MAX_RETRY_MS = 2000;
 
 export class DueFence {
-  readonly #due: Source;
   readonly #inbox: Source;
   readonly #control: Source;
   readonly #deliver: (arrival: Arrival) => void;
@@ -29,8 +28,7 @@ export class DueFence {
   #fenced: Fenced[] = [];
   #stopped = false;
 
-  constructor(sources: { due: Source; inbox: Source; control: Source }, deliver: (arrival: Arrival) => void, log: Logger) {
-    this.#due = sources.due;
+  constructor(sources: { inbox: Source; control: Source }, deliver: (arrival: Arrival) => void, log: Logger) {
     this.#inbox = sources.inbox;
     this.#control = sources.control;
     this.#deliver = deliver;
@@ -64,13 +62,13 @@ export class DueFence {
         // what the fence spoke of may be gone from the stream, and would be waited for in vain
         void this.#fence(arrivals);
       } else if (inbox > this.#inbox.handedThrough || control > this.#control.handedThrough) this.#fenced.push(fenced);
-      else for (const arrival of arrivals) if (this.#inHand(arrival)) this.#deliver(arrival);
+      else for (const arrival of arrivals) if (arrival.message.inHand) this.#deliver(arrival);
     }
   }
 
   async #fence(due: readonly Arrival[]): Promise<void> {
     for (let attempt = 1; ; attempt++) {
-      const arrivals = due.filter((arrival) => this.#inHand(arrival));
+      const arrivals = due.filter((arrival) => arrival.message.inHand);
       if (this.#stopped || arrivals.length === 0) return;
       try {
         const generations = [this.#inbox.generation, this.#control.generation] as const;
@@ -83,9 +81,5 @@ export class DueFence {
         await pause(Math.min(MAX_RETRY_MS, RETRY_MS * attempt));
       }
     }
-  }
-
-  #inHand(arrival: Arrival): boolean {
-    return arrival.message.generation === this.#due.generation;
   }
 }

@@ -3,9 +3,10 @@
  * at once. Lanes with control inputs go first, so that no flood of proposals delays an approval, a cancel or a report.
  */
 import type { AggregateKind, Digest } from "../../schemas/ids.ts";
-import { parseAggregateToken } from "../../schemas/subjects.ts";
+import { parseAggregateToken, shareOf } from "../../schemas/subjects.ts";
 import type { Loaded } from "./aggregates.ts";
 import type { Arrival } from "./arrival.ts";
+import { RestingRuns } from "./resting.ts";
 
 export type LaneState =
   /** Nothing waits, or what waits is not to be tried before somebody wakes the lane. */
@@ -18,6 +19,9 @@ export class Lane {
   readonly token: string;
   readonly kind: AggregateKind;
   readonly name: string;
+  readonly share: number;
+  /** Its share is another owner's: what is under way ends, and nothing follows. */
+  gone = false;
   state: LaneState = "idle";
   loaded: Loaded | undefined;
   /** Somebody else may have written since it was loaded: a refusal is fenced by nothing, so it is folded again first. */
@@ -41,6 +45,7 @@ export class Lane {
 
   constructor(token: string) {
     this.token = token;
+    this.share = shareOf(token);
     const { kind, name } = parseAggregateToken(token);
     this.kind = kind;
     this.name = name;
@@ -98,13 +103,16 @@ class Queue {
   }
 }
 
-/** Folded aggregates kept in memory; an idle one is folded again when it is needed. */
-const MAX_LANES = 50_000;
+/** Folded aggregates kept as they are; of the idle ones beyond it runs go to rest, others are folded again when needed. */
+const MAX_LANES = 2048;
+/** Putting one to rest takes a tenth of a millisecond: so many at a time keep nobody waiting. */
+const TO_REST_AT_ONCE = 16;
 
 export class Lanes {
   readonly #lanes = new Map<string, Lane>();
   readonly #urgent = new Queue();
   readonly #ordinary = new Queue();
+  readonly #resting = new RestingRuns();
   #evictAt = MAX_LANES;
 
   get size(): number {
@@ -116,6 +124,7 @@ export class Lanes {
     if (lane === undefined) {
       lane = new Lane(token);
       this.#lanes.set(token, lane);
+      this.#resting.wake(lane);
       if (this.#lanes.size > this.#evictAt) this.#evict(lane);
     }
     return lane;
@@ -163,6 +172,10 @@ export class Lanes {
 
   release(lane: Lane): void {
     lane.state = "idle";
+    if (lane.gone) {
+      lane.endSweep();
+      return;
+    }
     if (lane.waiting) {
       this.wake(lane);
       return;
@@ -185,9 +198,25 @@ export class Lanes {
     }
   }
 
-  /** Inputs were another owner's for a while, or may have been. */
-  suspectAll(): void {
-    for (const lane of this.#lanes.values()) lane.suspect = true;
+  /** Inputs of a share were another owner's for a while, or may have been. */
+  suspect(share: number): void {
+    for (const lane of this.#lanes.values()) if (lane.share === share) lane.suspect = true;
+    this.#resting.forget(share);
+  }
+
+  /** Forgets a share that another one owns now. */
+  drop(share: number): void {
+    this.#resting.forget(share);
+    for (const lane of this.#lanes.values()) {
+      if (lane.share !== share) continue;
+      lane.gone = true;
+      for (const queue of [lane.control, lane.inbox, lane.due]) queue.length = 0;
+      this.#lanes.delete(lane.token);
+      // whoever is busy with it ends it
+      if (lane.state === "busy") continue;
+      lane.state = "idle";
+      lane.endSweep();
+    }
   }
 
   loaded(): Lane[] {
@@ -201,12 +230,14 @@ export class Lanes {
   }
 
   #evict(made: Lane): void {
+    let spared = 0;
     for (const lane of this.#lanes.values()) {
       if (lane.state !== "idle" || lane.waiting || lane === made) continue;
       this.#lanes.delete(lane.token);
-      if (this.#lanes.size <= MAX_LANES * 0.9) break;
+      this.#resting.put(lane);
+      if (++spared === TO_REST_AT_ONCE) break;
     }
-    // where hardly one could be spared, not every new lane looks through all of them again
-    this.#evictAt = Math.max(MAX_LANES, Math.ceil(this.#lanes.size * 1.1));
+    // where none could be spared, not every new lane looks through all of them again
+    this.#evictAt = Math.max(MAX_LANES, spared > 0 ? this.#lanes.size : Math.ceil(this.#lanes.size * 1.1));
   }
 }

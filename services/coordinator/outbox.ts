@@ -10,9 +10,10 @@ import type { Grant } from "../../schemas/dispatch.ts";
 import type { Actor, Namespace, RunId } from "../../schemas/ids.ts";
 import type { SignalInput } from "../../schemas/inputs.ts";
 import type { Reason } from "../../schemas/reason.ts";
-import { escapeToken, subjects } from "../../schemas/subjects.ts";
+import { escapeToken, parseStoredInput, subjects } from "../../schemas/subjects.ts";
 import { millis, timestamp } from "../../schemas/time.ts";
 import type { NatsConnection } from "../bus/connection.ts";
+import type { IntakeMessage } from "../bus/intake.ts";
 import { type Publisher, PublishError } from "../bus/publisher.ts";
 import type { Timers } from "../bus/timers.ts";
 import type { Origin } from "./arrival.ts";
@@ -82,6 +83,15 @@ export class Outbox {
   /** A message between aggregates, both by their tokens. */
   signal(from: string, to: string, body: SignalInput): Promise<void> {
     return this.#until(() => this.#publisher.publish(subjects.signal(this.#ns, from, to, body.name), json(body), JSON_BODY));
+  }
+
+  /** A signal as it was sent before there were shares, to where it is read now. */
+  passOn({ subject, data, headers }: Pick<IntakeMessage, "subject" | "data" | "headers">): Promise<void> {
+    const address = parseStoredInput(subject);
+    // whatever else stands there is none, and nobody waits for it
+    if (address?.signal === undefined) return Promise.resolve();
+    const { actor, aggregate, signal } = address;
+    return this.#until(() => this.#publisher.publish(subjects.signal(this.#ns, actor, aggregate, signal), data, Object.fromEntries(headers)));
   }
 
   answer(agent: Actor, answer: Answer): Promise<void> {

@@ -7,7 +7,7 @@ import type { RunInput } from "../../machines/decide.ts";
 import type { DueInput } from "../../schemas/inputs.ts";
 import { type Computed, type Driven, type StoredCommit, inputOf } from "../replay/fold.ts";
 
-interface Told {
+export interface Told {
   /** Keys of proposals. */
   readonly keys: readonly string[];
   /** The run's life changed by somebody else's word. */
@@ -18,7 +18,17 @@ interface Told {
 const KEPT = 64;
 
 export class Recent {
-  readonly #told = new Map<string, Told>();
+  readonly #told: Map<string, Told>;
+
+  /** @param entries of one that was put to rest */
+  constructor(entries: ReadonlyMap<string, Told> = new Map()) {
+    this.#told = new Map(entries);
+  }
+
+  /** Plain data, to be copied. */
+  entries(): ReadonlyMap<string, Told> {
+    return this.#told;
+  }
 
   /** @param driven as the commit found it */
   note(driven: Driven, stored: StoredCommit, { change }: Computed): void {

@@ -20,7 +20,7 @@ import { type SealedEvent, seal } from "../bus/commit.ts";
 import { chainAfter } from "../replay/fold.ts";
 import type { Loaded } from "./aggregates.ts";
 import type { Arrival } from "./arrival.ts";
-import { type FactSources, type Lookups, Needs, Unbelieved, appliedFacts, gatherFacts, guardHit } from "./facts.ts";
+import { type FactSources, type Lookups, Needs, Unbelieved, appliedFacts, fetching, gatherFacts, guardHit } from "./facts.ts";
 import type { Lane } from "./lanes.ts";
 import { ledgerFacts } from "./ledger-facts.ts";
 
@@ -131,8 +131,11 @@ function decideOne(sources: Lookups, loaded: Loaded, arrival: Arrival, open: Ope
     case "segments":
       if (loaded.kind !== "segments") break;
       return decideSegments(sources, machine, loaded, arrival, open);
+    case "erasure":
+      if (loaded.kind !== "erasure") break;
+      return decideErasure(sources, machine, loaded, arrival, open);
     case "document":
-      if (loaded.kind === "run" || loaded.kind === "ledger" || loaded.kind === "guard" || loaded.kind === "segments") break;
+      if (loaded.kind === "run" || loaded.kind === "ledger" || loaded.kind === "guard" || loaded.kind === "erasure" || loaded.kind === "segments") break;
       return decideDocument(sources, machine, loaded, arrival, open);
   }
   throw new Error(`an input for a ${arrival.for} came to a ${loaded.kind}`);
@@ -198,6 +201,21 @@ function decideSegments({ placement }: Lookups, machine: MachineVersion, loaded:
   open.done.push({ arrival, refused: undefined, grant: undefined });
 }
 
+function decideErasure(sources: Lookups, machine: MachineVersion, loaded: Of<"erasure">, arrival: For<"erasure">, open: Open): void {
+  const { state } = loaded;
+  if (sources.personal.keys === undefined) {
+    open.done.push(refusal(arrival, [reason("erasure.no_keys", "this coordinator was started without the plane's key for personal data")]));
+    return;
+  }
+  const input = sources.personal.erasure(arrival.input);
+  // its name goes into the facts, and what is in memory may be an older one
+  if (input.body.verb === "erase" && arrival.stored === undefined) throw new Needs({ stored: input.body.subject });
+  const facts = { kind: "erasure" as const, ...(arrival.stored != null && { key: arrival.stored }) };
+  const decision = machine.decideErasure(state, input, facts);
+  if (!settled(loaded, arrival, decision, input.body, facts, (change) => machine.evolveErasure(state, change), open, input.hash)) return;
+  open.done.push({ arrival, refused: undefined, grant: undefined });
+}
+
 type Decided<C> =
   | { readonly kind: "commit"; readonly drafts: readonly EventDraft[]; readonly change: C }
   | { readonly kind: "duplicate" }
@@ -212,13 +230,14 @@ function settled<C extends { readonly at: string }>(
   facts: Facts,
   evolve: (change: C) => void,
   open: Open,
+  hash?: Digest,
 ): boolean {
   if (decision.kind === "refuse") {
     open.done.push(refusal(arrival, decision.reasons));
     return false;
   }
   if (decision.kind === "commit") {
-    append(loaded, arrival, decision.drafts, decision.change.at, body as JsonValue, facts, open);
+    append(loaded, arrival, decision.drafts, decision.change.at, body as JsonValue, facts, open, undefined, hash);
     evolve(decision.change);
   }
   return true;
@@ -226,7 +245,8 @@ function settled<C extends { readonly at: string }>(
 
 function decideRun(sources: Lookups, machine: MachineVersion, loaded: Of<"run">, arrival: For<"run">, open: Open): void {
   const { state } = loaded;
-  const { input } = arrival;
+  // from here on nobody sees what is personal in it
+  const input = sources.personal.seal(state, arrival.input, arrival.message, fetching(sources));
   const stopped = stoppedBefore(sources, state, input);
   if (stopped !== undefined) {
     open.done.push(refusal(arrival, [stopReason(stopped)], state.seq));
@@ -254,7 +274,7 @@ function decideRun(sources: Lookups, machine: MachineVersion, loaded: Of<"run">,
       if (loaded.head.seq === 0) place(sources, loaded, input.time);
       const before = state.life.value;
       const chain = chainAfter(state, decision.change);
-      append(loaded, arrival, decision.drafts, decision.change.at, input.body as unknown as JsonValue, facts, open, chain);
+      append(loaded, arrival, decision.drafts, decision.change.at, input.body as unknown as JsonValue, facts, open, chain, input.hash);
       machine.evolve(state, decision.change);
       for (const key of touched(state, decision.change)) open.answers.add(key);
       // an agent's own `finish` or `fail` has an answer of its own
@@ -313,6 +333,7 @@ function append(
   facts: Facts,
   open: Open,
   chain?: readonly string[],
+  hash: Digest = arrival.input.hash,
 ): void {
   const { input: from } = arrival;
   const traceparent = "traceparent" in from ? from.traceparent : undefined;
@@ -328,7 +349,7 @@ function append(
       ...(traceparent !== undefined && { traceparent }),
       ...(chain !== undefined && { chain: [...chain] }),
     },
-    premise: { input, input_hash: from.hash, facts },
+    premise: { input, input_hash: hash, facts },
   });
   loaded.head = sealed.head;
   open.events.push(...sealed.events);

@@ -5,11 +5,13 @@
  */
 import type { Logger } from "pino";
 import { news } from "../../machines/answers.ts";
+import { owedErasures } from "../../machines/erasure.ts";
 import { type Owed, owed } from "../../machines/owed.ts";
 import type { DocumentKind } from "../../machines/registry.ts";
 import type { Digest, RunId } from "../../schemas/ids.ts";
 import type { DueInput } from "../../schemas/inputs.ts";
 import { reason } from "../../schemas/reason.ts";
+import type { Pseudonym } from "../../schemas/sealed.ts";
 import { DocumentCorrupt, DocumentMissing, type Documents } from "../bus/documents.ts";
 import { verifyPrincipal } from "../identity/principal.ts";
 import { readStored } from "../registry/parse.ts";
@@ -38,8 +40,8 @@ export interface TurnParts {
   readonly documents: Documents;
   readonly outbox: Outbox;
   readonly desk: Desk;
-  /** False for an input that its intake has let go of: it comes again. */
-  readonly inHand: (arrival: Arrival) => boolean;
+  /** Whether nobody else owns what is in hand, for certain. Whoever finds out that it is so calls {@link Turns.wake}. */
+  readonly mayDecide: () => boolean;
   readonly log: Logger;
 }
 
@@ -80,8 +82,8 @@ export class Turns {
 
   /** At most one batch in one go: the client writes to the socket only when this returns. */
   #pump(): void {
-    const { lanes, sources } = this.#parts;
-    while (!this.#stopped && !this.#held && this.#batches < BATCHES) {
+    const { lanes, sources, mayDecide } = this.#parts;
+    while (!this.#stopped && !this.#held && this.#batches < BATCHES && mayDecide()) {
       const batch: Turn[] = [];
       let room = BATCH_EVENTS;
       let more = false;
@@ -142,7 +144,7 @@ export class Turns {
 
   async #landed(turn: Turn, landing: Landing | undefined): Promise<void> {
     const { lane, done } = turn;
-    const { desk, applied, inHand, log } = this.#parts;
+    const { desk, applied, log } = this.#parts;
     if (landing?.kind === "stored") {
       const { loaded } = lane;
       if (loaded !== undefined) loaded.streamSeq = landing.last;
@@ -155,7 +157,7 @@ export class Turns {
       return;
     }
     lane.loaded = undefined;
-    const arrivals = done.map(({ arrival }) => arrival).filter(inHand);
+    const arrivals = done.map(({ arrival }) => arrival).filter(({ message }) => message.inHand);
     if (landing?.kind === "refused" && done.length === 1) {
       log.error({ aggregate: lane.token, why: landing.why }, "the journal does not take a commit");
       const why = reason("journal.refused", `the journal does not take it: ${landing.why}`);
@@ -215,6 +217,8 @@ export class Turns {
     if (loaded?.kind === "ledger") {
       return done.flatMap(({ arrival, reply }) => (reply === undefined ? [] : [outbox.signal(lane.token, arrival.actor, reply)]));
     }
+    // the operator is told of it when the keys are gone, and the input stays until then
+    if (loaded?.kind === "erasure") return owedErasures(loaded.state).map(({ subject, key }) => this.#parts.sources.personal.destroy(subject, key));
     if (loaded?.kind !== "run" || loaded.head.seq === 0) return [];
     const { state } = loaded;
     const debts = owed(state);
@@ -260,6 +264,8 @@ export class Turns {
   async #fetch(lane: Lane, needs: Needs["what"]): Promise<void> {
     if ("document" in needs) await this.#fetchDocument(lane, needs.document);
     else if ("table" in needs) await this.#readTable(lane, needs.table);
+    else if ("keys" in needs) await this.#parts.sources.personal.fetch(needs);
+    else if ("stored" in needs) await this.#lookUp(lane, needs.stored);
     else await this.#verify(lane, needs);
     this.#parts.lanes.release(lane);
     this.wake();
@@ -292,6 +298,13 @@ export class Turns {
       this.#parts.log.error({ run: lane.name, error: String(error) }, "a principal's token could not be looked at");
       arrival.checked = { refusals: [reason("principal.unverifiable", "the principal's token cannot be verified")] };
     }
+  }
+
+  /** For the lane's next input, an erasure. */
+  async #lookUp(lane: Lane, subject: Pseudonym): Promise<void> {
+    const arrival = lane.queue()?.[0];
+    if (arrival?.for !== "erasure") return;
+    arrival.stored = (await this.#parts.sources.personal.stored(subject).catch(() => undefined)) ?? null;
   }
 
   async #fetchDocument(lane: Lane, digest: Digest): Promise<void> {

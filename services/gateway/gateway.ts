@@ -16,6 +16,7 @@ import { Documents } from "../bus/documents.ts";
 import { listSubjects } from "../bus/listing.ts";
 import { Publisher } from "../bus/publisher.ts";
 import { BUILT_IN_TOOL } from "../registry/built-in.ts";
+import type { PersonalMaster } from "../identity/sealing.ts";
 import type { ToolTokens } from "../identity/tool-token.ts";
 import { Validators } from "../registry/validate.ts";
 import type { Adapter, Adapters } from "./adapters/adapter.ts";
@@ -27,6 +28,7 @@ import { Definitions } from "./definitions.ts";
 import { type Call, execute, timeLeft } from "./execute.ts";
 import { type Ending, endingOf, failed, type OutputTools } from "./output.ts";
 import { type Found, foundOf, notDone, probe } from "./probe.ts";
+import { type PersonalCall, PersonalGate } from "./personal.ts";
 import { Reporter, Stopped } from "./reports.ts";
 
 export interface GatewayOptions {
@@ -40,6 +42,8 @@ export interface GatewayOptions {
   readonly logger?: Logger;
   /** Mints the tokens that tools are called with (ID-4). Without it they are called without one. */
   readonly tokens?: ToolTokens;
+  /** Opens the keys of data subjects. Without it a call with personal fields fails, and nothing was done. */
+  readonly personal?: PersonalMaster;
   /** Tells two lives of one gateway apart; 8 to 64 characters `[A-Za-z0-9._:-]`. Random when left out. */
   readonly nonce?: string;
   /** Dispatches of one tool that are in hand at a time. */
@@ -64,6 +68,7 @@ export class Gateway {
   readonly #reporter: Reporter;
   readonly #documents: Documents;
   readonly #definitions: Definitions;
+  readonly #personal: PersonalGate;
   readonly #validators = new Validators();
   readonly #attempts = new Attempts();
   readonly #queues = new Map<string, DispatchQueue>();
@@ -80,6 +85,8 @@ export class Gateway {
     const publisher = new Publisher(nc);
     this.#documents = new Documents(nc, publisher, ns);
     this.#definitions = new Definitions(this.#documents);
+    const onTrouble = (error: unknown) => this.#logger.error({ err: error }, "keys of personal data cannot be had");
+    this.#personal = new PersonalGate({ nc, ns, publisher, documents: this.#documents, name, master: options.personal, onTrouble });
     this.#reporter = new Reporter({ nc, publisher, ns, name, logger: this.#logger, firstRepeatMs: options.repeatMs ?? FIRST_REPEAT_MS });
   }
 
@@ -117,6 +124,7 @@ export class Gateway {
       },
     });
     await nc.flush();
+    await this.#personal.start();
     await this.#findTools();
     void this.#watch();
     this.#logger.info({ tools: this.#queues.size }, "the gateway is up");
@@ -132,6 +140,7 @@ export class Gateway {
     await Promise.race([this.#attempts.idle(), late]);
     clearTimeout(timer);
     this.#halt.abort();
+    this.#personal.stop();
     this.#reporter.stop();
     for (const queue of this.#queues.values()) queue.stop();
     await this.#options.nc.flush().catch(() => undefined);
@@ -172,6 +181,7 @@ export class Gateway {
       if (status.type !== "reconnect") continue;
       for (const queue of this.#queues.values()) queue.renew();
       this.#reporter.repeat();
+      this.#personal.load().catch((error: unknown) => this.#logger.error({ err: error }, "erasures cannot be read"));
       this.#findTools().catch((error: unknown) => this.#logger.error({ err: error }, "the registry cannot be read"));
     }
   }
@@ -256,7 +266,7 @@ export class Gateway {
   async #ask(checked: Readable & { kind: "fit" }, prepared: Prepared, number: number): Promise<Found> {
     const call = this.#callOf(checked, prepared, checked.dispatch.timeout_ms);
     try {
-      return await foundOf(number, await probe(call), call, this.#outputTools());
+      return await foundOf(number, await probe(call), call, this.#outputTools(prepared.personal));
     } catch (cause) {
       this.#logger.error({ ...headOf(checked), err: cause }, "an output could not be stored");
       return notDone(number, "unknown", { code: "output.not_stored", message: "the tool gave a large output, which could not be stored" });
@@ -279,26 +289,30 @@ export class Gateway {
     if (adapter === undefined) {
       return { error: { code: "adapter.missing", message: `this gateway has no adapter \`${definition.adapter.type}\``, effect: "none" } };
     }
-    return { definition, adapter };
+    const personal = await this.#personal.prepare(document, definition, `${document.action}.${dispatch.attempt}.${this.#claim.nonce}`);
+    if (personal === undefined) return { definition, adapter };
+    return "error" in personal ? personal : { definition, adapter, personal };
   }
 
-  async #call(checked: Readable & { kind: "fit" }, { definition, adapter }: Prepared, timeoutMs: number): Promise<Ending> {
-    const result = await execute(this.#callOf(checked, { definition, adapter }, timeoutMs));
+  async #call(checked: Readable & { kind: "fit" }, prepared: Prepared, timeoutMs: number): Promise<Ending> {
+    const { definition, personal } = prepared;
+    const result = await execute(this.#callOf(checked, prepared, timeoutMs));
     try {
-      return await endingOf(result, checked.document.tool_hash, definition, this.#outputTools());
+      return await endingOf(personal === undefined ? result : personal.cleared(result), checked.document.tool_hash, definition, this.#outputTools(personal));
     } catch (cause) {
       this.#logger.error({ ...headOf(checked), err: cause }, "an output could not be stored");
       return failed({ code: "output.not_stored", message: "the tool succeeded, and its large output could not be stored", effect: "done" });
     }
   }
 
-  #callOf({ dispatch, document }: Readable & { kind: "fit" }, { definition, adapter }: Prepared, timeoutMs: number): Call {
+  #callOf({ dispatch, document: approved }: Readable & { kind: "fit" }, { definition, adapter, personal }: Prepared, timeoutMs: number): Call {
     const { ns, tokens } = this.#options;
+    const document = personal === undefined ? approved : { ...approved, input: personal.input };
     return { ns, dispatch, document, definition, adapter, tokens, timeoutMs, stopped: this.#halt.signal };
   }
 
-  #outputTools(): OutputTools {
-    return { validators: this.#validators, documents: this.#documents, maxPayload: this.#options.nc.info?.max_payload ?? 0 };
+  #outputTools(personal: PersonalCall | undefined): OutputTools {
+    return { seal: personal?.seal, validators: this.#validators, documents: this.#documents, maxPayload: this.#options.nc.info?.max_payload ?? 0 };
   }
 
   /** One id for each of the reports of an attempt, so that a second life of either is seen as the same or refused. */
@@ -317,6 +331,7 @@ export class Gateway {
 interface Prepared {
   readonly definition: Awaited<ReturnType<Definitions["get"]>>;
   readonly adapter: Adapter;
+  readonly personal?: PersonalCall;
 }
 
 function headOf(checked: Readable) {

@@ -29,6 +29,8 @@ export interface OutputTools {
   readonly documents: Documents;
   /** The most that one message to the server may hold. */
   readonly maxPayload: number;
+  /** Seals what is personal in the output, once it was checked and looked through. */
+  readonly seal?: ((output: JsonValue) => Promise<JsonValue>) | undefined;
 }
 
 /** @throws PublishError, ReadError, DocumentCorrupt when a large output could not be stored */
@@ -42,9 +44,10 @@ export async function endingOf(result: AdapterResult, toolHash: Digest, definiti
   if (faults.length > 0) {
     return { ...failed({ code: "output.junk", message: junkMessage(faults), effect: "done" }), ...listed, ...usage };
   }
-  const ending: Ending = { status: "succeeded", output: value, ...listed, ...usage, ...scanned(definition, value, found) };
+  const reported = tools.seal === undefined ? value : await tools.seal(value);
+  const ending: Ending = { status: "succeeded", output: reported, ...listed, ...usage, ...scanned(definition, value, found) };
   if (encode(ending).length <= ROOM) return ending;
-  const bytes = canonicalBytes(value);
+  const bytes = canonicalBytes(reported);
   if (bytes.length > tools.maxPayload - ENVELOPE_BYTES) {
     const message = `the output has ${bytes.length} bytes, more than a document can hold`;
     return { ...failed({ code: "output.too_large", message, effect: "done" }), ...usage };

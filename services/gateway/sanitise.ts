@@ -25,6 +25,8 @@ const FORBIDDEN_KEYS: ReadonlyMap<string, string> = new Map([
   ["prototype", "prototype_key"],
   // A reference to a document is made by the plane alone; a tool could otherwise point at another's.
   ["$doc", "reserved_key"],
+  ["$sealed", "reserved_key"],
+  ["$withheld", "reserved_key"],
 ]);
 
 /** Escape sequences first, so that they go whole and not only their first byte. All parts are linear: no two overlap. */

@@ -217,6 +217,7 @@ function peoplesServices(ns: Namespace): string[] {
   return [
     ...(["decide", "control", "apply"] as const).map((kind) => subjects.input(ns, kind, "*", "*")),
     patterns.queries(ns),
+    patterns.reveals(ns),
     patterns.documents(ns),
     ...pagedReads(ns),
     ...pagedReads(ns).map((subject) => `${subject}.>`),

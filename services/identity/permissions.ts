@@ -6,8 +6,9 @@
  * server's own rights, so what keeps agents out of the journal is that they are in another account.
  */
 import { actor, toolName, type Actor, type AggregateKind, type Namespace, RESERVED_PREFIX } from "../../schemas/ids.ts";
-import { patterns, STREAMS, type StreamKind, streamName, subjects } from "../../schemas/subjects.ts";
+import { aggregateToken, patterns, STREAMS, type StreamKind, streamName, subjects } from "../../schemas/subjects.ts";
 import { SEGMENTS, segmentStream } from "../../schemas/segments.ts";
+import { ERASURES_NAME } from "./erasures-name.ts";
 import { inboxPrefixOf, isPlaneRole, NAMESPACE_ROLES, type Role } from "./roles.ts";
 
 export interface Permissions {
@@ -35,6 +36,9 @@ export const LONGEST_ANSWER_MS = 60 * 60 * 1000;
 
 /** As whom gateways put a change of several documents in force, each on its own (POL-6). */
 export const CHANGE_ACTOR = actor(`${RESERVED_PREFIX}gateway`);
+
+/** As whom coordinators say that a subject's key was destroyed (AUD-3). */
+export const ERASER = actor(`${RESERVED_PREFIX}eraser`);
 
 /** Aggregates that are documents with versions. */
 const DOCUMENT_KINDS = ["tool", "agent", "policy", "person", "issuer", "budget"] as const satisfies readonly AggregateKind[];
@@ -76,7 +80,7 @@ interface Rights {
 const NAMED_BY_PEOPLE: ReadonlySet<Role> = new Set<Role>(NAMESPACE_ROLES);
 
 /** Roles that serve requests. */
-const ANSWERING: ReadonlySet<Role> = new Set<Role>(["ask", "reader", "tool"]);
+const ANSWERING: ReadonlySet<Role> = new Set<Role>(["ask", "reader", "reveal", "tool"]);
 
 /** Rights that belong to no namespace. */
 const EVERYWHERE: Partial<Record<Role, Rights>> = {
@@ -117,8 +121,17 @@ function rightsIn(role: Role, self: Actor, ns: Namespace, options: PermissionOpt
           patterns.dispatches(ns),
           patterns.grants(ns),
           patterns.documents(ns),
+          // Keys of data subjects: made, and overwritten when a subject is erased; and what came in of them in plain text.
+          patterns.keys(ns),
+          `${API}.STREAM.MSG.GET.${stream("KEYS")}`,
+          ...(["KEYS", "INBOX", "CONTROL"] as const).map((kind) => `${API}.STREAM.MSG.DELETE.${stream(kind)}`),
+          subjects.input(ns, "control", ERASER, aggregateToken("erasure", ERASURES_NAME)),
           // Messages between aggregates: nobody else may say that a ledger granted something.
           patterns.signals(ns),
+          patterns.unsharedSignals(ns),
+          // Who of them owns what.
+          patterns.leases(ns),
+          `${API}.STREAM.MSG.GET.${stream("LEASES")}`,
           ...(["INBOX", "CONTROL", "TIMERS", "DISPATCH"] as const).flatMap((kind) => consuming(stream(kind))),
           ...(["INBOX", "CONTROL", "TIMERS", "DISPATCH"] as const).flatMap((kind) => managing(stream(kind))),
           ...STREAMS.map((kind) => `${API}.STREAM.INFO.${stream(kind)}`),
@@ -127,11 +140,11 @@ function rightsIn(role: Role, self: Actor, ns: Namespace, options: PermissionOpt
             `${API}.STREAM.MSG.GET.${stream(kind)}`,
           ]),
           ...laterSegments(ns).flatMap((name) => [`${API}.STREAM.INFO.${name}`, ...directGet(name), `${API}.STREAM.MSG.GET.${name}`]),
-          // the fence of a due timer: what was stored last before it
+          // the fence of a due timer: what was stored last before it, in INBOX and CONTROL
           ...(["INBOX", "CONTROL"] as const).map((kind) => `${API}.STREAM.MSG.GET.${stream(kind)}`),
         ],
         // What another coordinator put in force, and what it stopped.
-        subscribe: [...DOCUMENT_KINDS, "guard" as const, "segments" as const].map((kind) => patterns.liveOfKind(ns, kind)),
+        subscribe: [...[...DOCUMENT_KINDS, "guard" as const, "erasure" as const, "segments" as const].map((kind) => patterns.liveOfKind(ns, kind)), patterns.leased(ns)],
       };
     case "gateway":
       return {
@@ -151,9 +164,12 @@ function rightsIn(role: Role, self: Actor, ns: Namespace, options: PermissionOpt
           `${API}.STREAM.INFO.${stream("JOURNAL")}`,
           // Whether a change of documents is in force: their journals, and no run's.
           ...DOCUMENT_KINDS.map((kind) => `${API}.DIRECT.GET.${stream("JOURNAL")}.${patterns.logOfKind(ns, kind)}`),
+          ...opening(ns, self),
+          patterns.keys(ns),
         ],
         subscribe: [
           subjects.grant(ns, self),
+          patterns.liveOfKind(ns, "erasure"),
           ...DOCUMENT_KINDS.map((kind) => patterns.liveOfKind(ns, kind)),
           patterns.rejectedStored(ns).replace("*", CHANGE_ACTOR),
         ],
@@ -178,6 +194,8 @@ function rightsIn(role: Role, self: Actor, ns: Namespace, options: PermissionOpt
         ],
         subscribe: [patterns.live(ns), patterns.queries(ns)],
       };
+    case "reveal":
+      return { publish: opening(ns, self), subscribe: [patterns.liveOfKind(ns, "erasure"), patterns.reveals(ns)] };
     case "agent":
       return {
         publish: [
@@ -200,6 +218,8 @@ function rightsIn(role: Role, self: Actor, ns: Namespace, options: PermissionOpt
           subjects.input(ns, "decide", self, "*"),
           subjects.query(ns, "approvals"),
           subjects.query(ns, "approval.*"),
+          // Alone: what is personal in a request is for whoever answers it.
+          subjects.reveal(ns, self),
         ],
         subscribe: [subjects.event(ns, "approval", ">"), subjects.rejected(ns, self)],
       };
@@ -220,6 +240,18 @@ function rightsIn(role: Role, self: Actor, ns: Namespace, options: PermissionOpt
     case "system":
       return {};
   }
+}
+
+/** Reading subjects' keys, and which of them were erased. */
+function opening(ns: Namespace, self: Actor): string[] {
+  const journal = `${streamName("JOURNAL", ns)}.${self}`;
+  return [
+    `${API}.STREAM.MSG.GET.${streamName("KEYS", ns)}`,
+    // The filter stands in the subject, and the server holds the consumer to it: no run's events can be read by this.
+    `${API}.CONSUMER.CREATE.${journal}.${subjects.log(ns, "erasure", ERASURES_NAME)}`,
+    `${API}.CONSUMER.MSG.NEXT.${journal}`,
+    `${API}.CONSUMER.DELETE.${journal}`,
+  ];
 }
 
 /** All of the agent's own view. */

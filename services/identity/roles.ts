@@ -1,5 +1,5 @@
 /** Who can log in, where, and with which inbox. */
-export const PLANE_ROLES = ["provision", "coordinator", "gateway", "ask", "reader"] as const;
+export const PLANE_ROLES = ["provision", "coordinator", "gateway", "ask", "reader", "reveal"] as const;
 export const NAMESPACE_ROLES = ["agent", "subscriber", "tool", "approver", "operator", "auditor", "developer"] as const;
 /** `system` manages accounts on a running server; it sees no message of the plane. */
 export const ROLES = [...PLANE_ROLES, ...NAMESPACE_ROLES, "system"] as const;
@@ -14,6 +14,7 @@ const ACCOUNT_OF: Readonly<Record<Role, AccountKind>> = {
   gateway: "plane",
   ask: "plane",
   reader: "plane",
+  reveal: "plane",
   agent: "agents",
   subscriber: "agents",
   tool: "tools",

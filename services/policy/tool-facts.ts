@@ -16,6 +16,7 @@ import type { ToolProposal } from "../../schemas/proposal.ts";
 import { type Reason, reason } from "../../schemas/reason.ts";
 import { later } from "../../schemas/time.ts";
 import type { Tool } from "../../schemas/tool.ts";
+import type { Opened } from "../identity/personal-fields.ts";
 import type { InForce } from "../registry/view.ts";
 import { type Amount, amountOfCall } from "./amounts.ts";
 import { principalStanding } from "./call.ts";
@@ -61,6 +62,8 @@ export interface More {
   readonly action?: ActionId | undefined;
   /** The action whose place this one takes, edited: it does not count beside it. */
   readonly replaces?: ActionId | undefined;
+  /** Its input with the personal fields opened, where there are any (law 10). Nothing is judged by it. */
+  readonly opened?: Opened | undefined;
   /** Needs as they were recorded: judging again does not look up today's budgets. */
   readonly needs?: readonly Need[] | undefined;
 }
@@ -81,7 +84,7 @@ export function toolFacts(judging: Judging, governing: Governing, state: RunStat
   };
   const rules1 = state.machine === MACHINE_OF_RULES_1;
   const tokens = tool === undefined || rules1 ? undefined : tokensOfCall(tool.value, body.input);
-  const faults = [...documentFaults(contract, entry, tool, state, body), ...(tool === undefined ? [] : inputFaults(validators, tool, body)), ...(tokens?.faults ?? [])];
+  const faults = [...documentFaults(contract, entry, tool, state, body), ...(tool === undefined ? [] : inputFaults(validators, tool, body, more.opened)), ...(tokens?.faults ?? [])];
 
   const facts: ToolFacts = {
     kind: "tool",
@@ -108,7 +111,9 @@ export function toolFacts(judging: Judging, governing: Governing, state: RunStat
 
   const amount = amountOfCall(tool.value, entry, body.input, policy?.value.settings?.currencies);
   const { marks } = state;
-  const sources = sourcesOf(state, body);
+  // what it was taken from is looked for in what was said: the outputs that it is held against are sealed as well
+  const said = more.opened === undefined ? body : { ...body, input: more.opened.said };
+  const sources = sourcesOf(state, said);
   const standing = marks.tainted || effect === "irreversible" ? undefined : standingLimits(entry);
   const ready: ToolFacts = {
     ...known,
@@ -126,7 +131,7 @@ export function toolFacts(judging: Judging, governing: Governing, state: RunStat
     tainted: marks.tainted,
     labels: marks.labels,
     sources: sources.length,
-    matched: body.uses === undefined ? sources.length : sourcesOf(state, { ...body, uses: undefined }).length,
+    matched: body.uses === undefined ? sources.length : sourcesOf(state, { ...said, uses: undefined }).length,
   });
   // what is denied whatever else is known opens no account and waits for none
   const stands = principalStanding(principal, at);
@@ -164,8 +169,9 @@ function documentFaults(contract: InForce<Contract> | undefined, entry: Contract
   return faults;
 }
 
-function inputFaults(validators: Judging["validators"], tool: InForce<Tool>, body: ToolProposal): Reason[] {
-  return validators.inputFaults(tool.digest, tool.value.input, body.input).map((fault) => ({ ...fault, path: `/input${fault.path ?? ""}` }));
+function inputFaults(validators: Judging["validators"], tool: InForce<Tool>, body: ToolProposal, opened: Opened | undefined): Reason[] {
+  const faults = opened !== undefined && opened.faults.length > 0 ? opened.faults : validators.inputFaults(tool.digest, tool.value.input, opened?.plain ?? body.input);
+  return faults.map((fault) => ({ ...fault, path: `/input${fault.path ?? ""}` }));
 }
 
 /** Sums as policies and contracts read them, this call included; undefined where there is nothing to add up. */

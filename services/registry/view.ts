@@ -38,6 +38,8 @@ export class RegistryView {
   readonly #last = new Map<string, Last>();
   /** Names by kind, so that the few persons are not looked for among many agents. */
   readonly #names = new Map<DocumentKind, Set<string>>();
+  /** Looked for when it is asked for the first time after a change. */
+  #personal: boolean | undefined;
   /** Tools by hash, for actions that were approved under a version which is no longer in force. */
   readonly #tools = new Map<Digest, Tool>();
 
@@ -78,6 +80,7 @@ export class RegistryView {
   async put(kind: DocumentKind, name: string, digest: Digest): Promise<void> {
     const document = await this.document(digest);
     const key = `${kind}/${name}`;
+    this.#personal = undefined;
     const last = this.#last.get(key);
     if (last?.digest !== digest) this.#last.set(key, { digest, previous: last?.digest, version: (last?.version ?? 0) + 1 });
     if (document?.kind === kind && document.name === name) {
@@ -157,6 +160,11 @@ export class RegistryView {
   }
   contracts(): InForce<Contract>[] {
     return this.#all("agent");
+  }
+  /** Whether any tool or contract in force marks a field as personal. */
+  marksPersonal(): boolean {
+    this.#personal ??= this.#all("tool").some(({ value }) => value.personal.length > 0) || this.contracts().some(({ value }) => value.tools.allowlist.some(({ personal }) => personal !== undefined && personal.length > 0));
+    return this.#personal;
   }
   /** Names of the tools in force. */
   toolNames(): string[] {

@@ -4,6 +4,7 @@
  */
 import { chainOf } from "../../machines/chain.ts";
 import type { RunInput } from "../../machines/decide.ts";
+import type { ErasureState } from "../../machines/erasure.ts";
 import type { GuardState } from "../../machines/guard.ts";
 import type { LedgerState } from "../../machines/ledger.ts";
 import { type DocumentKind, type DocumentState } from "../../machines/registry.ts";
@@ -11,9 +12,9 @@ import type { SegmentsInput, SegmentsState } from "../../machines/segments.ts";
 import type { Change, RunState } from "../../machines/state.ts";
 import { type MachineVersion, machineVersion } from "../../machines/versions.ts";
 import type { Cause, EventBody, EventDraft, Premise } from "../../schemas/event.ts";
-import type { AppliedFacts, Facts, GuardFacts, LedgerFacts, SegmentsFacts } from "../../schemas/facts.ts";
+import type { AppliedFacts, ErasureFacts, Facts, GuardFacts, LedgerFacts, SegmentsFacts } from "../../schemas/facts.ts";
 import type { Actor, AggregateKind, Digest, LedgerName, Namespace, RunId } from "../../schemas/ids.ts";
-import type { GuardControl, SignalInput } from "../../schemas/inputs.ts";
+import type { GuardControl, RecordedErasure, SignalInput } from "../../schemas/inputs.ts";
 import type { CommitContent, JournalEvent } from "../bus/commit.ts";
 
 /** The machines do not compute what the journal holds. */
@@ -100,6 +101,7 @@ export type Driven =
   | { readonly kind: "ledger"; readonly state: LedgerState }
   | { readonly kind: "guard"; readonly state: GuardState }
   | { readonly kind: "segments"; readonly state: SegmentsState }
+  | { readonly kind: "erasure"; readonly state: ErasureState }
   | { readonly kind: DocumentKind; readonly state: DocumentState };
 
 /**
@@ -117,6 +119,8 @@ export function beginning(ns: Namespace, kind: AggregateKind, name: string, mach
       return { kind, state: by.emptyGuard(ns, name, machine) };
     case "segments":
       return { kind, state: by.emptySegments(ns, name, machine) };
+    case "erasure":
+      return { kind, state: by.emptyErasure(ns, name, machine) };
     default:
       return { kind, state: by.emptyDocument(ns, kind, name, machine) };
   }
@@ -133,6 +137,8 @@ export function recomputed({ kind, state }: Driven, stored: StoredCommit, machin
       return recomputeGuard(state, stored, machine);
     case "segments":
       return recomputeSegments(state, stored, machine);
+    case "erasure":
+      return recomputeErasure(state, stored, machine);
     default:
       return recomputeDocument(state, stored, machine);
   }
@@ -176,6 +182,12 @@ function recomputeSegments(state: SegmentsState, stored: StoredCommit, machine: 
   const input = { ...fromOf(stored), body: stored.premise.input as SegmentsInput["body"] };
   const decision = machine.decideSegments(state, input, stored.premise.facts as SegmentsFacts);
   return computedFrom(state, stored, decision, (change) => machine.evolveSegments(state, change));
+}
+
+function recomputeErasure(state: ErasureState, stored: StoredCommit, machine: MachineVersion): Computed {
+  const input = { ...fromOf(stored), body: stored.premise.input as RecordedErasure };
+  const decision = machine.decideErasure(state, input, stored.premise.facts as ErasureFacts);
+  return computedFrom(state, stored, decision, (change) => machine.evolveErasure(state, change));
 }
 
 type Decided<C> = { readonly kind: "commit"; readonly drafts: readonly EventDraft[]; readonly change: C } | { readonly kind: "duplicate" | "refuse" };

@@ -27,6 +27,9 @@ const NAMES: Readonly<Record<string, string>> = {
   namespace: NS,
   kind: "run",
   partition: "17",
+  share: "1",
+  member: "0123456789ab",
+  subject: "share.1",
   name: "x_1",
   type: "approval.requested",
   team: "support",
@@ -106,7 +109,11 @@ describe("the AsyncAPI document (OPS-3)", () => {
       timer: subjects.timer(NS, run, "action:a2"),
       due: subjects.due(NS, run),
       document: subjects.document(NS, "0".repeat(64)),
+      key: subjects.key(NS, "0".repeat(32)),
+      reveal: subjects.reveal(NS, agent),
       query: subjects.query(NS, "status"),
+      member: subjects.member(NS, "0123456789ab"),
+      lease: subjects.lease(NS, 3),
     };
     for (const [builder, subject] of Object.entries(built)) assert.ok(address.some((fits) => fits.test(subject)), `${builder}: ${subject}`);
     for (const kind of INPUT_KINDS.filter((one) => one !== "signal")) {

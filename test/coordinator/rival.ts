@@ -16,6 +16,7 @@ import { PolicyJudge } from "../../services/policy/judgement.ts";
 import { GuardView } from "../../services/coordinator/guard-view.ts";
 import { Lane } from "../../services/coordinator/lanes.ts";
 import { People } from "../../services/coordinator/people.ts";
+import { Personal } from "../../services/coordinator/personal.ts";
 import { type Turn, takeTurn } from "../../services/coordinator/turn.ts";
 import { Validators } from "../../services/registry/validate.ts";
 import { RegistryView } from "../../services/registry/view.ts";
@@ -43,7 +44,7 @@ export async function rival(plane: TestPlane, nc: NatsConnection, timeoutMs = 50
   const people = new People(registry);
   const guard = new GuardView(ns, journal, people);
   await guard.load();
-  const sources: FactSources = { registry, validators: new Validators(), judge: new PolicyJudge(), guard, people };
+  const sources: FactSources = { registry, validators: new Validators(), judge: new PolicyJudge(), guard, people, personal: new Personal({ nc, ns, publisher, registry, master: undefined, log: pino({ level: "silent" }) }) };
   const log = onTrouble === undefined ? pino({ level: "silent" }) : pino({ level: "warn" }, { write: onTrouble });
   const load: Rival["load"] = (token) => {
     const { kind, name } = parseAggregateToken(token);
@@ -88,6 +89,7 @@ function delivered(subject: string, body: object, time: number): Arrival {
     redelivered: false,
     deliveries: 1,
     generation: 1,
+    inHand: true,
     reply: "",
     ack: () => undefined,
   };

@@ -3,6 +3,7 @@
  * the test publishes dispatches, sees reports as they are stored in CONTROL, and publishes grants.
  */
 import { canonicalBytes, canonicalText, sha256Digest } from "../../schemas/canonical.ts";
+import { contractSchema } from "../../schemas/contract.ts";
 import type { Dispatch, Grant } from "../../schemas/dispatch.ts";
 import { actor, type Digest, namespace, runId, type RunId, toolName } from "../../schemas/ids.ts";
 import { type ReportInput, reportSchema } from "../../schemas/inputs.ts";
@@ -75,6 +76,7 @@ export async function startPlane(): Promise<Plane> {
   let runs = 0;
   let standing: ((report: SeenReport) => Grant["verdict"]) | undefined;
 
+  const contract = await documents.put(canonicalBytes(contractSchema.parse({ agent: { name: "alice", owner: "o", team: "t", purpose: "tests" } })), "application/json");
   await intake.start((messages) => {
     for (const message of messages) {
       message.ack();
@@ -129,7 +131,7 @@ export async function startPlane(): Promise<Plane> {
         action,
         tool: toolName(tool),
         tool_hash: hash,
-        contract_hash: sha256Digest("contract"),
+        contract_hash: contract,
         input: given.input ?? { n: 1 },
         principal: null,
       });

@@ -1,5 +1,5 @@
 /** Concrete subjects that the permission matrix tries, one line of the golden table each. */
-const STREAMS = ["INBOX", "CONTROL", "JOURNAL", "OUT", "TIMERS", "DISPATCH", "REJECTED", "DOCUMENTS"];
+const STREAMS = ["INBOX", "CONTROL", "JOURNAL", "OUT", "TIMERS", "DISPATCH", "REJECTED", "DOCUMENTS", "LEASES"];
 
 const in_ = (ns: string) =>
   [
@@ -73,6 +73,11 @@ const in_ = (ns: string) =>
     "query.runs",
     "query.>",
     "part.5.propose.alice.alice_1",
+    "part.5.signal.ledger:x.alice_1.leased",
+    "lease.member.0123456789ab",
+    "lease.share.1",
+    "leased.share.1",
+    "leased.*.*",
     "void.out.bob.bob_1",
     ">",
   ].map((rest) => `signalbox.${ns}.${rest}`);

@@ -251,7 +251,7 @@ type Counts = Record<StreamKind, number>;
 async function fence(): Promise<Counts> {
   await agent.request(at("in.propose.alice.fence"), "{}");
   await approver.request(at("in.decide.ann.fence"), "{}");
-  for (const rest of ["log.run.1.fence", "out.fence.fence", "rejected.fence", "timer.1.fence.t", "dispatch.fence"]) {
+  for (const rest of ["log.run.1.fence", "out.fence.fence", "rejected.fence", "timer.1.fence.t", "dispatch.fence", "key.fence", "lease.share.fence"]) {
     await coordinator.request(at(rest), "{}");
   }
   fences += 1;

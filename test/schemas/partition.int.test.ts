@@ -1,8 +1,8 @@
-/** The server puts inputs into partitions, and we compute the same: otherwise a coordinator would miss its own. */
+/** The server puts inputs into shares, and we compute the same: otherwise a coordinator would miss its own. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { actor, namespace, partitionOf } from "../../schemas/ids.ts";
-import { aggregateToken, inputTransform, parseStoredInput, subjects } from "../../schemas/subjects.ts";
+import { actor, namespace } from "../../schemas/ids.ts";
+import { aggregateToken, inputTransform, parseStoredInput, shareOf, subjects } from "../../schemas/subjects.ts";
 import { StreamReader } from "../../services/bus/journal.ts";
 import { Publisher } from "../../services/bus/publisher.ts";
 import { addStream, PlainServer } from "../bus/plain-server.ts";
@@ -14,7 +14,7 @@ before(async () => {
 });
 after(() => server.stop());
 
-test("EXEC-8: `partitionOf` is the partition that the server computes, for runs and for documents", async () => {
+test("EXEC-8: `shareOf` is the share that the server computes, for runs and for documents", async () => {
   const nc = await server.connect();
   await addStream(nc, { name: "PARTITIONS", subjects: ["signalbox.test.in.>"], subject_transform: inputTransform(ns), allow_direct: true });
   const tokens = [
@@ -29,7 +29,7 @@ test("EXEC-8: `partitionOf` is the partition that the server computes, for runs 
   for await (const { subject } of new StreamReader(nc, "PARTITIONS").read({ subject: "signalbox.test.part.>" })) {
     const address = parseStoredInput(subject);
     assert.ok(address, subject);
-    assert.equal(address.partition, partitionOf(address.aggregate), subject);
+    assert.equal(Number(subject.split(".")[3]), shareOf(address.aggregate), subject);
     seen.push(address.aggregate);
   }
   assert.deepEqual(seen, tokens);

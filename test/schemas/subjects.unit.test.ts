@@ -6,7 +6,7 @@ import {
   AGGREGATE_KINDS, actor, namespace, PARTITIONS, partitionOf, type RunId, runId, runIdSchema, startingAgent, toolNameSchema,
 } from "../../schemas/ids.ts";
 import {
-  aggregateToken, escapeToken, INPUT_KINDS, inputTransform, parseAggregateToken, parseLog, parseStoredInput, patterns, streamName, STREAMS, subjects,
+  aggregateToken, escapeToken, formerPartitions, INPUT_KINDS, inputTransform, parseAggregateToken, parseLog, parseStoredInput, patterns, shareOf, SHARES, streamName, STREAMS, subjects,
   unescapeToken,
 } from "../../schemas/subjects.ts";
 
@@ -39,13 +39,18 @@ test("an input's stored subject gives back who said what to whom", () => {
     fc.property(fc.constantFrom(...INPUT_KINDS.filter((kind) => kind !== "signal")), name, runs, (kind, who, to) => {
       const [root, space, , ...tail] = subjects.input(ns, kind, actor(who), to).split(".");
       // what the stream's subject transform makes of it
-      const stored = [root, space, "part", partitionOf(to), ...tail].join(".");
-      assert.deepEqual(parseStoredInput(stored), { partition: partitionOf(to), kind, actor: who, aggregate: to });
+      const stored = [root, space, "part", shareOf(to), ...tail].join(".");
+      const address = { share: shareOf(to), kind, actor: who, aggregate: to };
+      assert.deepEqual(parseStoredInput(stored), address);
+      // stored by a plane of before
+      assert.deepEqual(parseStoredInput([root, space, "part", partitionOf(to), ...tail].join(".")), address);
     }),
   );
-  // a signal has one token more, and is stored as it was published
+  // a signal has one token more; those of before were stored as they were published
   const ledger = aggregateToken("ledger", "team.support.2026-11-21");
-  assert.deepEqual(parseStoredInput(subjects.signal(ns, run, ledger, "lease")), { partition: partitionOf(ledger), kind: "signal", actor: run, aggregate: ledger, signal: "lease" });
+  const signal = { share: shareOf(ledger), kind: "signal", actor: run, aggregate: ledger, signal: "lease" };
+  assert.deepEqual(parseStoredInput(subjects.signal(ns, run, ledger, "lease")), signal);
+  assert.deepEqual(parseStoredInput(`signalbox.finance.in.signal.${run}.${ledger}.lease`), signal);
   for (const wrong of [
     "signalbox.finance.in.signal.a.b", "signalbox.finance.in.signal.a.b.c.d",
     "signalbox.finance.part.1.propose.agent-1", "signalbox.finance.part.1.propose.a.b.c", "signalbox.finance.part.1.signal.a.b",
@@ -88,6 +93,18 @@ test("the partition of known tokens is a constant of the wire", () => {
   assert.equal(PARTITIONS, 64);
 });
 
+test("EXEC-8 every partition of before is in one share, and in no other: what is stored under it is taken by its owner", () => {
+  const owners = Array.from({ length: SHARES }, (_, share) => [share, ...formerPartitions(share)]);
+  assert.deepEqual(owners.flat().sort((a, b) => a - b), Array.from({ length: PARTITIONS }, (_, p) => p));
+  fc.assert(
+    fc.property(runs, (to) => {
+      assert.ok(owners[shareOf(to)]?.includes(partitionOf(to)));
+      assert.ok(matches(patterns.duesOf(ns, shareOf(to)), subjects.due(ns, to)));
+      assert.ok(matches(patterns.inputsOf(ns, shareOf(to)), subjects.signal(ns, "ledger:x", to, "leased")));
+    }),
+  );
+});
+
 test("partitions are spread: of many runs no partition has many times its share", () => {
   const counts = new Array<number>(PARTITIONS).fill(0);
   for (let i = 0; i < 6400; i++) counts[partitionOf(`agent-1_run-${i}`)]! += 1;
@@ -124,6 +141,8 @@ test("every subject falls under its own pattern, and under no other namespace's"
     ["timers", subjects.timer(ns, run, "approval:q4")],
     ["dues", subjects.due(ns, run)],
     ["documents", subjects.document(ns, "0".repeat(64))],
+    ["leases", subjects.member(ns, "0123456789ab")],
+    ["leases", subjects.lease(ns, 7)],
     ["queries", subjects.query(ns, "approval.a_b")],
   ];
   const of = (key: keyof typeof patterns, space: typeof ns) => (patterns[key] as (ns: string, kind?: string) => string)(space, "run");

@@ -1,0 +1,2 @@
+/** The only aggregate of kind `erasure` in a namespace. */
+export const ERASURES_NAME = "subjects";

@@ -1,0 +1,140 @@
+/** Runs at rest are packed, and wake exactly as they were (law 4). */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { decide } from "../../machines/decide.ts";
+import { RUN_ENDED } from "../../machines/run.ts";
+import { type RunState, evolve } from "../../machines/state.ts";
+import { namespace } from "../../schemas/ids.ts";
+import { parseLog } from "../../schemas/subjects.ts";
+import { EMPTY_CHAIN, seal } from "../../services/bus/commit.ts";
+import type { Loaded } from "../../services/coordinator/aggregates.ts";
+import { Recent } from "../../services/coordinator/recent.ts";
+import { type Restable, RestingRuns } from "../../services/coordinator/resting.ts";
+import { beginning, commits, recomputed } from "../../services/replay/fold.ts";
+import { histories, recordedVersions, storedEvents } from "../histories/history.ts";
+import { finish, fresh, start, T0, tool } from "../machines/given.ts";
+import { program, runProgram } from "../machines/programs.ts";
+import { timestamp } from "../../schemas/time.ts";
+
+const NS = namespace("default");
+const TOKEN = "clerk_one";
+const lane = (loaded?: Loaded, more: Partial<Restable> = {}): Restable => ({ token: TOKEN, share: 3, loaded, issued: new Set(), suspect: false, frozen: undefined, careful: 0, ...more });
+const loadedOf = (state: RunState, recent = new Recent()): Loaded =>
+  ({ ns: NS, name: TOKEN, kind: "run", subject: "a.subject", head: { seq: state.seq, prev: new Uint8Array(32).fill(7) }, streamSeq: 42, recent, state }) as Loaded;
+
+/** Puts to rest and wakes; undefined when it was not kept. */
+function slept(loaded: Loaded, resting = new RestingRuns(), issued = new Set(["timer/wall/1"])): { loaded: Loaded; issued: Set<string> } | undefined {
+  resting.put(lane(loaded, { issued }));
+  const woken = lane();
+  resting.wake(woken);
+  return woken.loaded && { loaded: woken.loaded, issued: woken.issued };
+}
+
+test("CORE-5: after any program of inputs a run that rested is what it was, and says of the next input what it would have said", () => {
+  let kept = 0;
+  fc.assert(
+    fc.property(program, (steps) => {
+      const resting = new RestingRuns();
+      let woken: Loaded | undefined;
+      for (const { told, decision, state } of runProgram(steps)) {
+        // the copy hears what the original heard, and rests after every input
+        if (woken !== undefined) {
+          const copy = woken.state as RunState;
+          const again = decide(copy, told.input, told.facts);
+          assert.deepStrictEqual(again, decision);
+          if (again.kind === "commit") evolve(copy, again.change);
+          assert.deepStrictEqual(copy, state);
+        }
+        const rested = slept(loadedOf(woken === undefined ? structuredClone(state) : (woken.state as RunState)), resting);
+        assert.equal(rested === undefined, RUN_ENDED.has(state.life.value) && state.open.size === 0 && state.signals.size === 0);
+        if (rested === undefined) {
+          woken = undefined;
+          continue;
+        }
+        woken = rested.loaded;
+        kept += 1;
+        assert.deepStrictEqual({ ...woken }, { ...loadedOf(state), recent: woken.recent });
+        assert.deepStrictEqual([...rested.issued], ["timer/wall/1"]);
+      }
+    }),
+    { seed: 20260203, numRuns: 60 },
+  );
+  assert.ok(kept > 500, String(kept));
+});
+
+test("CORE-5: runs of every machine version go on from rest with the bytes that were recorded", () => {
+  const resting = new RestingRuns();
+  for (const version of recordedVersions()) {
+    for (const history of histories(version)) {
+      const address = parseLog(history.subject);
+      if (address?.kind !== "run") continue;
+      const ns = namespace(address.ns);
+      let driven = beginning(ns, "run", address.name, version);
+      let head = EMPTY_CHAIN;
+      const recent = new Recent();
+      for (const stored of commits(storedEvents(history))) {
+        const computed = recomputed(driven, stored);
+        const sealed = seal({ ns, kind: "run", name: address.name }, head, computed.content);
+        for (const [index, { data }] of stored.events.entries()) assert.equal(Buffer.compare(sealed.events[index]?.data ?? Buffer.alloc(0), data), 0, `${version}/${history.name}, event ${stored.first.seq + index}`);
+        recent.note(driven, stored, computed);
+        computed.apply();
+        head = sealed.head;
+        const rested = slept({ ...loadedOf(driven.state as RunState, recent), head }, resting);
+        if (rested === undefined) continue;
+        assert.deepStrictEqual(rested.loaded.head, head);
+        assert.deepStrictEqual(rested.loaded.recent.entries(), recent.entries());
+        driven = { kind: "run", state: rested.loaded.state as RunState };
+      }
+    }
+  }
+});
+
+const told = (state: RunState, line: ReturnType<typeof start>, second: number) => {
+  const { input, facts } = line.tell(state, timestamp(T0 + second * 1000));
+  const decision = decide(state, input, facts);
+  assert.equal(decision.kind, "commit");
+  if (decision.kind === "commit") evolve(state, decision.change);
+  return state;
+};
+const begun = () => told(told(fresh(), start(), 1), tool("t1"), 2);
+
+test("what is better folded again is not kept: ended runs that owe nothing, other aggregates, and whatever is in doubt", () => {
+  const state = begun();
+  assert.ok(slept(loadedOf(state)) !== undefined);
+  const resting = new RestingRuns();
+  resting.put(lane(loadedOf(state), { suspect: true }));
+  resting.put(lane(loadedOf(state), { frozen: new Error("frozen") }));
+  resting.put(lane(loadedOf(state), { careful: 1 }));
+  resting.put(lane());
+  resting.put(lane({ ...loadedOf(state), kind: "ledger" } as unknown as Loaded));
+  resting.put(lane(loadedOf(told(told(fresh(), start(), 1), finish("f1"), 2))));
+  assert.equal(resting.size, 0);
+});
+
+test("a run that is awake does not rest as well, and a share that another one took is forgotten", () => {
+  const resting = new RestingRuns();
+  resting.put(lane(loadedOf(begun())));
+  resting.put(lane(loadedOf(begun()), { token: "clerk_two", share: 4 }));
+  const woken = lane();
+  resting.wake(woken);
+  assert.equal(resting.size, 1);
+  resting.wake(lane());
+  resting.forget(3);
+  assert.equal(resting.size, 1);
+  resting.forget(4);
+  assert.deepEqual([resting.size, resting.bytes], [0, 0]);
+});
+
+test("what rests is bounded in bytes: the runs that rested longest are forgotten first", () => {
+  const resting = new RestingRuns(1_000);
+  for (let n = 0; n < 200; n++) resting.put(lane(loadedOf(begun()), { token: `clerk_${n}` }));
+  assert.ok(resting.bytes <= 1_000, String(resting.bytes));
+  assert.ok(resting.size > 3 && resting.size < 100, String(resting.size));
+  const oldest = lane(undefined, { token: "clerk_0" });
+  resting.wake(oldest);
+  assert.equal(oldest.loaded, undefined);
+  const youngest = lane(undefined, { token: "clerk_199" });
+  resting.wake(youngest);
+  assert.deepStrictEqual((youngest.loaded as Loaded).state, begun());
+});
