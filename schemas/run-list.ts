@@ -24,12 +24,33 @@ export function runHash(run: string): Uint8Array {
   return sha256(run).subarray(0, RUN_HASH_BYTES);
 }
 
-/** Sorted hashes of these runs, in parts. */
-export function runListParts(hashes: readonly Uint8Array[]): Uint8Array[] {
-  const sorted = [...hashes].sort(Buffer.compare);
-  const parts: Uint8Array[] = [];
-  for (let i = 0; i < sorted.length; i += RUNS_PER_PART) parts.push(Buffer.concat(sorted.slice(i, i + RUNS_PER_PART)));
-  return parts;
+/** Collects runs for a list, in 16 bytes each. A name is to be given once. */
+export class RunHashes {
+  #bytes = Buffer.alloc(1024 * RUN_HASH_BYTES);
+  #count = 0;
+
+  get size(): number {
+    return this.#count;
+  }
+
+  push(run: string): void {
+    const at = this.#count * RUN_HASH_BYTES;
+    if (at === this.#bytes.length) this.#bytes = Buffer.concat([this.#bytes, Buffer.alloc(at)]);
+    this.#bytes.set(runHash(run), at);
+    this.#count += 1;
+  }
+
+  /** Sorted, in parts of at most {@link RUNS_PER_PART}. */
+  parts(): Uint8Array[] {
+    const bytes = this.#bytes;
+    const order = Uint32Array.from({ length: this.#count }, (_, index) => index * RUN_HASH_BYTES);
+    order.sort((a, b) => bytes.compare(bytes, b, b + RUN_HASH_BYTES, a, a + RUN_HASH_BYTES));
+    const sorted = Buffer.alloc(order.length * RUN_HASH_BYTES);
+    order.forEach((from, index) => bytes.copy(sorted, index * RUN_HASH_BYTES, from, from + RUN_HASH_BYTES));
+    const parts: Uint8Array[] = [];
+    for (let at = 0; at < sorted.length; at += RUNS_PER_PART * RUN_HASH_BYTES) parts.push(sorted.subarray(at, at + RUNS_PER_PART * RUN_HASH_BYTES));
+    return parts;
+  }
 }
 
 /** Whether one of the parts, in order, holds the hash: by halves. */

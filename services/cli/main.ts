@@ -17,6 +17,7 @@ import { policyCommands } from "./policy.ts";
 import { ledgerCommand } from "./ledger.ts";
 import { proposeCommand } from "./propose.ts";
 import { readCommands } from "./read.ts";
+import { segmentCommands } from "./segments.ts";
 import { stopCommands } from "./stops.ts";
 import { tailCommand } from "./tail.ts";
 import { versionCommands } from "./versions.ts";
@@ -55,6 +56,7 @@ Exit codes:
   approvalCommands(cli);
   controlCommands(cli);
   stopCommands(cli);
+  segmentCommands(cli);
   ledgerCommand(cli);
   applyCommand(cli);
   auditCommands(cli);

@@ -6,7 +6,7 @@
 import type { Logger } from "pino";
 import { DOCUMENT_KINDS, type DocumentKind } from "../../machines/registry.ts";
 import type { AggregateKind, Digest, Namespace, RunId } from "../../schemas/ids.ts";
-import { parseLog, patterns, streamName } from "../../schemas/subjects.ts";
+import { parseLog, patterns, shareOf, streamName } from "../../schemas/subjects.ts";
 import { decodeEvent } from "../bus/commit.ts";
 import type { Msg, NatsConnection, Subscription } from "../bus/connection.ts";
 import { Documents } from "../bus/documents.ts";
@@ -33,6 +33,7 @@ import { Placement, type PlacementOptions } from "./placement.ts";
 import { pause } from "./pause.ts";
 import { People } from "./people.ts";
 import { Personal } from "./personal.ts";
+import { type KeeperSettings, SegmentKeeper, TABLE_TOKEN } from "./segment-keeper.ts";
 import { Shares } from "./shares.ts";
 import { Sweeper } from "./sweep.ts";
 import { Turns } from "./turns.ts";
@@ -44,8 +45,8 @@ export interface CoordinatorOptions {
   readonly quota?: Quota;
   /** Runs that may owe something. Without it the run index says so, and what the journal holds behind it. */
   readonly liveRuns?: () => Promise<Iterable<RunId>>;
-  /** Of the journal; for tests. */
-  readonly segments?: PlacementOptions;
+  /** Of the journal: when the next is opened and an old one sealed. */
+  readonly segments?: PlacementOptions & KeeperSettings;
   /** The run index; without it the journal is read from its beginning. It may be deleted. */
   readonly liveFile?: string;
   /** Opens the keys of data subjects. Without it what is personal is withheld, and refused. */
@@ -72,6 +73,7 @@ export class Coordinator {
   readonly #applied: Applied;
   readonly #guard: GuardView;
   readonly #placement: Placement;
+  readonly #keeper: SegmentKeeper;
   readonly #lanes = new Lanes();
   readonly #desk: Desk;
   readonly #turns: Turns;
@@ -100,6 +102,17 @@ export class Coordinator {
     this.#guard = new GuardView(ns, journal, people);
     this.#placement = new Placement(nc, ns, journal, this.#documents, options.segments);
     this.#committer = new GroupCommitter(this.#publisher, journal, log, (segment) => this.#placement.maySend(segment));
+    this.#keeper = new SegmentKeeper({
+      ...options.segments,
+      nc,
+      ns,
+      journal,
+      placement: this.#placement,
+      documents: this.#documents,
+      publisher: this.#publisher,
+      owns: () => this.owned.has(shareOf(TABLE_TOKEN)),
+      log,
+    });
     this.#outbox = new Outbox(nc, ns, this.#publisher, new Timers(this.#publisher, ns), log);
     this.#personal = new Personal({ nc, ns, publisher: this.#publisher, registry, master: options.personal, log });
     this.#desk = new Desk({
@@ -144,6 +157,11 @@ export class Coordinator {
     return this.#shares.owned;
   }
 
+  /** Looks after the journal's segments now, and not only when it is time; for operators' tools and tests. */
+  lookAfterSegments(): Promise<void> {
+    return this.#keeper.look();
+  }
+
   /** Takes its part of the namespace over: what is in force, inputs from the oldest, and what is owed. */
   async start(): Promise<void> {
     for (const kind of DOCUMENT_KINDS) this.#hear(kind, ({ subject, data }) => this.#onApplied(subject, data));
@@ -161,6 +179,7 @@ export class Coordinator {
     if (this.#stopped) return;
     this.#restTimer = setInterval(() => void this.#desk.recordRest(), REST_EVERY_MS);
     this.#liveRuns.keep();
+    this.#keeper.start();
   }
 
   /** Leaves everything undecided in the inbox. */
@@ -173,6 +192,7 @@ export class Coordinator {
     this.#sweeper.stop();
     this.#personal.stop();
     this.#liveRuns.stop();
+    this.#keeper.stop();
     this.#committer.stop();
     await this.#shares.stop();
     // what was counted and is in no record: only memory knows it

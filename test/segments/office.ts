@@ -8,7 +8,7 @@ import { type Office, startOffice } from "../coordinator/office.ts";
 import { type TestActor, withPatience } from "../harness/plane.ts";
 
 /** What the wire's minute is in these tests. */
-export const MARGIN_MS = 150;
+export const MARGIN_MS = 400;
 export const QUICK = { segments: { marginMs: MARGIN_MS } } as const;
 
 export const TABLE = `${SEGMENT_TABLE.kind}:${SEGMENT_TABLE.name}`;
@@ -24,16 +24,15 @@ export async function segmentOffice(): Promise<Office> {
 /** Has the next segment opened, and begins runs until the first of them stands in it. Returns that run. */
 export async function nextSegment(office: Office, agent: TestActor, segment: number): Promise<string> {
   const operator = await office.operator("segments-op");
-  await told(office, "segments.opened", () => operator.send("control", TABLE, { verb: "open", id: `open-${segment}` }));
-  // as a plane that starts: the one after it
+  // as a plane does that starts, and now and then
   const provisioning = await office.server.connect("provision", `p-${randomUUID().slice(0, 8)}`);
+  await provisionSegments(provisioning, office.ns);
+  await provisioning.close();
+  await told(office, "segments.opened", () => operator.send("control", TABLE, { verb: "open", id: `open-${segment}` }));
   for (let i = 0; ; i++) {
     const run = `${agent.name}_s${segment}-${i}`;
     await office.begin(agent, run);
-    if (segmentOf((await office.events(run))[0]?.streamSeq ?? 0) !== segment) continue;
-    await provisionSegments(provisioning, office.ns);
-    await provisioning.close();
-    return run;
+    if (segmentOf((await office.events(run))[0]?.streamSeq ?? 0) === segment) return run;
   }
 }
 
