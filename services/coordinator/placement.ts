@@ -22,6 +22,8 @@ import { millis } from "../../schemas/time.ts";
 export interface PlacementOptions {
   /** What the wire says, but in tests. */
   readonly marginMs?: number;
+  /** Our own clock, ms: it only counts how long something was ago. */
+  readonly now?: () => number;
 }
 
 /** A run that two segments hold: somebody started it twice. */
@@ -37,6 +39,7 @@ export class Placement {
   readonly #journal: SegmentedReader;
   readonly #documents: Pick<Documents, "get">;
   readonly #marginMs: number;
+  readonly #now: () => number;
   /** Server's time, ms: the table was read from the leader when it was at least this late. */
   #readAt = Number.NEGATIVE_INFINITY;
   /** The same by our own clock, which only counts how long it was ago. */
@@ -45,12 +48,13 @@ export class Placement {
   #reading: Promise<void> | undefined;
   readonly #known = new Map<Digest, Promise<readonly Uint8Array[]>>();
 
-  constructor(nc: NatsConnection, ns: Namespace, journal: SegmentedReader, documents: Pick<Documents, "get">, { marginMs = SEGMENT_MARGIN_MS }: PlacementOptions = {}) {
+  constructor(nc: NatsConnection, ns: Namespace, journal: SegmentedReader, documents: Pick<Documents, "get">, { marginMs = SEGMENT_MARGIN_MS, now = () => performance.now() }: PlacementOptions = {}) {
     this.#nc = nc;
     this.#ns = ns;
     this.#journal = journal;
     this.#documents = documents;
     this.#marginMs = marginMs;
+    this.#now = now;
   }
 
   get table(): SegmentTable {
@@ -69,14 +73,14 @@ export class Placement {
 
   /** The segment of a run whose start was stored at this time; undefined when the table has to be read first. @param time of the input */
   segmentAt(time: string): number | undefined {
-    if (performance.now() - this.#readHere > this.#marginMs / 2) return undefined;
+    if (this.#now() - this.#readHere > this.#marginMs / 2) return undefined;
     const ms = millis(time);
     return ms < this.#readAt + this.#marginMs ? this.table.at(ms) : undefined;
   }
 
   /** False when what was decided by the table may be out of date by now, or the segment was sealed meanwhile. */
   maySend(segment: number): boolean {
-    if (performance.now() - this.#readHere > this.#marginMs) return false;
+    if (this.#now() - this.#readHere > this.#marginMs) return false;
     return this.table.segments.find((one) => one.segment === segment)?.sealed === undefined;
   }
 
@@ -85,7 +89,7 @@ export class Placement {
     const since = time === undefined ? Number.NEGATIVE_INFINITY : millis(time);
     // one that began when an earlier input was the last in hand says nothing of this one's time
     while (this.#reading !== undefined) await this.#reading.catch(() => undefined);
-    const here = performance.now();
+    const here = this.#now();
     const reading = this.#read().then(() => {
       this.#readAt = Math.max(this.#readAt, since);
       this.#readHere = here;
