@@ -17,14 +17,15 @@ import { BuiltinAdapter } from "./gateway/adapters/builtin.ts";
 import { demoTools } from "./gateway/adapters/demo.ts";
 import { FileLedger } from "./gateway/adapters/ledger.ts";
 import { Gateway, type GatewayOptions } from "./gateway/gateway.ts";
-import { type Login, handedLogin } from "./identity/handed.ts";
+import { type Login, handedLogin, NotHandedOut } from "./identity/handed.ts";
 import type { PlaneKeys } from "./identity/keys.ts";
 import { renewingCreds } from "./identity/renewing.ts";
-import { openPersonalMaster } from "./identity/sealing.ts";
+import { findPersonalMaster, openPersonalMaster, type PersonalMaster } from "./identity/sealing.ts";
 import { openToolKey } from "./identity/tool-keys.ts";
 import { ToolTokens } from "./identity/tool-token.ts";
 import { liveFile } from "./projection/live-file.ts";
 import { type Reader, startReader } from "./projection/reader.ts";
+import { type RevealParts, serveReveals } from "./projection/reveal.ts";
 import { type Check, Readiness } from "./telemetry/readiness.ts";
 import type { Traces } from "./telemetry/traces.ts";
 
@@ -92,15 +93,15 @@ export async function startServices(options: ServicesOptions): Promise<RunningSe
   };
   // a name of its own for each life: reports of an earlier life are somebody else's
   const instance = randomBytes(4).toString("hex");
-  const login = async (role: Service) => {
+  const login = async (role: Service | "reveal") => {
     const creds = await loginOf(keys, role, `${role}-${instance}`);
     stops.push(() => Promise.resolve(creds.stop()));
     const nc = await (options.connect ?? connectBus)({ url, name: `signalbox-${creds.name}`, creds: creds.current, inboxPrefix: creds.inboxPrefix });
     stops.push(() => nc.close());
     const link = new Link(nc);
     const began = (ns: Namespace | undefined, check: Check) => {
-      const streams = (ns === undefined ? [] : STREAMS_OF[role]).map((kind) => streamName(kind, ns as Namespace));
-      readiness.began(role, ns, async (timeoutMs) => (await link.trouble(streams, timeoutMs)) ?? check(timeoutMs));
+      const streams = (ns === undefined || role === "reveal" ? [] : STREAMS_OF[role]).map((kind) => streamName(kind, ns as Namespace));
+      if (role !== "reveal") readiness.began(role, ns, async (timeoutMs) => (await link.trouble(streams, timeoutMs)) ?? check(timeoutMs));
     };
     return { nc, name: creds.name, began };
   };
@@ -114,14 +115,15 @@ export async function startServices(options: ServicesOptions): Promise<RunningSe
         const reader = await patiently(`the reader of ${ns}`, log, () => startReader({ nc, ns, dataDir: options.dataDir, version: options.version, onAlarm: alarm, onward }));
         readers.set(ns, reader);
         stops.push(() => reader.stop());
+        await revealing(options, ns, { nc, index: reader.index, follower: reader.follower }, () => login("reveal"), stops);
         began(ns, async (timeoutMs) => ((await reader.follower.current(timeoutMs)) ? undefined : "it has not caught up with the journal"));
       }
     }
     if (roles.includes("coordinator")) {
       const { nc, began } = await login("coordinator");
-      const personal = await openPersonalMaster(keyFolderOf(keys, options.dataDir));
+      const personal = await masterOf(options);
       for (const ns of namespaces) {
-        await started(`the coordinator of ${ns}`, log, stops, () => new Coordinator({ nc, ns, log, personal, liveFile: liveFile(options.dataDir, ns), ...(options.quota && { quota: options.quota }) }));
+        await started(`the coordinator of ${ns}`, log, stops, () => new Coordinator({ nc, ns, log, ...(personal && { personal }), liveFile: liveFile(options.dataDir, ns), ...(options.quota && { quota: options.quota }) }));
         began(ns, async () => undefined);
       }
     }
@@ -141,7 +143,36 @@ export async function startServices(options: ServicesOptions): Promise<RunningSe
   return { readers, stop };
 }
 
-async function loginOf(keys: ServicesOptions["keys"], role: Service, name: string): Promise<Login> {
+/** Of a plane whose keys are here; or handed out to this process, like its credentials. */
+function masterOf({ keys, dataDir }: ServicesOptions): Promise<PersonalMaster | undefined> {
+  const folder = keyFolderOf(keys, dataDir);
+  return "credsFolder" in keys ? findPersonalMaster(folder) : openPersonalMaster(folder);
+}
+
+/** What is personal in requests is shown to approvers on a connection of its own, because a reader has no keys. */
+async function revealing(
+  options: ServicesOptions,
+  ns: Namespace,
+  reading: RevealParts["reading"],
+  login: () => Promise<{ readonly nc: NatsConnection; readonly name: string }>,
+  stops: (() => Promise<unknown>)[],
+): Promise<void> {
+  const { version, log } = options;
+  const master = await masterOf(options);
+  if (master === undefined) return;
+  try {
+    const { nc, name } = await login();
+    const onTrouble = (error: unknown) => log.warn({ ns, error: String(error) }, "what is personal in a request cannot be shown");
+    const reveals = await serveReveals({ nc, reading, ns, name, master, version, onTrouble });
+    stops.push(() => reveals.stop());
+  } catch (error) {
+    // nobody's data is lost by it: approvers see the sealed form
+    if (!(error instanceof NotHandedOut)) throw error;
+    log.warn({ ns, error: error.message }, "approvers are not shown what is personal");
+  }
+}
+
+async function loginOf(keys: ServicesOptions["keys"], role: Service | "reveal", name: string): Promise<Login> {
   return "credsFolder" in keys ? handedLogin(keys.credsFolder, role) : { name, ...(await renewingCreds(keys, { role, name })) };
 }
 
@@ -177,16 +208,17 @@ async function tracesOf({ tracesUrl: url, version, log }: ServicesOptions, stops
 }
 
 async function startGateways(
-  { keys, namespaces, dataDir, log, gateway: patience }: ServicesOptions,
+  options: ServicesOptions,
   { nc, name, began }: { readonly nc: NatsConnection; readonly name: string; readonly began: (ns: Namespace, check: Check) => void },
   stops: (() => Promise<unknown>)[],
 ): Promise<void> {
+  const { keys, namespaces, dataDir, log, gateway: patience } = options;
   const key = await openToolKey(keyFolderOf(keys, dataDir));
-  const personal = await openPersonalMaster(keyFolderOf(keys, dataDir));
+  const personal = await masterOf(options);
   for (const ns of namespaces) {
     const ledger = await FileLedger.open(join(dataDir, "demo", `${ns}-effects.jsonl`));
     const adapters = { builtin: new BuiltinAdapter(demoTools(ledger)) };
-    const gateway = await started(`the gateway of ${ns}`, log, stops, () => new Gateway({ nc, ns, name: actor(name), adapters, tokens: new ToolTokens(key, ns), personal, logger: log, ...patience }));
+    const gateway = await started(`the gateway of ${ns}`, log, stops, () => new Gateway({ nc, ns, name: actor(name), adapters, tokens: new ToolTokens(key, ns), ...(personal && { personal }), logger: log, ...patience }));
     began(ns, async () => gateway.unready);
   }
 }

@@ -1,7 +1,9 @@
 /** Verifies and replays an export as `signalbox verify --file` and `signalbox replay --file` do, with their code. */
 import type { AggregateKind } from "../../schemas/ids.ts";
+import { type WitnessKey, witnessKeySchema } from "../../schemas/checkpoint.ts";
 import { parseLog } from "../../schemas/subjects.ts";
 import { decodeEvent, EventMalformed } from "../../services/bus/commit.ts";
+import type { AttestedCheckpoint } from "../../services/replay/attested.ts";
 import { ExportFile } from "../../services/replay/export-file.ts";
 import { ChainVerifier, Replayer } from "../../services/replay/replay.ts";
 
@@ -19,13 +21,25 @@ export interface Result {
   readonly namespace: string;
   readonly from: string;
   readonly to: string;
-  readonly counts: { readonly lines: number; readonly events: number; readonly documents: number; readonly missing: number; readonly faults: number };
+  readonly counts: ExportFile["counts"];
   readonly faults: readonly { readonly line: number; readonly why: string }[];
   readonly aggregates: readonly AggregateResult[];
+  /** The signed checkpoints in the file, and what they say of its events. */
+  readonly checkpoints: readonly AttestedCheckpoint[];
   readonly whole: boolean;
 }
 
-export async function checkExport(chunks: AsyncIterable<Uint8Array>): Promise<Result> {
+/** Reads a `witness-keys.json`. @throws Error when it is none */
+export function readKeys(text: string): WitnessKey[] {
+  try {
+    return witnessKeySchema.array().parse(JSON.parse(text));
+  } catch (cause) {
+    throw new Error("it is no list of keys: give the `witness-keys.json` that the witness wrote", { cause });
+  }
+}
+
+/** @param trusted keys that whoever verifies was given; without any, those that the file names are taken for what they are */
+export async function checkExport(chunks: AsyncIterable<Uint8Array>, trusted?: readonly WitnessKey[]): Promise<Result> {
   const file = new ExportFile(chunks);
   const checks = new Map<string, { readonly verify: ChainVerifier; readonly replay: Replayer; broken?: string }>();
   for await (const message of file.messages()) {
@@ -58,6 +72,7 @@ export async function checkExport(chunks: AsyncIterable<Uint8Array>): Promise<Re
     return { kind, name, events, head, faults };
   });
   const { header, counts, faults } = file;
+  const checkpoints = await file.attested(trusted);
   return {
     namespace: header?.namespace ?? "",
     from: header?.range.from ?? "",
@@ -65,7 +80,8 @@ export async function checkExport(chunks: AsyncIterable<Uint8Array>): Promise<Re
     counts: { ...counts },
     faults,
     aggregates,
-    whole: counts.faults === 0 && aggregates.every((one) => one.faults.length === 0),
+    checkpoints,
+    whole: counts.faults === 0 && checkpoints.every(({ fault }) => fault === undefined) && aggregates.every((one) => one.faults.length === 0),
   };
 }
 

@@ -1,5 +1,5 @@
 /** The page: a file is chosen or dropped, read piece by piece, and never leaves the machine. */
-import { checkExport, type Result } from "./check.ts";
+import { checkExport, readKeys, type Result } from "./check.ts";
 
 /** As much of the page's world as is used here: the tree is compiled for Node, whose names are not a page's. */
 interface Place {
@@ -10,6 +10,10 @@ interface Place {
   addEventListener(type: string, listener: (event: { preventDefault(): void; readonly target: unknown; readonly dataTransfer?: { readonly files?: ArrayLike<File> } }) => void): void;
 }
 declare const document: Pick<Place, "addEventListener"> & { getElementById(id: string): Place; createElement(tag: string): Place };
+
+/** What was chosen last. */
+let chosen: File | undefined;
+let keys: File | undefined;
 
 const byId = (id: string) => document.getElementById(id);
 
@@ -30,7 +34,8 @@ async function check(file: File): Promise<void> {
   byId("details").replaceChildren();
   try {
     const began = performance.now();
-    const result = await checkExport(piecesOf(file));
+    const trusted = keys === undefined ? undefined : readKeys(await keys.text());
+    const result = await checkExport(piecesOf(file), trusted);
     byId("state").textContent = `${file.name}: ${result.counts.events} event(s), ${result.counts.documents} document(s), in ${((performance.now() - began) / 1000).toFixed(1)} s`;
     shown(result);
   } catch (error) {
@@ -46,8 +51,8 @@ function verdict(good: boolean, text: string): void {
 }
 
 function shown(result: Result): void {
-  const { namespace, from, to, whole, faults, aggregates, counts } = result;
-  const wrong = counts.faults + aggregates.filter((one) => one.faults.length > 0).length;
+  const { namespace, from, to, whole, faults, aggregates, checkpoints, counts } = result;
+  const wrong = counts.faults + checkpoints.filter(({ fault }) => fault !== undefined).length + aggregates.filter((one) => one.faults.length > 0).length;
   verdict(whole, whole ? "intact and identical: every chain holds, and the machines compute every event byte for byte" : `${wrong} fault(s): this is not what the plane wrote`);
   const rows = byId("details");
   const row = (mark: string, name: string, text: string) => {
@@ -58,24 +63,35 @@ function shown(result: Result): void {
       place.textContent = cell;
       line.append(place);
     }
-    line.className = mark === "ok" ? "good" : "bad";
+    line.className = mark === "ok" ? "good" : mark === "note" ? "note" : "bad";
     rows.append(line);
   };
   if (counts.events > 0) row("ok", `namespace ${namespace}`, `${from} to ${to}`);
   for (const { line, why } of faults) row("broken", `line ${line}`, why);
+  for (const { n, at, key, named_by, held, newer, fault } of checkpoints) {
+    const what = `signed ${at} by key ${key}: ${held} event(s) are as they were signed${newer > 0 ? `, ${newer} are newer` : ""}`;
+    const whose = named_by === "you" ? "" : "; only this file names the key: choose the keys that you were given";
+    row(fault !== undefined ? "broken" : named_by === "you" ? "ok" : "note", `checkpoint ${n}`, fault ?? `${what}${whose}`);
+  }
+  if (checkpoints.length === 0) row("note", "no checkpoint", "that nothing is missing behind the last event of a run cannot be told");
   for (const one of aggregates) {
     const name = one.kind === "run" ? one.name : `${one.kind} ${one.name}`;
     row(one.faults.length === 0 ? "ok" : "broken", name, one.faults.length === 0 ? `${one.events} event(s), head sha256:${one.head}` : one.faults.join("; "));
   }
 }
 
-byId("file").addEventListener("change", (event) => {
-  const file = (event.target as { readonly files?: ArrayLike<File> }).files?.[0];
-  if (file !== undefined) void check(file);
+const oneOf = (target: unknown) => (target as { readonly files?: ArrayLike<File> }).files?.[0];
+byId("file").addEventListener("change", ({ target }) => {
+  chosen = oneOf(target);
+  if (chosen !== undefined) void check(chosen);
+});
+byId("keys").addEventListener("change", ({ target }) => {
+  keys = oneOf(target);
+  if (chosen !== undefined) void check(chosen);
 });
 document.addEventListener("dragover", (event) => event.preventDefault());
 document.addEventListener("drop", (event) => {
   event.preventDefault();
-  const file = event.dataTransfer?.files?.[0];
-  if (file !== undefined) void check(file);
+  chosen = event.dataTransfer?.files?.[0] ?? chosen;
+  if (chosen !== undefined) void check(chosen);
 });

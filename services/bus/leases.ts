@@ -99,12 +99,15 @@ export class Leases {
    * @throws what the stream or `take` refused with
    */
   async start(): Promise<void> {
-    this.#view.watch();
-    await this.#membership.join();
-    this.#beatAt = performance.now();
-    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
-    void this.#watch();
-    const first = this.#balance(true);
+    const first = (async () => {
+      this.#view.watch();
+      await this.#membership.join();
+      this.#beatAt = performance.now();
+      this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+      void this.#watch();
+      await this.#balance(true);
+    })();
+    // whatever is heard meanwhile is looked at behind it
     this.#balancing = first.finally(() => (this.#balancing = undefined));
     await this.#balancing;
     this.#balanceSoon();

@@ -15,6 +15,7 @@ import { CliError, EXIT } from "./exit.ts";
 import { json, line } from "./io.ts";
 import { eventOf } from "./send.ts";
 import { count } from "./read.ts";
+import { keptSealed } from "./reveal.ts";
 import type { Session } from "./session.ts";
 
 const EXIT_CODES = "\nExit codes:\n  0 decided   2 nothing was sent   3 it does not count: wrong role or digest, too late, one's own   4 stale: it is asked anew\n  5 more persons must approve";
@@ -142,10 +143,12 @@ function editCommand(cli: Cli): void {
   ).addHelpText("after", EXIT_CODES);
   command.action(async (run: string, action: string, options: Options & { input: string }, self) => {
     const given = options.digest === undefined ? undefined : digestPrefix(options.digest);
-    const input = jsonOf(options.input, "--input") as JsonValue;
+    const wanted = jsonOf(options.input, "--input") as JsonValue;
     await inSession(cli, self, "decide", async (session) => {
       const asked = await displayed(cli, self, session, run, action);
-      const diff = differences((asked.view["action_document"] as { input: JsonValue }).input, input);
+      const old = inputOf(asked.view);
+      const input = keptSealed(wanted, old, asked.personal);
+      const diff = differences(inputOf(asked.shown), differences(old, input).length === 0 ? inputOf(asked.shown) : wanted);
       if (diff.length === 0) throw new CliError(EXIT.usage, "the new input is the old one", `approve it as it is: signalbox approve ${run} ${action}`);
       line(globalsOf(self).json === true ? cli.io.stderr : cli.io.stdout, `\n  ${cli.paint.bold("you change")}\n${differenceText(diff, "    ")}\n`);
       await confirm(cli, "edit", asked, given);
@@ -164,6 +167,10 @@ function editCommand(cli: Cli): void {
       );
     });
   });
+}
+
+function inputOf(view: Record<string, unknown>): JsonValue {
+  return (view["action_document"] as { input: JsonValue }).input;
 }
 
 /** A new action may have to wait for its allowances before anybody is asked about it, ms. */

@@ -6,11 +6,11 @@ import { Library } from "../replay/documents.ts";
 import { type Checked, checkMessages } from "../replay/journal.ts";
 import { Bench } from "../replay/judge.ts";
 import { type Moment, stateAt } from "../replay/state-at.ts";
-import { fileJson, fileText, isWrong, replayText, stateText, verifyText } from "./checked.ts";
+import { attestedText, fileJson, fileText, isWrong, replayText, stateText, verifyText } from "./checked.ts";
 import { type Cli, examples, show } from "./cli.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { follow } from "./follow.ts";
-import { type Kept, keptText, readKept } from "./kept.ts";
+import { type Kept, keptText, readKept, trustedKeys } from "./kept.ts";
 import { rehearsal, type Rehearsed } from "./rehearsal.ts";
 import { type Chosen, noRun, type Source, timeOf, usage, withSource } from "./sources.ts";
 
@@ -54,10 +54,10 @@ export function auditCommands(cli: Cli): void {
   const verify = chosen(cli.program.command("verify"))
     .description("follow the hash chains over the stored bytes")
     .option("--since <checkpoints>", "also hold the journal against checkpoints that you kept: nothing before them may have changed")
-    .option("--keys <file>", "the witness's keys, as they were given to you; those of the data folder when left out");
-  examples(verify, "verify refund-assistant_demo", "verify --all --json", "verify --all --since kept.json --keys witness-keys.json", "verify --file evidence.jsonl").addHelpText("after", EXIT_CODES);
+    .option("--keys <file>", "the witness's keys, as they were given to you; without it checkpoints are held against those of the data folder, and an export's own against those that it names itself");
+  examples(verify, "verify refund-assistant_demo", "verify --all --json", "verify --all --since kept.json --keys witness-keys.json", "verify --file evidence.jsonl", "verify --file evidence.jsonl --keys witness-keys.json").addHelpText("after", EXIT_CODES);
   verify.action((run: string | undefined, options: VerifyOptions, self) => {
-    if (options.keys !== undefined && options.since === undefined) throw usage(self, "`--keys` goes with `--since`");
+    if (options.keys !== undefined && options.since === undefined && options.file === undefined) throw usage(self, "`--keys` goes with `--since` or `--file`");
     if (options.since !== undefined && options.all !== true && options.file === undefined) throw usage(self, "a checkpoint is about everything: `--since` goes with `--all` or `--file`");
     return check(cli, self, run, options, "verify");
   });
@@ -82,22 +82,25 @@ async function check(cli: Cli, self: Command, run: string | undefined, options: 
     const bench = options.judge === true ? new Bench(new Library(source.documents)) : undefined;
     const holes: Hole[] = [];
     const whole = source.run === undefined && source.file === undefined;
-    const kept: Kept | undefined = what === "verify" && options.since !== undefined ? await readKept(cli.io, options.since, options.keys, source.ns) : undefined;
+    const trusted = what === "verify" ? await trustedKeys(cli.io, options.since, options.keys) : undefined;
+    const kept: Kept | undefined = what === "verify" && options.since !== undefined ? await readKept(options.since, trusted ?? [], source.ns) : undefined;
     const messages = kept === undefined ? source.messages : kept.messages(source.messages);
     const checks = await checkMessages(source.ns, whole ? counted(messages, holes) : messages, bench);
-    const against = kept?.report();
+    const { file } = source;
+    const attested = what === "verify" && file !== undefined ? await file.attested(trusted) : [];
+    const against = kept?.report(file, attested);
     if (checks.length === 0 && source.run !== undefined && (source.file?.counts.faults ?? 0) === 0) throw noRun(source.run);
     const reports = checks.map((one) => (what === "verify" ? one.verify : { ...one.replay, ...(one.judge && { judge: one.judge }) }));
-    const { file } = source;
-    show(cli, self, { ...(file && { file: fileJson(file) }), ...(holes.length > 0 && { holes }), ...(against && { since: against }), reports }, () =>
+    show(cli, self, { ...(file && { file: { ...fileJson(file), ...(what === "verify" && { attested }) } }), ...(holes.length > 0 && { holes }), ...(against && { since: against }), reports }, () =>
       [
         ...(file === undefined ? [] : [fileText(options.file ?? "", file, cli.paint)]),
+        ...(file === undefined || what === "replay" ? [] : [attestedText(attested, cli.paint)]),
         ...holes.map(({ from, to }) => `${cli.paint.red("broken")}  the journal has no messages ${positionText(from)} to ${positionText(to)}`),
         ...(against === undefined ? [] : [keptText(against, cli.paint)]),
         ...checks.map((one) => (what === "verify" ? verifyText(one, cli.paint) : replayText(one, cli.paint))),
       ].join("\n"),
     );
-    if (holes.length > 0 || (against?.faults.length ?? 0) > 0 || (file?.counts.faults ?? 0) > 0 || checks.some((one) => fails(one, what))) cli.ends(EXIT.failed);
+    if (holes.length > 0 || (against?.faults.length ?? 0) > 0 || (file?.counts.faults ?? 0) > 0 || attested.some(({ fault }) => fault !== undefined) || checks.some((one) => fails(one, what))) cli.ends(EXIT.failed);
   });
 }
 

@@ -1,4 +1,5 @@
 /** What `replay` and `verify` found, as text. */
+import type { AttestedCheckpoint } from "../replay/attested.ts";
 import type { FileFault } from "../replay/export-file.ts";
 import type { ExportFile } from "../replay/export-file.ts";
 import type { Checked } from "../replay/journal.ts";
@@ -58,6 +59,19 @@ export function fileText(path: string, file: ExportFile, paint: Paint): string {
   if (found > file.faults.length) rows.push(`${paint.red("broken")}  ${name}  and ${found - file.faults.length} more`);
   for (const digest of file.missing) rows.push(`${paint.yellow("missing")}  ${name}  the plane did not have document ${digest}`);
   return rows.join("\n");
+}
+
+/** What the checkpoints in an export say, and what they do not. */
+export function attestedText(checkpoints: readonly AttestedCheckpoint[], paint: Paint): string {
+  if (checkpoints.length === 0) return `${paint.yellow("unsigned")}  no checkpoint in the file: that nothing is missing behind the last event of a run cannot be told`;
+  return checkpoints
+    .map(({ n, at, key, named_by, held, newer, fault }) => {
+      if (fault !== undefined) return `${paint.red("broken")}  checkpoint ${n}: ${visible(fault)}`;
+      const what = `checkpoint ${n} of ${at}: ${held} event(s) are as they were signed${newer > 0 ? `, ${newer} are newer` : ""}`;
+      if (named_by === "you") return `${paint.green("signed")}  ${what}`;
+      return `${paint.yellow("signed")}  ${what}; by the key ${key.slice(0, 16)}…, named by the file itself: \`--keys\` says which you trust`;
+    })
+    .join("\n");
 }
 
 function faultText(name: string, { line, why }: FileFault, paint: Paint): string {

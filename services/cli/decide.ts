@@ -14,6 +14,7 @@ import { approvalText } from "./approval-text.ts";
 import { type Cli, globalsOf } from "./cli.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { line, readLine } from "./io.ts";
+import { type Revealed, revealed } from "./reveal.ts";
 import { freshId, refusedBy, send } from "./send.ts";
 import type { Session } from "./session.ts";
 import { runOf } from "./tail.ts";
@@ -25,6 +26,9 @@ export interface Asked {
   readonly answer: ApprovalAnswer;
   readonly digest: Digest;
   readonly view: Record<string, unknown>;
+  /** The same with what is personal in it opened, and what that is. */
+  readonly shown: Record<string, unknown>;
+  readonly personal: Revealed["fields"];
 }
 
 /** Reads what is asked, and displays all of it. @throws CliError when it is closed, or is not about this action */
@@ -34,9 +38,12 @@ export async function displayed(cli: Cli, self: Command, session: Session, run: 
   const view = viewed(answer, run, action);
   // with --json the text goes to the other stream, so that it is displayed all the same
   const output = globalsOf(self).json === true ? cli.io.stderr : cli.io.stdout;
-  line(output, approvalText(answer, view, digest, cli.paint));
+  const open: Revealed = answer.state === "requested" ? await revealed(session, answer.run, answer.request, view) : { view, fields: [] };
+  line(output, approvalText(answer, open.view, digest, cli.paint));
+  if (open.fields.length > 0) line(output, cli.paint.yellow(`  personal, and opened for you alone: ${open.fields.map(({ path }) => visible(path.replace("/action_document", ""))).join(", ")}; the digest is of the sealed form`));
+  if (open.trouble !== undefined) line(output, cli.paint.yellow(`  what is personal in it stays sealed: ${visible(open.trouble)}`));
   if (answer.state !== "requested") throw new CliError(EXIT.rejected, `request \`${answer.request}\` is ${answer.state} already`, `signalbox why ${run} ${action}`);
-  return { answer, digest, view };
+  return { answer, digest, view, shown: open.view, personal: open.fields };
 }
 
 /** The text of the request as an object, which must be about what was asked for: nobody else's words are displayed. */

@@ -1,25 +1,21 @@
 /** `export`: one file that proves a run, or everything, without a plane; and the list of who approved what. */
 import type { Command } from "commander";
 import { open, rename, rm } from "node:fs/promises";
-import type { RunId } from "../../schemas/ids.ts";
-import { patterns, streamName, subjects } from "../../schemas/subjects.ts";
-import { timestamp } from "../../schemas/time.ts";
-import { type StoredMessage, StreamReader } from "../bus/journal.ts";
-import type { StatusAnswer } from "../projection/views.ts";
 import { type ComplianceRecord, complianceOf } from "../replay/compliance.ts";
 import { storedDocuments } from "../replay/documents.ts";
-import { exportLines, type ExportOpening } from "../replay/export.ts";
-import { EXPORT_VERSION } from "../replay/export-lines.ts";
+import { exportLines } from "../replay/export.ts";
 import { ExportFile } from "../replay/export-file.ts";
 import { type Cli, examples, globalsOf, inSession, show } from "./cli.ts";
+import { type EvidenceOptions, evidenceOf } from "./evidence.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { line } from "./io.ts";
+import { contentsOf, filterOf, type RunFilter, runsBy, type Selection } from "./selection.ts";
 import type { Session } from "./session.ts";
-import { noRun, usage } from "./sources.ts";
+import { usage } from "./sources.ts";
 import { runOf } from "./tail.ts";
 import { visible } from "./visible.ts";
 
-interface Options {
+interface Options extends RunFilter, EvidenceOptions {
   readonly all?: boolean;
   readonly output?: string;
   readonly compliance?: boolean;
@@ -31,63 +27,58 @@ export function exportCommand(cli: Cli): void {
   command
     .description("write events, and the documents they rest on, into one file that verifies and replays without a plane")
     .option("--all", "every run and every document")
+    .option("--agent <name>", "all runs that this agent started")
+    .option("--team <name>", "all runs of this team")
+    .option("--state <state>", "all runs that are active, paused, completed, failed, cancelled, refused")
+    .option("--since <time>", "all runs with an event at this time or later")
+    .option("--until <time>", "all runs with an event at this time or earlier")
     .option("-o, --output <file>", "where to; must not exist yet")
+    .option("--witness <folder>", "of the witness whose keys and checkpoints are added; `witness` in the data folder when left out")
+    .option("--checkpoints <file>", "add these checkpoints too, and prove what is exported by them")
+    .option("--no-checkpoints", "add none: no more of the journal is read than what is exported")
     .option("--compliance", "instead a list of who approved what, on whose behalf, under which policy: CSV, or JSON with --json")
     .option("--file <export>", "with --compliance: out of an export, without a plane");
   examples(
     command,
     "export refund-assistant_demo -o evidence.jsonl",
+    "export --team support --since 2026-01-01 --until 2026-03-31 -o quarter.jsonl",
+    "export refund-assistant_demo --checkpoints kept.json -o evidence.jsonl",
     "export --all -o everything.jsonl && signalbox verify --file everything.jsonl",
     "export --all --compliance -o approvals.csv",
     "export --compliance --file evidence.jsonl --json",
-  ).addHelpText("after", "\nExit codes:\n  0 written   2 usage   6 the file to read is not whole, or a document is damaged   7 plane unreachable");
+  ).addHelpText("after", "\nExit codes:\n  0 written   2 usage   6 the file to read is not whole, a document is damaged, or the journal is not what a checkpoint says   7 plane unreachable");
   command.action(async (names: string[], options: Options, self) => {
     const runs = [...new Set(names.map(runOf))];
+    const filter = filterOf(options);
     if (options.file !== undefined && options.compliance !== true) throw usage(self, "`--file` goes with `--compliance`");
-    if (options.file === undefined && (runs.length > 0) === (options.all === true)) throw usage(self, "name runs, or all of them");
-    if (options.compliance === true) return compliance(cli, self, runs, options);
+    const chosen = [runs.length > 0, options.all === true, filter !== undefined].filter(Boolean).length;
+    if (options.file === undefined ? chosen !== 1 : chosen > 1 || filter !== undefined) throw usage(self, "name runs, or say which by a filter, or take all of them");
+    const selected = async (session: Session): Promise<Selection> =>
+      runs.length > 0 ? { runs } : filter === undefined ? { all: true } : { runs: await runsBy(session, filter), filter };
+    if (options.compliance === true) return compliance(cli, self, selected, runs, options);
     const { output } = options;
     if (output === undefined) throw new CliError(EXIT.usage, "an export needs a file", "name it with `-o evidence.jsonl`");
-    const footer = await inSession(cli, self, "read", async (session) => {
-      const { opening, messages } = await contents(session, runs);
-      const lines = exportLines(opening, messages, storedDocuments(session.nc, session.ns));
-      return writeNew(output, lines);
+    const { footer, evidence, newer } = await inSession(cli, self, "read", async (session) => {
+      const contents = await contentsOf(session, await selected(session));
+      const documents = storedDocuments(session.nc, session.ns);
+      const evidence = await evidenceOf(session, cli.io.env, options, contents, documents);
+      const footer = await writeNew(output, exportLines(contents.opening, contents.messages, documents, evidence));
+      const covered = Math.max(0, ...evidence.checkpoints.map(({ signed }) => signed.last_seq));
+      return { footer, evidence, newer: contents.opening.range.last_seq > covered };
     });
-    const { events, documents, missing, sha256 } = footer;
-    show(cli, self, { file: output, events, documents, missing, sha256 }, () => `${cli.paint.green("written")}  ${visible(output)}  ${events} event(s), ${documents} document(s)${missing > 0 ? `, ${missing} missing` : ""}\nnext: signalbox verify --file ${visible(output)}`);
+    const { events, documents, missing, checkpoints = 0, proofs = 0, sha256 } = footer;
+    show(cli, self, { file: output, events, documents, missing, checkpoints, proofs, newer_than_checkpoints: newer, faults: evidence.faults, sha256 }, () => {
+      const what = `${events} event(s), ${documents} document(s)${missing > 0 ? `, ${missing} missing` : ""}${checkpoints > 0 ? `, ${checkpoints} checkpoint(s)` : ""}`;
+      const unsigned = checkpoints === 0 ? "no checkpoint is about it" : "some of it is newer than the last checkpoint";
+      return [
+        `${cli.paint.green("written")}  ${visible(output)}  ${what}`,
+        ...evidence.faults.map(({ n, why }) => `${cli.paint.red("broken")}  checkpoint ${n}: ${why}`),
+        ...(newer && options.checkpoints !== false ? [cli.paint.dim(`${unsigned}: \`signalbox checkpoint\` signs where the journal stands`)] : []),
+        `next: signalbox verify --file ${visible(output)}`,
+      ].join("\n");
+    });
+    if (evidence.faults.length > 0) cli.ends(EXIT.failed);
   });
-}
-
-/** What the header says, which comes first, is known from the ends of what will follow. */
-async function contents(session: Session, runs: readonly RunId[]): Promise<{ opening: ExportOpening; messages: AsyncIterable<StoredMessage> | Iterable<StoredMessage> }> {
-  const { nc, ns, login, name, role } = session;
-  const journal = new StreamReader(nc, streamName("JOURNAL", ns));
-  const own = { signalbox_export: EXPORT_VERSION, namespace: ns, plane: withoutSecrets(login.url), exported_by: `${role} ${name}`, exported_at: timestamp(Date.now()) } as const;
-  const range = (first: StoredMessage, last: StoredMessage) => ({ first_seq: first.seq, last_seq: last.seq, from: timestamp(first.time), to: timestamp(last.time) });
-  if (runs.length > 0) {
-    const messages: StoredMessage[] = [];
-    for (const run of runs) {
-      const before = messages.length;
-      for await (const message of journal.read({ subject: subjects.log(ns, "run", run) })) messages.push(message);
-      if (messages.length === before) throw noRun(run);
-    }
-    messages.sort((a, b) => a.seq - b.seq);
-    return { opening: { ...own, what: { runs: [...runs] }, range: range(messages[0] as StoredMessage, messages.at(-1) as StoredMessage) }, messages };
-  }
-  const untilSeq = (await session.query<StatusAnswer>("status")).journal.last_seq;
-  const ends = { first: await firstOf(journal.read({ subject: patterns.log(ns), pageSize: 1 })), last: await firstOf(journal.read({ subject: patterns.log(ns), fromSeq: untilSeq, pageSize: 1 })) };
-  if (ends.first === undefined || ends.last === undefined) throw new CliError(EXIT.usage, "the journal holds nothing yet");
-  const opening = { ...own, what: { all: true } as const, range: range(ends.first, ends.last) };
-  return { opening, messages: journal.read({ subject: patterns.log(ns), untilSeq: ends.last.seq, pageSize: 2000 }) };
-}
-
-async function firstOf<T>(items: AsyncIterable<T>): Promise<T | undefined> {
-  for await (const item of items) return item;
-  return undefined;
-}
-
-function withoutSecrets(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, "//");
 }
 
 const WRITE_AT = 1024 * 1024;
@@ -123,10 +114,10 @@ async function writeNew<T>(path: string, lines: AsyncGenerator<string, T>): Prom
   }
 }
 
-async function compliance(cli: Cli, self: Command, runs: readonly RunId[], { file: path, output }: Options): Promise<void> {
+async function compliance(cli: Cli, self: Command, selected: (session: Session) => Promise<Selection>, runs: readonly string[], { file: path, output }: Options): Promise<void> {
   const file = path === undefined ? undefined : ExportFile.open(path);
   const wanted = new Set<string>(runs);
-  const all = file !== undefined ? await complianceOf(file.messages()) : await inSession(cli, self, "read", async (session) => complianceOf((await contents(session, runs)).messages));
+  const all = file !== undefined ? await complianceOf(file.messages()) : await inSession(cli, self, "read", async (session) => complianceOf((await contentsOf(session, await selected(session))).messages));
   const records = wanted.size === 0 ? all : all.filter(({ run, kind }) => kind === "action" && wanted.has(run));
   const text = globalsOf(self).json === true ? `${JSON.stringify({ records }, undefined, 2)}\n` : csv(records);
   if (output === undefined) cli.io.stdout.write(text);

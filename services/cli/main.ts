@@ -11,6 +11,7 @@ import type { Cli } from "./cli.ts";
 import { controlCommands } from "./control.ts";
 import { doctorCommand } from "./doctor.ts";
 import { CliError, EXIT, type Exit } from "./exit.ts";
+import { eraseCommand } from "./erase.ts";
 import { exportCommand } from "./export.ts";
 import { type Io, line, paintFor } from "./io.ts";
 import { policyCommands } from "./policy.ts";
@@ -57,6 +58,7 @@ Exit codes:
   controlCommands(cli);
   stopCommands(cli);
   segmentCommands(cli);
+  eraseCommand(cli);
   ledgerCommand(cli);
   applyCommand(cli);
   auditCommands(cli);

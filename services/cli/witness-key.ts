@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { type WitnessKey, witnessKeySchema } from "../../schemas/checkpoint.ts";
 import { timestamp } from "../../schemas/time.ts";
-import { Witness } from "../replay/checkpoint.ts";
+import { Witness } from "../replay/witness.ts";
 import { CliError, EXIT } from "./exit.ts";
 
 const DAY_MS = 24 * 3600 * 1000;

@@ -89,6 +89,7 @@ const EVERYWHERE: Partial<Record<Role, Rights>> = {
   // Discovery of micro services: `$SRV.PING` and its kind. Only within their own account.
   ask: { subscribe: ["$SRV.>"] },
   reader: { subscribe: ["$SRV.>"] },
+  reveal: { subscribe: ["$SRV.>"] },
   tool: { subscribe: ["$SRV.>"] },
   system: {
     publish: [

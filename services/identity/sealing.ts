@@ -6,6 +6,8 @@
 import { aessiv } from "@noble/ciphers/aes.js";
 import { createHmac, getRandomValues, randomBytes } from "node:crypto";
 import { canonicalText } from "../../schemas/canonical.ts";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Namespace } from "../../schemas/ids.ts";
 import type { JsonValue } from "../../schemas/json.ts";
 import { type KeyId, keyIdSchema, type Pseudonym, pseudonymSchema, type Sealed } from "../../schemas/sealed.ts";
@@ -86,9 +88,22 @@ function named(ns: Namespace, subject: Pseudonym, id: KeyId): Uint8Array[] {
   return ["signalbox.key.1", ns, subject, id].map((text) => utf8.encode(text));
 }
 
+const FILE = "personal.key";
+
 /** Loads it from `<data>/keys/personal.key`, making it when it is missing. @throws when the file is damaged */
 export async function openPersonalMaster(dataDir: string): Promise<PersonalMaster> {
-  const { path, contents } = await madeOnce(dataDir, "personal.key", () => `${randomBytes(32).toString("base64url")}\n`);
+  const { path, contents } = await madeOnce(dataDir, FILE, () => `${randomBytes(32).toString("base64url")}\n`);
+  return masterOf(path, contents);
+}
+
+/** The same for a process that joins a plane: undefined where nobody put the plane's key, because one of its own would open nothing. */
+export async function findPersonalMaster(dataDir: string): Promise<PersonalMaster | undefined> {
+  const path = join(dataDir, "keys", FILE);
+  const contents = await readFile(path, "utf8").catch(() => undefined);
+  return contents === undefined ? undefined : masterOf(path, contents);
+}
+
+function masterOf(path: string, contents: string): PersonalMaster {
   const secret = Buffer.from(contents.trim(), "base64url");
   if (secret.length !== 32) throw new Error(`the key file \`${path}\` is damaged`);
   return new PersonalMaster(secret);

@@ -1,54 +1,12 @@
 /**
- * Signing checkpoints, and holding a journal against those that somebody kept (AUD-1).
- * The hash chains show a change within what is there; only a signature kept elsewhere shows that all of it was made anew.
+ * Holding a journal against checkpoints that somebody kept (AUD-1); `witness.ts` signs them. The hash chains show a
+ * change within what is there; only a signature kept elsewhere shows that all of it was made anew.
+ * Signatures are checked with the web's own cryptography, so that the plane and the verifier's page run the same code.
  */
-import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
 import { canonicalBytes, sha256 } from "../../schemas/canonical.ts";
-import { type Checkpoint, type SignedCheckpoint, signedCheckpointSchema, type WitnessKey } from "../../schemas/checkpoint.ts";
-import type { Namespace } from "../../schemas/ids.ts";
+import { type SignedCheckpoint, signedCheckpointSchema, type WitnessKey } from "../../schemas/checkpoint.ts";
 import type { StoredMessage } from "../bus/journal.ts";
 import { Heads } from "./heads.ts";
-
-export const FIRST_PREVIOUS = "0".repeat(64);
-
-/** PKCS #8 and SPKI of Ed25519, up to the 32 bytes. */
-const PRIVATE = Buffer.from("302e020100300506032b657004220420", "hex");
-const PUBLIC = Buffer.from("302a300506032b6570032100", "hex");
-
-/** A signer of checkpoints, from the 32 bytes of an Ed25519 seed. */
-export class Witness {
-  readonly #private: KeyObject;
-  /** The 32 bytes of the public key. */
-  readonly publicKey: Uint8Array;
-  readonly key: string;
-
-  constructor(seed: Uint8Array) {
-    this.#private = createPrivateKey({ key: Buffer.concat([PRIVATE, seed]), format: "der", type: "pkcs8" });
-    this.publicKey = createPublicKey(this.#private).export({ format: "der", type: "spki" }).subarray(PUBLIC.length);
-    this.key = Buffer.from(sha256(this.publicKey)).toString("hex");
-  }
-
-  /** What auditors are given. Times are RFC 3339 in UTC. */
-  published(notBefore: string, notAfter: string): WitnessKey {
-    return { key: this.key, public: Buffer.from(this.publicKey).toString("base64url"), not_before: notBefore, not_after: notAfter };
-  }
-
-  /** Signs where the journal stands. @param previous the checkpoint before; none for the first */
-  sign(ns: Namespace, heads: Heads, at: string, previous: SignedCheckpoint | undefined): SignedCheckpoint {
-    const checkpoint: Checkpoint = {
-      v: 1,
-      ns,
-      n: (previous?.n ?? 0) + 1,
-      at,
-      last_seq: heads.last,
-      aggregates: heads.aggregates,
-      root: heads.root(),
-      previous: previous === undefined ? FIRST_PREVIOUS : hashOf(previous),
-      key: this.key,
-    };
-    return { ...checkpoint, signature: sign(null, canonicalBytes(checkpoint), this.#private).toString("base64url") };
-  }
-}
 
 /** What the next checkpoint calls `previous`, in hex. */
 export function hashOf({ signature: _, ...checkpoint }: SignedCheckpoint): string {
@@ -71,16 +29,37 @@ export function readCheckpoints(text: string): (SignedCheckpoint | string)[] {
 }
 
 /** Why the signature counts for nothing; undefined when it was made by one of the keys, in that key's time. */
-export function signatureFault(checkpoint: SignedCheckpoint, keys: readonly WitnessKey[]): string | undefined {
+export async function signatureFault(checkpoint: SignedCheckpoint, keys: readonly WitnessKey[]): Promise<string | undefined> {
   const { signature, ...signed } = checkpoint;
   const known = keys.find(({ key }) => key === checkpoint.key);
   if (known === undefined) return `it is signed with the key ${checkpoint.key.slice(0, 16)}…, which is none of those given`;
-  const bytes = Buffer.from(known.public, "base64url");
+  const bytes = bytesOf(known.public);
   if (Buffer.from(sha256(bytes)).toString("hex") !== known.key) return `the key ${known.key.slice(0, 16)}… is not named after its own bytes`;
-  const key = createPublicKey({ key: Buffer.concat([PUBLIC, bytes]), format: "der", type: "spki" });
-  if (!verify(null, canonicalBytes(signed), key, Buffer.from(signature, "base64url"))) return "its signature is not valid: it was changed, or signed by somebody else";
+  const valid = await isSigned(bytes, canonicalBytes(signed), bytesOf(signature));
+  if (valid === undefined) return "its signature cannot be checked here: Ed25519 is not known";
+  if (!valid) return "its signature is not valid: it was changed, or signed by somebody else";
   if (checkpoint.at < known.not_before || checkpoint.at > known.not_after) return `its key was valid from ${known.not_before} to ${known.not_after}, and it is of ${checkpoint.at}`;
   return undefined;
+}
+
+/** Of base64url, which a page's `Buffer` does not know by name. */
+function bytesOf(text: string): Uint8Array {
+  return Buffer.from(text.replaceAll("-", "+").replaceAll("_", "/"), "base64");
+}
+
+/** Undefined where there is no Ed25519: some browsers have none. */
+async function isSigned(publicKey: Uint8Array, bytes: Uint8Array, signature: Uint8Array): Promise<boolean | undefined> {
+  const { subtle } = globalThis.crypto;
+  // copies: what is handed over has to own its memory
+  const [key, text, mark] = [publicKey, bytes, signature].map((one) => Uint8Array.from(one)) as [Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>];
+  let imported: Awaited<ReturnType<typeof subtle.importKey>>;
+  try {
+    imported = await subtle.importKey("raw", key, "Ed25519", false, ["verify"]);
+  } catch (error) {
+    // bytes that are no point of the curve made no signature
+    return (error as Error).name === "NotSupportedError" ? undefined : false;
+  }
+  return subtle.verify("Ed25519", imported, mark, text);
 }
 
 /** Why a checkpoint does not follow the one before it. */

@@ -2,11 +2,13 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { sha256Digest } from "../../schemas/canonical.ts";
+import type { SignedCheckpoint, WitnessKey } from "../../schemas/checkpoint.ts";
 import type { Digest, Namespace } from "../../schemas/ids.ts";
 import { parseLog, subjects } from "../../schemas/subjects.ts";
 import { millis } from "../../schemas/time.ts";
 import { EventMalformed, decodeEvent } from "../bus/commit.ts";
 import type { StoredMessage } from "../bus/journal.ts";
+import { type AttestedCheckpoint, Attestation } from "./attested.ts";
 import { type DocumentSource, documentsOf } from "./documents.ts";
 import { EXPORT_START, type EventLine, type ExportFooter, type ExportHeader, type ExportLine, exportLineSchema, linkOf, split } from "./export-lines.ts";
 
@@ -31,7 +33,8 @@ export class ExportFile implements DocumentSource {
   readonly #documents = new Map<Digest, { readonly bytes: Uint8Array | undefined; readonly line: number; used: boolean }>();
   readonly #subjects = new Set<string>();
   readonly #all = createHash("sha256");
-  readonly counts = { lines: 0, events: 0, documents: 0, missing: 0, faults: 0 };
+  readonly #attestation = new Attestation();
+  readonly counts = { lines: 0, events: 0, documents: 0, missing: 0, keys: 0, checkpoints: 0, proofs: 0, faults: 0 };
   header: ExportHeader | undefined;
   #link = EXPORT_START;
   /** Number that the next line should have, by what the last one said of itself. */
@@ -59,6 +62,19 @@ export class ExportFile implements DocumentSource {
 
   bytes(digest: Digest): Promise<Uint8Array | undefined> {
     return Promise.resolve(this.#documents.get(digest)?.bytes);
+  }
+
+  /**
+   * What the checkpoints in the file say of its events; none where it has none. After the last message.
+   * @param trusted keys that whoever verifies was given; without any, the file's own are taken for what they are
+   */
+  async attested(trusted: readonly WitnessKey[] | undefined): Promise<AttestedCheckpoint[]> {
+    return this.header === undefined ? [] : this.#attestation.conclude(this.header, trusted);
+  }
+
+  /** Whether this very checkpoint stands in the file: {@link attested} then tells whether it holds. */
+  attests(kept: SignedCheckpoint): boolean {
+    return this.#attestation.has(kept);
   }
 
   /** The file's namespace, and all its events in the order of its lines. Ends early when there is no header to go by. */
@@ -116,6 +132,17 @@ export class ExportFile implements DocumentSource {
         this.#documents.set(line.digest, { bytes, line: number, used: false });
         return undefined;
       }
+      case "key":
+        this.counts.keys += 1;
+        this.#attestation.key(line.of);
+        if (line.of.use === "issuer") this.#rests(number, line.of.document);
+        return undefined;
+      case "checkpoint":
+      case "proof": {
+        this.counts[line.kind === "proof" ? "proofs" : "checkpoints"] += 1;
+        const why = line.kind === "proof" ? this.#attestation.proof(line) : this.#attestation.checkpoint(number, line);
+        return why === undefined ? undefined : this.#fault(number, why);
+      }
       case "event":
         this.counts.events += 1;
         return this.#event(number, line);
@@ -131,17 +158,20 @@ export class ExportFile implements DocumentSource {
     this.#placed(number, line);
     this.#last = line;
     this.#subjects.add(subject);
+    if (this.header !== undefined) this.#attestation.push(this.header, message);
     try {
-      for (const digest of documentsOf(decodeEvent(message))) {
-        const document = this.#documents.get(digest);
-        if (document === undefined) this.#fault(number, `it rests on document \`${digest}\`, which does not stand before it`);
-        else document.used = true;
-      }
+      for (const digest of documentsOf(decodeEvent(message))) this.#rests(number, digest);
     } catch (error) {
       if (!(error instanceof EventMalformed)) throw error;
       this.#fault(number, `event ${seq} of the journal is none: ${error.message}`);
     }
     return message;
+  }
+
+  #rests(number: number, digest: Digest): void {
+    const document = this.#documents.get(digest);
+    if (document === undefined) this.#fault(number, `it rests on document \`${digest}\`, which does not stand before it`);
+    else document.used = true;
   }
 
   /** The event belongs to what the header promises, and follows the one before it. */
@@ -161,11 +191,12 @@ export class ExportFile implements DocumentSource {
   }
 
   #total(number: number, footer: ExportFooter): undefined {
-    const { events, documents, missing } = this.counts;
-    const counted = { aggregates: this.#subjects.size, events, documents, missing };
+    const { events, documents, missing, keys, checkpoints, proofs } = this.counts;
+    const later = this.header?.signalbox_export === 1 ? {} : { keys, checkpoints, proofs };
+    const counted = { aggregates: this.#subjects.size, events, documents, missing, ...later };
     for (const [name, value] of Object.entries(counted)) {
       const stated = footer[name as keyof typeof counted];
-      if (stated !== value) this.#fault(number, `the footer counts ${stated} ${name}, the file has ${value}`);
+      if (stated !== value) this.#fault(number, `the footer counts ${stated ?? "no"} ${name}, the file has ${value}`);
     }
     if (this.#all.copy().digest("hex") !== footer.sha256) this.#fault(number, "the digest of everything before it is another: something was changed");
   }

@@ -1,16 +1,19 @@
 /**
- * The form of an export (AUD-2): JSON lines, a header first, then every event as stored with the documents it rests on
- * before it, a footer last. Each line ends with its link, SHA-256 over the link before it and its own text, so that
- * what was changed has a line number; the footer's digest is over all bytes before it.
+ * The form of an export (AUD-2): JSON lines, a header first; keys, checkpoints and proofs; then every event as stored
+ * with the documents it rests on before it; a footer last. Each line ends with its link, SHA-256 over the link before it
+ * and its own text, so that what was changed has a line number; the footer's digest is over all bytes before it.
  *
- * What no file can prove by itself: whoever writes all links anew can also leave out the latest events of a run. Events
- * in between are held by the runs' own chains, and the latest by whoever keeps a head from elsewhere.
+ * Whoever writes all links anew can also leave out the latest events of a run, which its own chain does not hold. Those
+ * up to a checkpoint are held by the checkpoint's signature: the file has a proof for each run that its head is among
+ * what was signed. Whose the key is no file can say: who verifies has it from elsewhere.
  */
 import { hash } from "node:crypto";
 import { z } from "zod";
+import { signedCheckpointSchema, witnessKeySchema } from "../../schemas/checkpoint.ts";
 import { digestSchema, namespaceSchema, runIdSchema } from "../../schemas/ids.ts";
 
-export const EXPORT_VERSION = 1;
+/** Version 1 had no keys, checkpoints and proofs. */
+export const EXPORT_VERSION = 2;
 export const EXPORT_START = "0".repeat(64);
 
 const n = z.int().min(1);
@@ -22,14 +25,17 @@ const time = z.iso.datetime({ precision: 3 });
 export const headerLineSchema = z.strictObject({
   n: z.literal(1),
   kind: z.literal("header"),
-  signalbox_export: z.literal(EXPORT_VERSION),
+  signalbox_export: z.union([z.literal(1), z.literal(EXPORT_VERSION)]),
   namespace: namespaceSchema,
   /** Where it was taken, by whom, and when by that reader's clock. */
   plane: z.string(),
   exported_by: z.string(),
   exported_at: time,
-  /** Everything that the journal held, or all events of these runs. */
-  what: z.union([z.strictObject({ all: z.literal(true) }), z.strictObject({ runs: z.array(runIdSchema).min(1) })]),
+  /** Everything that the journal held, or all events of these runs; by what they were chosen, in the exporter's words. */
+  what: z.union([
+    z.strictObject({ all: z.literal(true) }),
+    z.strictObject({ runs: z.array(runIdSchema).min(1), filter: z.record(z.string(), z.string()).optional() }),
+  ]),
   /** First and last event: sequence in the journal, and when the server stored it. */
   range: z.strictObject({ first_seq: n, last_seq: n, from: time, to: time }),
   link: hex,
@@ -48,6 +54,37 @@ export const eventLineSchema = z.strictObject({
 export const documentLineSchema = z.strictObject({ n, kind: z.literal("document"), digest: digestSchema, data: base64, link: hex });
 /** A document that an event names and that the plane did not have when this was exported. */
 export const missingLineSchema = z.strictObject({ n, kind: z.literal("missing"), digest: digestSchema, link: hex });
+/**
+ * A public key that the exporter knows. Nothing in the file says whose it is: a witness's, which signs checkpoints; the
+ * plane's own, with which it signs the tokens of its calls; an issuer's, for principals' tokens, in a document before it.
+ */
+export const keyLineSchema = z.strictObject({
+  n,
+  kind: z.literal("key"),
+  of: z.discriminatedUnion("use", [
+    z.strictObject({ use: z.literal("witness"), key: witnessKeySchema }),
+    z.strictObject({ use: z.literal("tool-token"), jwk: z.record(z.string(), z.string()) }),
+    z.strictObject({ use: z.literal("issuer"), iss: z.string(), document: digestSchema }),
+  ]),
+  link: hex,
+});
+export const checkpointLineSchema = z.strictObject({ n, kind: z.literal("checkpoint"), signed: signedCheckpointSchema, link: hex });
+/** That a run's chain stood so in the tree of this checkpoint: see `Inclusion`. */
+export const proofLineSchema = z.strictObject({
+  n,
+  kind: z.literal("proof"),
+  /** Number of the checkpoint. */
+  checkpoint: n,
+  subject: z.string(),
+  /** Events of the run up to there, and the hash over their links. */
+  count: n,
+  head: hex,
+  index: count,
+  size: n,
+  /** At most as long as a tree of 2^53 leaves is high. */
+  path: z.array(hex).max(53),
+  link: hex,
+});
 export const footerLineSchema = z.strictObject({
   n,
   kind: z.literal("footer"),
@@ -55,14 +92,22 @@ export const footerLineSchema = z.strictObject({
   events: count,
   documents: count,
   missing: count,
+  keys: count.optional(),
+  checkpoints: count.optional(),
+  proofs: count.optional(),
   sha256: hex,
   link: hex,
 });
-export const exportLineSchema = z.discriminatedUnion("kind", [headerLineSchema, eventLineSchema, documentLineSchema, missingLineSchema, footerLineSchema]);
+export const exportLineSchema = z.discriminatedUnion("kind", [
+  headerLineSchema, keyLineSchema, checkpointLineSchema, proofLineSchema, eventLineSchema, documentLineSchema, missingLineSchema, footerLineSchema,
+]);
 export type ExportLine = z.infer<typeof exportLineSchema>;
 export type ExportHeader = z.infer<typeof headerLineSchema>;
 export type ExportFooter = z.infer<typeof footerLineSchema>;
 export type EventLine = z.infer<typeof eventLineSchema>;
+export type ExportKey = z.infer<typeof keyLineSchema>["of"];
+export type CheckpointLine = z.infer<typeof checkpointLineSchema>;
+export type ProofLine = z.infer<typeof proofLineSchema>;
 
 /** A line without its link, as it is linked. */
 export type Unlinked = { [K in ExportLine["kind"]]: Omit<Extract<ExportLine, { kind: K }>, "link"> }[ExportLine["kind"]];

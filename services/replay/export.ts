@@ -7,17 +7,26 @@ import { EventMalformed, decodeEvent } from "../bus/commit.ts";
 import { DocumentCorrupt } from "../bus/documents.ts";
 import type { StoredMessage } from "../bus/journal.ts";
 import { type DocumentSource, documentsOf } from "./documents.ts";
-import { EXPORT_START, type ExportFooter, type ExportHeader, linked, type Unlinked } from "./export-lines.ts";
+import type { SignedCheckpoint } from "../../schemas/checkpoint.ts";
+import { EXPORT_START, type ExportFooter, type ExportHeader, type ExportKey, linked, type Unlinked } from "./export-lines.ts";
+import type { Inclusion } from "./heads.ts";
 import type { Messages } from "./journal.ts";
 
 export type ExportOpening = Omit<ExportHeader, "n" | "kind" | "link">;
+
+/** What stands before the events: keys that are known, and signed checkpoints with the proofs that runs are in them. */
+export interface ExportEvidence {
+  readonly keys: readonly ExportKey[];
+  readonly checkpoints: readonly { readonly signed: SignedCheckpoint; readonly proofs: readonly Inclusion[] }[];
+}
+const NO_EVIDENCE: ExportEvidence = { keys: [], checkpoints: [] };
 
 /**
  * The lines of an export, each with its line feed; what is returned at the end is its footer.
  * @param messages all of what the opening promises, in the journal's order
  * @throws DocumentCorrupt when the plane's copy of a document is not what its address says; ReadError
  */
-export async function* exportLines(opening: ExportOpening, messages: Messages, documents: DocumentSource): AsyncGenerator<string, Omit<ExportFooter, "link">> {
+export async function* exportLines(opening: ExportOpening, messages: Messages, documents: DocumentSource, evidence = NO_EVIDENCE): AsyncGenerator<string, Omit<ExportFooter, "link">> {
   const all = createHash("sha256");
   let link = EXPORT_START;
   let n = 0;
@@ -28,18 +37,36 @@ export async function* exportLines(opening: ExportOpening, messages: Messages, d
     all.update(text);
     return text;
   };
-  const counts = { events: 0, documents: 0, missing: 0 };
+  const counts = { events: 0, documents: 0, missing: 0, keys: 0, checkpoints: 0, proofs: 0 };
   const subjects = new Set<string>();
   const told = new Set<Digest>();
+  const document = async (digest: Digest): Promise<string | undefined> => {
+    if (told.has(digest)) return undefined;
+    told.add(digest);
+    const bytes = await documents.bytes(digest);
+    if (bytes !== undefined && sha256Digest(bytes) !== digest) throw new DocumentCorrupt(digest, sha256Digest(bytes));
+    counts[bytes === undefined ? "missing" : "documents"] += 1;
+    return close((n) => (bytes === undefined ? { n, kind: "missing", digest } : { n, kind: "document", digest, data: base64(bytes) }));
+  };
   yield close(() => ({ n: 1, kind: "header", ...opening }));
+  for (const of of evidence.keys) {
+    const line = of.use === "issuer" ? await document(of.document) : undefined;
+    if (line !== undefined) yield line;
+    counts.keys += 1;
+    yield close((n) => ({ n, kind: "key", of }));
+  }
+  for (const { signed, proofs } of evidence.checkpoints) {
+    counts.checkpoints += 1;
+    yield close((n) => ({ n, kind: "checkpoint", signed }));
+    for (const { subject, count, link, index, size, path } of proofs) {
+      counts.proofs += 1;
+      yield close((n) => ({ n, kind: "proof", checkpoint: signed.n, subject, count, head: hex(link), index, size, path: path.map(hex) }));
+    }
+  }
   for await (const message of messages) {
     for (const digest of restsOn(message)) {
-      if (told.has(digest)) continue;
-      told.add(digest);
-      const bytes = await documents.bytes(digest);
-      if (bytes !== undefined && sha256Digest(bytes) !== digest) throw new DocumentCorrupt(digest, sha256Digest(bytes));
-      counts[bytes === undefined ? "missing" : "documents"] += 1;
-      yield close((n) => (bytes === undefined ? { n, kind: "missing", digest } : { n, kind: "document", digest, data: base64(bytes) }));
+      const line = await document(digest);
+      if (line !== undefined) yield line;
     }
     counts.events += 1;
     subjects.add(message.subject);
@@ -63,4 +90,8 @@ function restsOn(message: StoredMessage): Iterable<Digest> {
 
 function base64(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64");
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
 }

@@ -1,23 +1,38 @@
-/** Where every chain of a journal stands, and one hash over all of it: a Merkle tree as in RFC 6962, leaves by subject. */
+/** Where every chain of a journal stands, and one hash over all of it: a Merkle tree, leaves by subject. */
 import { sha256 } from "../../schemas/canonical.ts";
 import { CHAIN_START } from "../../schemas/event.ts";
 import { chainLink } from "../bus/commit.ts";
 import type { StoredMessage } from "../bus/journal.ts";
+import { leafOf, levelsOf, pathOf, rootOf } from "./merkle.ts";
 
-const LEAF = Buffer.of(0);
-const NODE = Buffer.of(1);
+/** One chain: its number of events, and the hash over all of their links, whatever the events say of each other. */
+export interface Head {
+  readonly count: number;
+  readonly link: Uint8Array;
+}
+export const NO_HEAD: Head = { count: 0, link: CHAIN_START };
+
+/** The head of a chain behind one more event. */
+export function headAfter(head: Head, { subject, data }: Pick<StoredMessage, "subject" | "data">): Head {
+  return { count: head.count + 1, link: sha256(Buffer.concat([head.link, chainLink(subject, data)])) };
+}
+
+/** That a chain stands so in the tree of a root: its place among so many leaves, and the neighbours on the way up, lowest first. */
+export interface Inclusion extends Head {
+  readonly subject: string;
+  readonly index: number;
+  readonly size: number;
+  readonly path: readonly Uint8Array[];
+}
 
 export class Heads {
-  /** By subject: number of events, and the hash over all of their links, whatever the events say of each other. */
-  readonly #heads = new Map<string, { count: number; link: Uint8Array }>();
+  readonly #heads = new Map<string, Head>();
   #last = 0;
 
   /** Takes the next message of the journal, in stream order. */
-  push({ subject, data, seq }: Pick<StoredMessage, "subject" | "data" | "seq">): void {
-    let head = this.#heads.get(subject);
-    if (head === undefined) this.#heads.set(subject, (head = { count: 0, link: CHAIN_START }));
-    head.count += 1;
-    head.link = sha256(Buffer.concat([head.link, chainLink(subject, data)]));
+  push(message: Pick<StoredMessage, "subject" | "data" | "seq">): void {
+    const { subject, seq } = message;
+    this.#heads.set(subject, headAfter(this.#heads.get(subject) ?? NO_HEAD, message));
     this.#last = seq;
   }
 
@@ -32,27 +47,15 @@ export class Heads {
 
   /** In hex. Costs a hash for each aggregate and one for each node above them. */
   root(): string {
-    const leaves = [...this.#heads].sort(([a], [b]) => (a < b ? -1 : 1)).map(([subject, { count, link }]) => leaf(subject, count, link));
-    return Buffer.from(rootOf(leaves)).toString("hex");
+    return this.including([]).root;
   }
-}
 
-/** An event more or less is another leaf, also where somebody found two events with one link. */
-function leaf(subject: string, count: number, link: Uint8Array): Uint8Array {
-  return sha256(Buffer.concat([LEAF, Buffer.from(`${subject}\n${count}\n`), link]));
-}
-
-/** Level by level; a node without a neighbour moves up as it is, which is RFC 6962's tree for every number of leaves. */
-function rootOf(leaves: readonly Uint8Array[]): Uint8Array {
-  if (leaves.length === 0) return sha256("");
-  let level = leaves;
-  while (level.length > 1) {
-    const above: Uint8Array[] = [];
-    for (let i = 0; i < level.length; i += 2) {
-      const [left, right] = [level[i] as Uint8Array, level[i + 1]];
-      above.push(right === undefined ? left : sha256(Buffer.concat([NODE, left, right])));
-    }
-    level = above;
+  /** The root, with a proof for each of these subjects that has an event. Costs what {@link root} costs. */
+  including(subjects: Iterable<string>): { readonly root: string; readonly proofs: readonly Inclusion[] } {
+    const sorted = [...this.#heads].sort(([a], [b]) => (a < b ? -1 : 1));
+    const levels = levelsOf(sorted.map(([subject, { count, link }]) => leafOf(subject, count, link)));
+    const wanted = new Set(subjects);
+    const proofs = sorted.flatMap(([subject, head], index) => (wanted.has(subject) ? [{ subject, ...head, index, size: sorted.length, path: pathOf(levels, index) }] : []));
+    return { root: Buffer.from(rootOf(levels)).toString("hex"), proofs };
   }
-  return level[0] as Uint8Array;
 }

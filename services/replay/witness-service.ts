@@ -7,9 +7,10 @@ import type { Namespace } from "../../schemas/ids.ts";
 import type { NatsConnection } from "../bus/connection.ts";
 import type { StoredMessage } from "../bus/journal.ts";
 import { JournalFollower } from "../projection/follower.ts";
-import { CheckpointAudit, type Witness } from "./checkpoint.ts";
+import { CheckpointAudit } from "./checkpoint.ts";
 import { Heads } from "./heads.ts";
 import type { Sink } from "./sinks.ts";
+import type { Witness } from "./witness.ts";
 
 export interface WitnessOptions {
   /** Logged in with the role `auditor`. */

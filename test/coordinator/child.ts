@@ -12,5 +12,6 @@ const nc = await connectBus({
   inboxPrefix: env("SIGNALBOX_TEST_INBOX"),
 });
 const log = pino({ level: process.env["SIGNALBOX_TEST_LOG"] ?? "silent" });
-await new Coordinator({ nc, ns: namespace(env("SIGNALBOX_TEST_NS")), log }).start();
+const elsewhere = env("SIGNALBOX_TEST_ELSEWHERE") === "1" ? { process: null } : {};
+await new Coordinator({ nc, ns: namespace(env("SIGNALBOX_TEST_NS")), log, ...elsewhere }).start();
 process.stdout.write("ready\n");

@@ -18,6 +18,7 @@ import { Lane } from "../../services/coordinator/lanes.ts";
 import { People } from "../../services/coordinator/people.ts";
 import { Personal } from "../../services/coordinator/personal.ts";
 import { type Turn, takeTurn } from "../../services/coordinator/turn.ts";
+import type { PersonalMaster } from "../../services/identity/sealing.ts";
 import { Validators } from "../../services/registry/validate.ts";
 import { RegistryView } from "../../services/registry/view.ts";
 import type { TestPlane } from "../harness/plane.ts";
@@ -35,7 +36,7 @@ export interface Rival {
   part(turn: Turn): Part;
 }
 
-export async function rival(plane: TestPlane, nc: NatsConnection, timeoutMs = 5000, onTrouble?: (line: string) => void): Promise<Rival> {
+export async function rival(plane: TestPlane, nc: NatsConnection, timeoutMs = 5000, onTrouble?: (line: string) => void, master?: PersonalMaster): Promise<Rival> {
   const { ns } = plane;
   const publisher = new Publisher(nc, { timeoutMs });
   const journal = new StreamReader(nc, streamName("JOURNAL", ns));
@@ -44,7 +45,7 @@ export async function rival(plane: TestPlane, nc: NatsConnection, timeoutMs = 50
   const people = new People(registry);
   const guard = new GuardView(ns, journal, people);
   await guard.load();
-  const sources: FactSources = { registry, validators: new Validators(), judge: new PolicyJudge(), guard, people, personal: new Personal({ nc, ns, publisher, registry, master: undefined, log: pino({ level: "silent" }) }) };
+  const sources: FactSources = { registry, validators: new Validators(), judge: new PolicyJudge(), guard, people, personal: new Personal({ nc, ns, publisher, registry, master, log: pino({ level: "silent" }) }) };
   const log = onTrouble === undefined ? pino({ level: "silent" }) : pino({ level: "warn" }, { write: onTrouble });
   const load: Rival["load"] = (token) => {
     const { kind, name } = parseAggregateToken(token);

@@ -67,14 +67,30 @@ function calls(world: World, actions: ReadonlyMap<string, Action>, run: string, 
     if (attempts.has(`${call.action}/${call.attempt}`)) say(`${where} was called twice`);
     attempts.add(`${call.action}/${call.attempt}`);
   }
+  for (const action of actions.values()) questions(world, action, run, say);
   for (const action of actions.values()) ledger(world, action, world.ledger.callsOf(run).filter((call) => call.action === action.id), run, say);
+}
+
+/** EXEC-7: a tool is asked of what is in doubt alone, and what is recorded of its answer is what it said. */
+function questions(world: World, { id, events }: Action, run: string, say: (text: string) => void): void {
+  const asked = world.ledger.questions.filter((one) => one.run === run && one.action === id);
+  for (const { attempt, at } of asked) {
+    const fits = events.some(({ body, storedAt }) => body.type === "action.probing" && body.data["attempt"] === attempt && storedAt <= at + STAMP_MS);
+    if (!fits) say(`\`${id}\` was asked about before attempt ${attempt} was in doubt`);
+  }
+  for (const { body } of events) {
+    if (body.type !== "action.probed") continue;
+    const { attempt, found } = body.data as { attempt: number; found: string };
+    if (found !== "done" && found !== "none") continue;
+    if (!asked.some((one) => one.attempt === attempt && one.found === found)) say(`\`${found}\` is recorded of \`${id}\`, and its tool did not say so`);
+  }
 }
 
 function ledger(world: World, { id, tool, proposal, events }: Action, called: readonly Call[], run: string, say: (text: string) => void): void {
   const end = events.findLast(({ body }) => body.type.startsWith("action."))?.body;
   const doubted = events.some(({ body }) => body.type === "action.in_doubt");
   const did = called.filter(({ behaviour }) => DOES.has(behaviour)).length;
-  if (tool === "c.write" && did > 1) say(`\`${id}\` took effect ${did} times`);
+  if ((tool === "c.write" || tool === "c.asked") && did > 1) say(`\`${id}\` took effect ${did} times`);
   if (world.ledger.effects(run, proposal) > 1) say(`\`${proposal}\` took effect more than once`);
   if (end === undefined || tool === "c.read") return;
   if (end.to === "verified" && did === 0) say(`\`${id}\` is verified, and nothing was done`);

@@ -13,6 +13,7 @@ const MAX_PROGRAMS = 1_000;
 
 test("EXEC-7 CORE-4 GUARD-6 OPS-2: random programs under random kills keep to what was approved, once, and lose nothing", async (t: TestContext) => {
   let runs = 0;
+  let questions = 0;
   const world = async (index: number) => {
     const one = await openWorld({ timeoutMs: 700, retries: 2, ackWaitMs: 1_000 });
     try {
@@ -32,9 +33,10 @@ test("EXEC-7 CORE-4 GUARD-6 OPS-2: random programs under random kills keep to wh
         ...(process.env["CRASH_PATH"] !== undefined && { path: process.env["CRASH_PATH"] }),
       });
     } finally {
+      questions += one.ledger.questions.length;
       await one.stop();
     }
   };
   await Promise.all(Array.from({ length: WORLDS }, (_, index) => world(index)));
-  t.diagnostic(`seed ${SEED}: ${runs} runs`);
+  t.diagnostic(`seed ${SEED}: ${runs} runs, ${questions} questions to tools`);
 });

@@ -5,7 +5,7 @@ import type { InputKind } from "../../schemas/subjects.ts";
 import type { JournalEvent } from "../../services/bus/commit.ts";
 import type { TestActor } from "../harness/plane.ts";
 import type { Victim } from "./plane-child.ts";
-import type { Behaviour } from "./tools.ts";
+import type { Behaviour, ProbeBehaviour } from "./tools.ts";
 import { outputOf } from "./tools.ts";
 import { type World, stubborn, until } from "./world.ts";
 
@@ -14,6 +14,8 @@ export type Step =
       readonly do: "call";
       readonly tool: string;
       readonly does: readonly Behaviour[];
+      /** What the tool does when it is asked what became of it. */
+      readonly asked: readonly ProbeBehaviour[];
       readonly people: "approve" | "refuse" | "collide" | "nobody";
       /** The same proposal again, at once. */
       readonly twice: boolean;
@@ -36,8 +38,9 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 8,
     arbitrary: fc.record({
       do: fc.constant("call" as const),
-      tool: fc.constantFrom("c.read", "c.write", "c.write", "c.same", "c.nothing"),
+      tool: fc.constantFrom("c.read", "c.write", "c.write", "c.same", "c.asked", "c.asked", "c.nothing"),
       does: fc.array(behaviour, { minLength: 1, maxLength: 2 }),
+      asked: fc.array(fc.constantFrom<ProbeBehaviour>("tell", "tell", "unknown", "silent"), { minLength: 1, maxLength: 3 }),
       people: fc.constantFrom("approve" as const, "approve" as const, "refuse" as const, "collide" as const, "nobody" as const),
       twice: fc.boolean(),
       wait: fc.boolean(),
@@ -129,7 +132,7 @@ class Agent {
     for (const [index, step] of steps.entries()) {
       const id = `${step.do}-${index}`;
       if (step.do === "call") {
-        const body = { kind: "tool", id, tool: step.tool, input: { step: id, does: step.does } };
+        const body = { kind: "tool", id, tool: step.tool, input: { step: id, does: step.does, ...(step.tool === "c.asked" && { asked: step.asked }) } };
         this.#tools.set(id, body);
         await Promise.all([this.#say(body), ...(step.twice ? [this.#say(body)] : [])]);
         if (name === "hasty" && started && step.tool !== "c.nothing") people.push(this.#decide(id, step.people));
@@ -202,6 +205,12 @@ export function standing(events: readonly JournalEvent[]): Map<string, { state: 
   return actions;
 }
 
+/** Whether the tool is being asked what became of it, or will be. */
+function isAsked(events: readonly JournalEvent[], action: string): boolean {
+  const last = events.findLast(({ body }) => body.type.startsWith("action.") && body.data["action"] === action)?.body;
+  return last?.to === "probing" || last?.data["probe_at"] !== undefined;
+}
+
 /** People bring to an end whatever has not come to one: what is in doubt is resolved by what the tool's ledger says. */
 async function settle(world: World, run: string, agent: TestActor, tools: Map<string, Sent["body"]>, send: Send): Promise<void> {
   const { operator, second } = world.people;
@@ -222,7 +231,9 @@ async function settle(world: World, run: string, agent: TestActor, tools: Map<st
       for (const [action, { state, proposal }] of standing(events)) {
         if (ENDED.has(state)) continue;
         open += 1;
-        if (state === "in_doubt") {
+        if (state === "in_doubt" || state === "probing") {
+          // of some a person says it while the tool is still to be asked; of the others when the tool could not tell
+          if (isAsked(events, action) && Number(action.slice(1)) % 4 !== 0) continue;
           const done = world.ledger.effects(run, proposal) > 0;
           await once(operator, "control", { verb: "resolve", id: `resolve-${action}`, action, outcome: done ? "succeeded" : "failed", ...(done && { output: outputOf(proposal) }) });
         } else if (state === "awaiting_approval") {

@@ -19,6 +19,22 @@ import type { TestServer } from "../harness/server.ts";
 export type Behaviour = "ok" | "twice" | "never" | "fail" | "lose" | "break";
 export const DOES: ReadonlySet<Behaviour> = new Set<Behaviour>(["ok", "twice", "never", "break"]);
 
+/**
+ * What the tool does when it is asked what became of a call: it tells the truth, as far as it was done by then; says that
+ * it cannot tell; or says nothing. What it said was not done it does not do any more, however late the call comes.
+ */
+export type ProbeBehaviour = "tell" | "unknown" | "silent";
+
+/** One question, as it came. */
+export interface Question {
+  readonly run: string;
+  readonly action: string;
+  readonly attempt: number;
+  readonly key: string;
+  readonly found: "done" | "none" | "unknown" | "nothing";
+  readonly at: number;
+}
+
 export interface Call {
   readonly tool: string;
   readonly run: string;
@@ -33,7 +49,7 @@ export interface Call {
   readonly at: number;
 }
 
-export const TOOLS = ["c.read", "c.write", "c.same"] as const;
+export const TOOLS = ["c.read", "c.write", "c.same", "c.asked"] as const;
 export type CrashTool = (typeof TOOLS)[number];
 
 const definition = (name: CrashTool, effect: string, timeoutMs: number, retries: number, more: object = {}) => ({
@@ -55,6 +71,8 @@ export const toolDocuments = (timeoutMs: number, retries: number) => [
   definition("c.read", "read", timeoutMs, retries),
   definition("c.write", "write", timeoutMs, retries),
   definition("c.same", "write", timeoutMs, retries, { idempotent: true }),
+  // knows what it has done, and nothing of keys
+  definition("c.asked", "write", timeoutMs, retries, { probe: { timeout_ms: 300, tries: 3 } }),
 ];
 
 export class Ledger {
@@ -63,6 +81,9 @@ export class Ledger {
   readonly #effects = new Map<string, number>();
   readonly #keys = new Set<string>();
   readonly #callsByKey = new Map<string, number>();
+  readonly questions: Question[] = [];
+  /** The last attempt under a key of which it was said that nothing was done. */
+  readonly #voided = new Map<string, number>();
 
   take(call: Call): void {
     this.calls.push(call);
@@ -71,6 +92,24 @@ export class Ledger {
     if (call.tool === "c.same" && this.#keys.has(call.key)) return;
     this.#keys.add(call.key);
     this.#do(call.run, call.step);
+  }
+
+  /** Asked what became of a call; what is not done by now will not be. */
+  ask(question: Omit<Question, "found">, behaviour: ProbeBehaviour): Question["found"] {
+    const { key, attempt } = question;
+    const told = this.#keys.has(key) ? "done" : "none";
+    const found = behaviour === "tell" ? told : behaviour === "unknown" ? "unknown" : "nothing";
+    if (found === "none") this.#voided.set(key, Math.max(attempt, this.#voided.get(key) ?? 0));
+    this.questions.push({ ...question, found });
+    return found;
+  }
+
+  isVoid(key: string, attempt: number): boolean {
+    return attempt <= (this.#voided.get(key) ?? 0);
+  }
+
+  questionsUnder(key: string): number {
+    return this.questions.filter((one) => one.key === key).length;
   }
 
   callsUnder(key: string): number {
@@ -105,29 +144,54 @@ export async function serveTools(server: TestServer, ns: string, ledger: Ledger)
         if (error === null) answer(tool, message, ledger);
       },
     });
+    nc.subscribe(subjects.probe(server.namespaces[0]!, tool), {
+      queue: TOOL_QUEUE,
+      callback: (error, message) => {
+        if (error === null) answerProbe(message, ledger);
+      },
+    });
     await nc.flush();
   }
+}
+
+function answerProbe(message: Msg, ledger: Ledger): void {
+  const { header, input } = readCall(message);
+  const key = header(TOOL_HEADERS.idempotencyKey);
+  const behaviour = input.asked?.[ledger.questionsUnder(key)] ?? input.asked?.at(-1) ?? "tell";
+  const question = { run: header(TOOL_HEADERS.run), action: header(TOOL_HEADERS.action), attempt: Number(header(TOOL_HEADERS.attempt)), key, at: Date.now() };
+  const found = ledger.ask(question, behaviour);
+  if (found === "nothing") return;
+  const set = headers();
+  set.set("content-type", "application/json");
+  set.set(TOOL_HEADERS.effect, found);
+  message.respond(found === "done" ? Buffer.from(JSON.stringify(outputOf(input.step))) : "", { headers: set });
+}
+
+function readCall(message: Msg): { readonly header: (name: string) => string; readonly input: Input } {
+  return { header: (name) => message.headers?.get(name) ?? "", input: JSON.parse(Buffer.from(message.data).toString()) as Input };
 }
 
 interface Input {
   readonly step: string;
   readonly does?: readonly Behaviour[];
+  /** What it does of its questions, in order. */
+  readonly asked?: readonly ProbeBehaviour[];
   /** From the effect to the answer, ms. */
   readonly slow?: number;
 }
 
 function answer(tool: string, message: Msg, ledger: Ledger): void {
-  const header = (name: string) => message.headers?.get(name) ?? "";
-  const input = JSON.parse(Buffer.from(message.data).toString()) as Input;
+  const { header, input } = readCall(message);
   const key = header(TOOL_HEADERS.idempotencyKey);
   const before = ledger.callsUnder(key);
-  // the last word of the list holds for all later calls
-  const behaviour = input.does?.[before] ?? input.does?.at(-1) ?? "ok";
+  const attempt = Number(header(TOOL_HEADERS.attempt));
+  // the last word of the list holds for all later calls; what was said not to be done is not
+  const behaviour = ledger.isVoid(key, attempt) ? "fail" : (input.does?.[before] ?? input.does?.at(-1) ?? "ok");
   ledger.take({
     tool,
     run: header(TOOL_HEADERS.run),
     action: header(TOOL_HEADERS.action),
-    attempt: Number(header(TOOL_HEADERS.attempt)),
+    attempt,
     key,
     step: input.step,
     digest: header(TOOL_HEADERS.digest),

@@ -19,7 +19,7 @@ const contract = (name: string, tools: object[], budgets: object = {}) => ({
   budgets,
   tools: { allowlist: tools },
 });
-const freely = [{ name: "c.read" }, { name: "c.write" }, { name: "c.same" }];
+const freely = [{ name: "c.read" }, { name: "c.write" }, { name: "c.same" }, { name: "c.asked" }];
 export const MAX_STEPS = 8;
 export const MAX_COST_MICRO_USD = 60_000;
 const CONTRACTS = [

@@ -24,7 +24,10 @@ const begun = async (agent = ward.clerk) => {
 };
 const ask = (run: string, id: string, tool: string, input: JsonValue, fits?: (answer: Answer) => boolean, agent = ward.clerk) =>
   agent.propose(run, { kind: "tool", id, tool, input }, fits);
-const clean = async (text = PLANTED) => assert.deepEqual(await ward.holding(text), []);
+const clean = async (text = PLANTED) => {
+  await ward.drained();
+  assert.deepEqual(await ward.holding(text), []);
+};
 
 describe("law 10: personal fields", () => {
   it("an input reaches the tool as it was said, and nothing else: no event, no answer, no file", async () => {

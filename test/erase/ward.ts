@@ -60,6 +60,10 @@ export interface Ward extends TestPlane {
   /** What a tool does next, instead of its usual answer. */
   next(tool: string, act: (request: AdapterRequest) => AdapterResult | Promise<AdapterResult>): void;
   gateway(): Promise<Gateway>;
+  /** The documents above: in force already, unless no coordinator was started. */
+  documents(): Promise<void>;
+  /** Resolves when everything that came in is decided, and out of its stream. */
+  drained(): Promise<void>;
   begin(agent: TestActor, run: string): Promise<void>;
   /** Files of the data folder that hold a text: the server's store, and whatever else lies there. */
   holding(text: string): Promise<string[]>;
@@ -73,7 +77,8 @@ export async function startWard(options: TestServerOptions & { coordinator?: boo
   const { server, ns } = plane;
   const master = await openPersonalMaster(server.dataDir);
   if (options.coordinator !== false) await plane.coordinator({ personal: master });
-  await plane.applyValues([...TOOLS, CONTRACT, CAREFUL], POLICY);
+  const documents = () => plane.applyValues([...TOOLS, CONTRACT, CAREFUL], POLICY);
+  if (options.coordinator !== false) await documents();
   const calls: Ward["calls"][number][] = [];
   const acts = new Map<string, (request: AdapterRequest) => AdapterResult | Promise<AdapterResult>>();
   const usual: Readonly<Record<string, (input: { [key: string]: JsonValue }) => JsonValue>> = {
@@ -118,6 +123,13 @@ export async function startWard(options: TestServerOptions & { coordinator?: boo
     begin: async (agent, run) => {
       const { status } = await agent.propose(run, { kind: "start", id: "start", agent: { name: agent.name }, goal: "test" });
       if (status !== "started") throw new Error(`the run is ${status}`);
+    },
+    documents,
+    drained: async () => {
+      const nc = await server.connect("provision", `drain-${randomUUID().slice(0, 8)}`);
+      const left = async (kind: "INBOX" | "CONTROL") => (await nc.request(`$JS.API.STREAM.INFO.${streamName(kind, ns)}`, "", { timeout: 5000 })).json<{ state: { messages: number } }>().state.messages;
+      while ((await left("INBOX")) + (await left("CONTROL")) > 0);
+      await nc.close();
     },
     holding: (wanted) => holding(server.dataDir, wanted),
     erasures,

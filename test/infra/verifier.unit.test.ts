@@ -8,13 +8,19 @@ import { namespace } from "../../schemas/ids.ts";
 import { timestamp } from "../../schemas/time.ts";
 import { headersOf } from "../../services/bus/commit.ts";
 import type { StoredMessage } from "../../services/bus/journal.ts";
-import { exportLines } from "../../services/replay/export.ts";
+import { type ExportEvidence, exportLines } from "../../services/replay/export.ts";
+import { Heads } from "../../services/replay/heads.ts";
+import { proven } from "../../services/replay/proofs.ts";
+import { Witness } from "../../services/replay/witness.ts";
+import type { WitnessKey } from "../../schemas/checkpoint.ts";
 import { histories, recordedVersions, storedEvents } from "../histories/history.ts";
 
 const NS = namespace("test");
 
-/** An export of all recorded histories, as one journal. */
-async function exported(change: (messages: StoredMessage[]) => StoredMessage[] = (all) => all): Promise<string> {
+const NOTHING: ExportEvidence = { keys: [], checkpoints: [] };
+
+/** All recorded histories, as one journal. */
+function recordedJournal(): StoredMessage[] {
   const seen = new Set<string>();
   // histories share names: the longest of a name speaks for it
   const taken = recordedVersions()
@@ -22,25 +28,29 @@ async function exported(change: (messages: StoredMessage[]) => StoredMessage[] =
     .sort((a, b) => b.events.length - a.events.length)
     .filter(({ subject }) => !seen.has(subject) && seen.add(subject))
     .flatMap(storedEvents);
-  const messages = change(taken.map(({ subject, data, body }, i) => ({ subject, data, seq: i + 1, time: 0, headers: new Map(Object.entries(headersOf(body))) })));
+  return taken.map(({ subject, data, body }, i) => ({ subject, data, seq: i + 1, time: 0, headers: new Map(Object.entries(headersOf(body))) }));
+}
+
+async function exported(change: (messages: StoredMessage[]) => StoredMessage[] = (all) => all, evidence = NOTHING): Promise<string> {
+  const messages = change(recordedJournal());
   const range = { first_seq: 1, last_seq: messages.length, from: timestamp(0), to: timestamp(0) };
-  const opening = { signalbox_export: 1, namespace: NS, plane: "nats://here", exported_by: "kim", exported_at: timestamp(0), what: { all: true }, range } as const;
+  const opening = { signalbox_export: 2, namespace: NS, plane: "nats://here", exported_by: "kim", exported_at: timestamp(0), what: { all: true }, range } as const;
   let text = "";
-  for await (const line of exportLines(opening, messages, { bytes: () => Promise.resolve(undefined) })) text += line;
+  for await (const line of exportLines(opening, messages, { bytes: () => Promise.resolve(undefined) }, evidence)) text += line;
   return text;
 }
 
 /** What a page has, of what the code asks for; `process`, `require` and `Buffer` it has not. */
-async function inPage(text: string): Promise<Result> {
-  const context = createContext({ atob, btoa, TextEncoder, TextDecoder, performance, structuredClone, queueMicrotask, setTimeout, clearTimeout, URL, AbortController });
+async function inPage(text: string, keys?: readonly WitnessKey[]): Promise<Result> {
+  const context = createContext({ atob, btoa, TextEncoder, TextDecoder, performance, structuredClone, queueMicrotask, setTimeout, clearTimeout, URL, AbortController, crypto });
   runInContext(await bundle("check.ts", "verifier"), context);
   const pieces = (async function* () {
     const bytes = new TextEncoder().encode(text);
     for (let at = 0; at < bytes.length; at += 10_000) yield bytes.subarray(at, at + 10_000);
   })();
-  const { verifier } = context as { verifier: { checkExport(chunks: AsyncIterable<Uint8Array>): Promise<Result> } };
+  const { verifier } = context as { verifier: { checkExport(chunks: AsyncIterable<Uint8Array>, keys?: readonly WitnessKey[]): Promise<Result> } };
   // a value of another realm: compared as data
-  return JSON.parse(JSON.stringify(await verifier.checkExport(pieces))) as Result;
+  return JSON.parse(JSON.stringify(await verifier.checkExport(pieces, keys))) as Result;
 }
 
 describe("AUD-2: the page that verifies an export without a plane", () => {
@@ -67,6 +77,30 @@ describe("AUD-2: the page that verifies an export without a plane", () => {
       assert.equal(result.whole, false);
       assert.ok(result.faults.length > 0);
     }
+  });
+
+  it("AUD-1 holds the events against the signed checkpoints in the file, by the keys that it is given or else names", async () => {
+    const witness = new Witness(new Uint8Array(32).fill(7));
+    const key = witness.published(timestamp(0), timestamp(1000));
+    const heads = new Heads();
+    const journal = recordedJournal();
+    for (const one of journal.slice(0, -5)) heads.push(one);
+    const signed = witness.sign(NS, heads, timestamp(1), undefined);
+    const evidence: ExportEvidence = { keys: [{ use: "witness", key }], checkpoints: await proven(journal, [signed], new Set()) };
+    const told = async (text: string, keys?: readonly WitnessKey[]) => {
+      const { whole, checkpoints } = await inPage(text, keys);
+      return [whole, checkpoints[0]?.named_by, checkpoints[0]?.newer, checkpoints[0]?.fault?.slice(0, 30)];
+    };
+    const good = await exported(undefined, evidence);
+    assert.deepEqual(await told(good), [true, "file", 5, undefined]);
+    assert.deepEqual(await told(good, [key]), [true, "you", 5, undefined]);
+    assert.deepEqual(await told(good, [{ ...key, not_after: timestamp(0) }]), [false, "you", 5, "its key was valid from 1970-01"]);
+    const stranger = new Witness(new Uint8Array(32).fill(8)).published(timestamp(0), timestamp(1000));
+    assert.deepEqual(await told(good, [stranger]), [false, "you", 5, `it is signed with the key ${key.key.slice(0, 4)}`]);
+    const edited = await exported(undefined, { ...evidence, checkpoints: [{ signed: { ...signed, aggregates: signed.aggregates + 1 }, proofs: [] }] });
+    assert.deepEqual(await told(edited, [key]), [false, "you", 5, "its signature is not valid: it"]);
+    const dropped = await exported((all) => all.slice(0, -7), evidence);
+    assert.deepEqual(await told(dropped, [key]), [false, "you", 0, "it covers the journal up to se"]);
   });
 
   it("is one file that may talk to nobody", async () => {

@@ -86,6 +86,13 @@ test("CORE-6 runs of machine 1 are judged by the rules of their time: no princip
   assert.equal(facts({ state, entry: limited, body: { input: { amount: 101 } } }).judgement?.decision, "ask");
 });
 
+test("EXEC-7 how a tool is asked what became of a call is a fact of runs that ask, and of no earlier ones", () => {
+  const probe = { timeout_ms: 500, tries: 2 };
+  const of = (machine: string) => facts({ tool: { probe }, state: { ...run(), machine } }).tool?.probe;
+  assert.deepEqual([of("1"), of("2"), of("3")], [undefined, undefined, probe]);
+  assert.equal(facts({ state: { ...run(), machine: "3" } }).tool?.probe, undefined);
+});
+
 test("ID-3 a token that has ended by the server's time verifies nothing, and a fresh one does", () => {
   assert.equal(facts().judgement?.decision, "allow");
   assert.deepEqual(codes(facts({ time: "2026-11-21T10:00:00.000Z" }).judgement ?? assert.fail()), ["principal.expired"]);

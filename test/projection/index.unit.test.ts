@@ -57,6 +57,9 @@ describe("what is on its way (GUARD-9)", () => {
     commit("run", "refunds_1", [started()]);
     for (const action of ["a2", "a3", "a4"]) commit("run", "refunds_1", [proposed(action), approved(action), dispatched(action, "t.x"), claimed(action)]);
     commit("run", "refunds_1", [{ type: "action.in_doubt", data: { action: "a2", attempt: 1, error: {} } }]);
+    // the tool is asked what became of it, and cannot tell
+    commit("run", "refunds_1", [{ type: "action.probing", data: { action: "a2", attempt: 1, probe: 1, deadline: "" } }]);
+    commit("run", "refunds_1", [{ type: "action.probed", data: { action: "a2", attempt: 1, probe: 1, found: "unknown" } }]);
     commit("run", "refunds_1", [{ type: "action.retrying", data: { action: "a3", attempt: 1, error: {}, retry_at: "" } }]);
     commit("run", "refunds_1", [{ type: "action.failed", data: { action: "a4", attempt: 1, error: {} } }]);
     commit("run", "refunds_1", [dispatched("a3", "t.x", 2)]);

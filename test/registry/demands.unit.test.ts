@@ -28,6 +28,8 @@ for (const [what, text, expected] of [
   ["a person of the plane's own name", `person: { name: signalbox-gateway, issuer: i, subject: s }`, ["1:11 /person/name document.reserved"]],
   ["a tool of the plane's own name", `name: signalbox.apply\ndescription: d\neffect: read\nadapter: nats\ninput: {}\noutput: {}`, ["1:1 /name document.reserved"]],
   ["the plane's own adapter", `${TOOL.replace("nats", "registry")}input: {}\noutput: {}`, ["4:1 /adapter tool.adapter"]],
+  ["a probe of a read", `${TOOL.replace("write", "read")}probe: { tries: 2 }\n${IO}`, ["5:1 /probe tool.probe"]],
+  ["a probe that is asked for ever", `${TOOL}probe: { tries: 21 }\n${IO}`, ["5:10 /probe/tries document.invalid"]],
   ["the plane's own tool in an allowlist", `${ALLOW}    - { name: signalbox.apply }`, ["4:9 /tools/allowlist/0/name contract.tool_reserved"]],
   // persons, issuers, budgets
   ["a person without an issuer", `person: { name: ada, subject: s }`, ["1:1 /person/issuer document.missing"]],

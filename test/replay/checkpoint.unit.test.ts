@@ -3,8 +3,9 @@ import { describe, it } from "node:test";
 import type { SignedCheckpoint } from "../../schemas/checkpoint.ts";
 import { namespace } from "../../schemas/ids.ts";
 import type { StoredMessage } from "../../services/bus/journal.ts";
-import { CheckpointAudit, FIRST_PREVIOUS, readCheckpoints, sequenceFault, signatureFault, Witness } from "../../services/replay/checkpoint.ts";
+import { CheckpointAudit, readCheckpoints, sequenceFault, signatureFault } from "../../services/replay/checkpoint.ts";
 import { Heads } from "../../services/replay/heads.ts";
+import { FIRST_PREVIOUS, Witness } from "../../services/replay/witness.ts";
 
 const NS = namespace("default");
 const AT = "2026-11-21T09:30:00.000Z";
@@ -69,16 +70,16 @@ describe("AUD-1: a checkpoint that somebody kept", () => {
     assert.match(audit(forged, checkpoint).findings[0]?.why ?? "", /rewritten/);
   });
 
-  it("is worth nothing by another key, an expired key, a key that is not what it is named, or changed by a byte", () => {
+  it("is worth nothing by another key, an expired key, a key that is not what it is named, or changed by a byte", async () => {
     const checkpoint = kept(journal());
-    assert.equal(signatureFault(checkpoint, KEYS), undefined);
-    assert.match(signatureFault(other.sign(NS, headsOf(journal()), AT, undefined), KEYS) ?? "", /none of those given/);
-    assert.match(signatureFault({ ...checkpoint, last_seq: 8 }, KEYS) ?? "", /not valid/);
+    assert.equal(await signatureFault(checkpoint, KEYS), undefined);
+    assert.match((await signatureFault(other.sign(NS, headsOf(journal()), AT, undefined), KEYS)) ?? "", /none of those given/);
+    assert.match((await signatureFault({ ...checkpoint, last_seq: 8 }, KEYS)) ?? "", /not valid/);
     const [key] = KEYS as [(typeof KEYS)[number]];
-    assert.match(signatureFault(checkpoint, [{ ...key, not_after: "2026-11-20T00:00:00.000Z" }]) ?? "", /was valid from/);
-    assert.match(signatureFault(checkpoint, [{ ...key, public: Buffer.from(other.publicKey).toString("base64url") }]) ?? "", /not named after/);
+    assert.match((await signatureFault(checkpoint, [{ ...key, not_after: "2026-11-20T00:00:00.000Z" }])) ?? "", /was valid from/);
+    assert.match((await signatureFault(checkpoint, [{ ...key, public: Buffer.from(other.publicKey).toString("base64url") }])) ?? "", /not named after/);
     const posing = { ...other.sign(NS, headsOf(journal()), AT, undefined), key: witness.key };
-    assert.match(signatureFault(posing, KEYS) ?? "", /not valid/);
+    assert.match((await signatureFault(posing, KEYS)) ?? "", /not valid/);
   });
 
   it("follows the one before it, by number, hash, sequence and time", () => {

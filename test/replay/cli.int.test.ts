@@ -6,8 +6,12 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type RunningPlane, startPlane } from "../../infra/plane.ts";
 import { readSettings } from "../../infra/settings.ts";
+import { runId } from "../../schemas/ids.ts";
 import type { Answer } from "../../schemas/answer.ts";
+import type { AttestedCheckpoint } from "../../services/replay/attested.ts";
 import type { ComplianceRecord } from "../../services/replay/compliance.ts";
+import type { ExportHeader } from "../../services/replay/export-lines.ts";
+import { Witness } from "../../services/replay/witness.ts";
 import type { RunView } from "../../services/projection/views.ts";
 import type { StateAt } from "../../services/replay/state-at.ts";
 import { DEMO_FOLDERS } from "../cli/demo-plane.ts";
@@ -98,6 +102,43 @@ describe("an auditor", () => {
     const counts = out.trim().split("\n").map((text) => (JSON.parse(text) as { count: { events: number; wrong: number } }).count);
     assert.equal(counts.at(-1)?.wrong, 0);
     assert.ok((counts.at(-1)?.events ?? 0) > 10);
+  });
+
+  it("AUD-1 AUD-2 an export of one run proves by a signed checkpoint that nothing of it is missing; what is newer is said to be", async () => {
+    const kept = join(folder, "kept.json");
+    const keys = join(folder, "witness", "witness-keys.json");
+    const file = (name: string) => join(folder, `${name}.jsonl`);
+    const verified = async (name: string, ...more: string[]) => {
+      const { exit, out } = await cli(["verify", "--file", file(name), "--json", ...more]);
+      const { attested, header } = (JSON.parse(out) as { file: { attested: AttestedCheckpoint[]; header: ExportHeader } }).file;
+      return { exit, header, told: attested.map(({ n, named_by, held, newer, fault }) => [n, named_by, held, newer, fault?.slice(0, 20)]) };
+    };
+    await done(["export", RUN, "--no-checkpoints", "-o", file("unsigned")]);
+    assert.match(await done(["verify", "--file", file("unsigned")]), /^complete .*\nunsigned {2}no checkpoint in the file/);
+    await writeFile(kept, await done(["checkpoint"]));
+    assert.match(await done(["export", RUN, "-o", file("signed")]), /, 1 checkpoint\(s\)\nnext:/);
+    const events = (JSON.parse(await done(["show", RUN, "--json"])) as RunView).timeline.length;
+    assert.deepEqual(await verified("signed").then(({ told }) => told), [[1, "file", events, 0, undefined]]);
+    assert.deepEqual(await verified("signed", "--keys", keys).then(({ told }) => told), [[1, "you", events, 0, undefined]]);
+    assert.match(await done(["verify", "--file", file("signed")]), /signed {2}checkpoint 1 .* named by the file itself: `--keys` says which you trust/);
+    assert.match(await done(["verify", "--file", file("signed"), "--since", kept, "--keys", keys]), /held {2}1 of 1/);
+    const forNothing = await cli(["verify", "--file", file("unsigned"), "--since", kept, "--keys", keys]);
+    assert.deepEqual([forNothing.exit, /no proofs for it/.test(forNothing.out)], [6, true]);
+    await writeFile(join(folder, "strangers.json"), JSON.stringify([new Witness(new Uint8Array(32).fill(9)).published("2020-01-01T00:00:00.000Z", "2999-01-01T00:00:00.000Z")]));
+    assert.equal((await verified("signed", "--keys", join(folder, "strangers.json"))).exit, 6);
+    // and by what the runs are, instead of their names
+    await done(["propose", "--start", "--run", "later", "--goal", "g"]);
+    assert.match(await done(["export", "--team", "support", "--since", "2026-01-01", "-o", file("team")]), /some of it is newer than the last checkpoint/);
+    const { header, told } = await verified("team", "--keys", keys);
+    assert.ok("runs" in header.what && header.what.runs.includes(runId("refund-assistant_later")));
+    assert.deepEqual(header.what.filter, { team: "support", since: "2026-01-01T00:00:00.000Z" });
+    assert.ok(told[0]?.[3] === 1 && told[0]?.[4] === undefined);
+    await done(["export", "--state", "cancelled", "--until", "2999-01-01", "--checkpoints", kept, "-o", file("cancelled")]);
+    const cancelled = await verified("cancelled", "--keys", keys, "--since", kept);
+    assert.deepEqual([cancelled.exit, "runs" in cancelled.header.what && cancelled.header.what.runs], [0, [RUN]]);
+    for (const usage of [["--team", "nobody"], ["--agent", "a", "--all"], [RUN, "--state", "active"], ["--since", "yesterday"]]) {
+      assert.equal((await cli(["export", ...usage, "-o", file("none")])).exit, 2, usage.join(" "));
+    }
   });
 
   it("AUD-2 AUD-4 an export verifies, replays, is judged and lists its approvals after the plane is gone", async () => {

@@ -16,7 +16,7 @@ async function exported(recorder: Recorder, messages: readonly StoredMessage[], 
   const [first, last] = [messages[0], messages.at(-1)];
   assert.ok(first && last);
   const range = { first_seq: first.seq, last_seq: last.seq, from: timestamp(first.time), to: timestamp(last.time) };
-  const opening = { signalbox_export: 1, namespace: NS, plane: "nats://here", exported_by: "auditor kim", exported_at: timestamp(last.time), what, range } as const;
+  const opening = { signalbox_export: 2, namespace: NS, plane: "nats://here", exported_by: "auditor kim", exported_at: timestamp(last.time), what, range } as const;
   const lines: string[] = [];
   for await (const line of exportLines(opening, messages, recorder.documents)) lines.push(line.slice(0, -1));
   return lines;

@@ -1,0 +1,106 @@
+/** What `export` is about: everything, named runs, or the runs that a filter finds; and their events, in the journal's order. */
+import type { RunId } from "../../schemas/ids.ts";
+import { patterns, streamName, subjects } from "../../schemas/subjects.ts";
+import { timestamp } from "../../schemas/time.ts";
+import { type StoredMessage, StreamReader } from "../bus/journal.ts";
+import type { RunRow } from "../projection/index-store.ts";
+import type { StatusAnswer } from "../projection/views.ts";
+import type { ExportOpening } from "../replay/export.ts";
+import { EXPORT_VERSION } from "../replay/export-lines.ts";
+import type { Messages } from "../replay/journal.ts";
+import { CliError, EXIT } from "./exit.ts";
+import type { Session } from "./session.ts";
+import { noRun, timeOf } from "./sources.ts";
+
+export interface RunFilter {
+  readonly agent?: string;
+  readonly team?: string;
+  readonly state?: string;
+  /** Runs with an event in this time: `since` included, `until` included. */
+  readonly since?: string;
+  readonly until?: string;
+}
+const FILTERS = ["agent", "team", "state", "since", "until"] as const;
+
+export type Selection = { readonly all: true } | { readonly runs: readonly RunId[]; readonly filter?: Readonly<Record<string, string>> };
+
+export interface Contents {
+  readonly opening: ExportOpening;
+  /** Can be read once. */
+  readonly messages: Messages;
+  /** Journal subjects of the chosen runs; none for everything. */
+  readonly subjects: ReadonlySet<string>;
+}
+
+/** Runs read one after the other, and kept in memory; with more of them the whole journal is read instead, twice. */
+const FEW_RUNS = 200;
+
+/** The words of a filter, as the header of the export will hold them; undefined when nothing was said. @throws CliError */
+export function filterOf(given: RunFilter): Readonly<Record<string, string>> | undefined {
+  const said = FILTERS.flatMap((name) => {
+    const value = given[name];
+    return value === undefined ? [] : [[name, name === "since" || name === "until" ? timeOf(value) : value] as const];
+  });
+  return said.length === 0 ? undefined : Object.fromEntries(said);
+}
+
+/** The runs that a filter finds in the read model, oldest first. @throws CliError when there is none */
+export async function runsBy(session: Session, filter: Readonly<Record<string, string>>): Promise<RunId[]> {
+  const { agent, state, team, since, until } = filter;
+  const found: RunRow[] = [];
+  for (let after: number | undefined; ; ) {
+    const page = await session.query<{ runs: RunRow[]; next?: number }>("runs", { limit: 1000, ...(agent && { agent }), ...(state && { state }), ...(after && { after }) });
+    found.push(...page.runs.filter((row) => (team === undefined || row.team === team) && (since === undefined || row.updated_at >= since) && (until === undefined || row.started_at <= until)));
+    if (page.next === undefined) break;
+    after = page.next;
+  }
+  if (found.length === 0) throw new CliError(EXIT.usage, "no run is like that", "`signalbox runs` lists them");
+  return found.reverse().map(({ run }) => run as RunId);
+}
+
+/** What the header says, which comes first, is known from the ends of what will follow. @throws CliError, ReadError */
+export async function contentsOf(session: Session, selection: Selection): Promise<Contents> {
+  const { nc, ns, login, name, role } = session;
+  const journal = new StreamReader(nc, streamName("JOURNAL", ns));
+  const own = { signalbox_export: EXPORT_VERSION, namespace: ns, plane: withoutSecrets(login.url), exported_by: `${role} ${name}`, exported_at: timestamp(Date.now()) } as const;
+  const range = (first: StoredMessage, last: StoredMessage) => ({ first_seq: first.seq, last_seq: last.seq, from: timestamp(first.time), to: timestamp(last.time) });
+  const everything = (fromSeq: number, untilSeq: number) => journal.read({ subject: patterns.log(ns), fromSeq, untilSeq, pageSize: 2000 });
+  const end = async () => (await session.query<StatusAnswer>("status")).journal.last_seq;
+  if ("runs" in selection) {
+    const { runs, filter } = selection;
+    const what = { runs: [...runs], ...(filter !== undefined && { filter: { ...filter } }) };
+    const wanted = new Set(runs.map((run) => subjects.log(ns, "run", run)));
+    if (runs.length <= FEW_RUNS) {
+      const messages: StoredMessage[] = [];
+      for (const run of runs) {
+        const before = messages.length;
+        for await (const message of journal.read({ subject: subjects.log(ns, "run", run) })) messages.push(message);
+        if (messages.length === before) throw noRun(run);
+      }
+      messages.sort((a, b) => a.seq - b.seq);
+      return { opening: { ...own, what, range: range(messages[0] as StoredMessage, messages.at(-1) as StoredMessage) }, messages, subjects: wanted };
+    }
+    let ends: readonly [StoredMessage, StoredMessage] | undefined;
+    for await (const message of only(wanted, everything(1, await end()))) ends = [ends?.[0] ?? message, message];
+    if (ends === undefined) throw noRun(runs[0]);
+    const [first, last] = ends;
+    return { opening: { ...own, what, range: range(first, last) }, messages: only(wanted, everything(first.seq, last.seq)), subjects: wanted };
+  }
+  const untilSeq = await end();
+  const [first, last] = [await firstOf(everything(1, untilSeq)), await firstOf(everything(untilSeq, untilSeq))];
+  if (first === undefined || last === undefined) throw new CliError(EXIT.usage, "the journal holds nothing yet");
+  return { opening: { ...own, what: { all: true }, range: range(first, last) }, messages: everything(1, last.seq), subjects: new Set() };
+}
+
+async function* only(wanted: ReadonlySet<string>, messages: AsyncIterable<StoredMessage>): AsyncGenerator<StoredMessage> {
+  for await (const message of messages) if (wanted.has(message.subject)) yield message;
+}
+
+async function firstOf<T>(items: AsyncIterable<T>): Promise<T | undefined> {
+  for await (const item of items) return item;
+  return undefined;
+}
+
+function withoutSecrets(url: string): string {
+  return url.replace(/\/\/[^@/]*@/, "//");
+}

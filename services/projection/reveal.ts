@@ -1,0 +1,129 @@
+/**
+ * The approver's view of what is personal in a request (law 10): `signalbox.<ns>.reveal.<approver>`, served on a
+ * credential of its own that reads keys and nothing else. The broker lets nobody but an approver ask, and only under
+ * the approver's own name. Nothing of it is stored, and an ended request is not opened any more.
+ */
+import { z } from "zod";
+import { type Namespace, requestIdSchema, type RunId, runIdSchema } from "../../schemas/ids.ts";
+import type { JsonValue } from "../../schemas/json.ts";
+import { pointer } from "../../schemas/reason.ts";
+import { type Sealed, sealedIn } from "../../schemas/sealed.ts";
+import { patterns, streamName, subjects } from "../../schemas/subjects.ts";
+import { decodeEvent, type JournalEvent } from "../bus/commit.ts";
+import type { NatsConnection } from "../bus/connection.ts";
+import { StreamReader } from "../bus/journal.ts";
+import { type RunningService, SERVICE_ERROR, serve, type ServiceRequest } from "../bus/service.ts";
+import { openValue, type PersonalMaster } from "../identity/sealing.ts";
+import { SubjectKeys } from "../identity/subject-keys.ts";
+import type { JournalFollower } from "./follower.ts";
+import type { RunIndex } from "./index-store.ts";
+import { approvalAnswer } from "./why-view.ts";
+
+const questionSchema = z.strictObject({ run: runIdSchema, request: requestIdSchema });
+
+/** One sealed value of the request's view. */
+export interface RevealedField {
+  /** JSON pointer into the view. */
+  readonly path: string;
+  /** Absent when its subject was erased. */
+  readonly value?: JsonValue;
+}
+
+export interface RevealAnswer {
+  readonly run: string;
+  readonly request: string;
+  readonly fields: readonly RevealedField[];
+}
+
+export interface RevealParts {
+  /** A connection of the role `reveal`. */
+  readonly nc: NatsConnection;
+  /** That of the reader, which reads the journal, and has the index. */
+  readonly reading: { readonly nc: NatsConnection; readonly index: RunIndex; readonly follower: JournalFollower };
+  readonly ns: Namespace;
+  /** The instance's name, for which the credential is. */
+  readonly name: string;
+  readonly master: PersonalMaster;
+  readonly version: string;
+  readonly onTrouble: (error: unknown) => void;
+}
+
+class Unanswerable extends Error {
+  override readonly name = "Unanswerable";
+  readonly code: number;
+  constructor(code: number, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+const FRESH_MS = 2_000;
+
+/** Begins to answer, and returns when the server knows of it. @throws ReadError */
+export async function serveReveals(parts: RevealParts): Promise<{ stop(): Promise<void> }> {
+  const { nc, ns, name, master, version, onTrouble } = parts;
+  const keys = new SubjectKeys({ nc, ns, self: name, master, onTrouble });
+  await keys.start();
+  const about = { name: `signalbox-reveal-${ns}`, version, description: `what is personal in requests for approval of the namespace ${ns}` };
+  const service: RunningService = await serve(nc, about, [
+    { name: "reveal", subject: patterns.reveals(ns), handler: (request) => void respond(request, () => answer(parts, keys, request.data), onTrouble) },
+  ]);
+  return {
+    stop: async () => {
+      keys.stop();
+      if (!nc.isClosed()) await service.stop();
+    },
+  };
+}
+
+async function respond(request: ServiceRequest, act: () => Promise<RevealAnswer>, onTrouble: (error: unknown) => void): Promise<void> {
+  try {
+    request.respond(Buffer.from(JSON.stringify(await act())), { "content-type": "application/json" });
+  } catch (error) {
+    const known = error instanceof Unanswerable;
+    if (!known) onTrouble(error);
+    request.respond(new Uint8Array(), { [SERVICE_ERROR.code]: String(known ? error.code : 500), [SERVICE_ERROR.message]: known ? error.message : "it cannot be opened now" });
+  }
+}
+
+async function answer(parts: RevealParts, keys: SubjectKeys, data: Uint8Array): Promise<RevealAnswer> {
+  let body: unknown;
+  try {
+    body = JSON.parse(Buffer.from(data).toString("utf8"));
+  } catch {
+    body = undefined;
+  }
+  const question = questionSchema.safeParse(body);
+  if (!question.success) throw new Unanswerable(400, "expected `run` and `request`");
+  const { run, request } = question.data;
+  const asked = approvalAnswer(await eventsOf(parts, run), { request });
+  if (asked === undefined) throw new Unanswerable(404, `run \`${run}\` asked nobody for \`${request}\``);
+  if (asked.state !== "requested") throw new Unanswerable(404, `request \`${request}\` is ${asked.state} already`);
+  const sealed: [string, Sealed][] = [];
+  collect(JSON.parse(asked.view) as JsonValue, [], sealed);
+  const fields: RevealedField[] = [];
+  for (const [path, one] of sealed) {
+    if (keys.find(one.subject, one.key) === undefined) await keys.fetch(one.subject, one.key);
+    const key = keys.find(one.subject, one.key);
+    const value = key === undefined || key === "gone" ? undefined : openValue(key, parts.ns, run, one);
+    fields.push(value === undefined ? { path } : { path, value });
+  }
+  return { run, request, fields };
+}
+
+/** Every sealed value in a view: of the input, and of how an edit differs. */
+function collect(value: JsonValue, at: readonly string[], found: [string, Sealed][]): void {
+  const sealed = sealedIn(value);
+  if (sealed !== undefined) found.push([pointer(at), sealed]);
+  else if (typeof value === "object" && value !== null) for (const [key, member] of Object.entries(value)) collect(member as JsonValue, [...at, key], found);
+}
+
+async function eventsOf({ reading: { nc, index, follower }, ns }: RevealParts, run: RunId): Promise<JournalEvent[]> {
+  await follower.current(FRESH_MS);
+  const row = index.run(run);
+  if (row === undefined) throw new Unanswerable(404, `there is no run \`${run}\``);
+  const events: JournalEvent[] = [];
+  const journal = new StreamReader(nc, streamName("JOURNAL", ns));
+  for await (const message of journal.read({ subject: subjects.log(ns, "run", run), fromSeq: row.first_stream_seq })) events.push(decodeEvent(message));
+  return events;
+}

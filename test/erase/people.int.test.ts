@@ -1,0 +1,94 @@
+/** Law 10 and AUD-3 as people meet them: an approver reads what an auditor cannot, and an operator erases it with one command. */
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { parse } from "yaml";
+import { namespace } from "../../schemas/ids.ts";
+import { subjects } from "../../schemas/subjects.ts";
+import { connectBus } from "../../services/bus/connection.ts";
+import { issueCreds } from "../../services/identity/creds.ts";
+import { type DemoPlane, startDemoPlane } from "../cli/demo-plane.ts";
+import { holding } from "./ward.ts";
+
+const AGENT = "refund-assistant";
+const PLANTED = "planted-because-of-her-illness";
+const refund = (charge_id: string, reason = PLANTED) => ({ charge_id, amount_usd: 480, reason });
+let demo: DemoPlane;
+before(async () => {
+  demo = await startDemoPlane();
+  const text = await readFile(new URL("../../infra/demo/contracts/refund-assistant.yaml", import.meta.url), "utf8");
+  const contract = parse(text) as { tools?: { allowlist: { name: string; personal?: object[] }[] }; agent: { tools?: { allowlist: { name: string; personal?: object[] }[] } } };
+  const { allowlist } = contract.tools ?? contract.agent.tools!;
+  for (const entry of allowlist) if (entry.name === "stripe.create_refund") entry.personal = [{ path: "reason", subject: "charge_id" }];
+  await demo.apply(contract);
+});
+after(() => demo?.stop());
+
+/** Everything but what the demo's tools wrote down themselves: they are the world outside. */
+const found = async (text: string) => (await holding(demo.folder, text)).filter((file) => !file.startsWith("demo/"));
+async function asked(id: string, charge = `ch_${id}`): Promise<string> {
+  await demo.start(id);
+  const answer = await demo.propose(id, "stripe.create_refund", refund(charge));
+  assert.equal(answer.exit, 5, JSON.stringify(answer));
+  return answer.action as string;
+}
+
+describe("law 10: who sees what is personal", () => {
+  it("an approver is shown it, and nobody else: no answer, export, timeline or file holds it", async () => {
+    const action = await asked("shown");
+    const { out } = await demo.cli(["approve", `${AGENT}_shown`, action]);
+    assert.match(out, new RegExp(PLANTED));
+    assert.match(out, /personal, and opened for you alone: \/input\/reason/);
+    for (const command of [["show", `${AGENT}_shown`], ["why", `${AGENT}_shown`, action], ["export", `${AGENT}_shown`, "-o", join(demo.folder, "evidence.jsonl")], ["approvals"], ["tail", "--from", "1", "--no-follow"]]) {
+      const said = await demo.cli([...command, "--json"]);
+      assert.equal(said.exit, 0, said.err);
+      assert.ok(!said.out.includes(PLANTED), command.join(" "));
+    }
+    assert.deepEqual(await found(PLANTED), []);
+  });
+
+  it("the broker lets nobody else ask, and an approver only under their own name", async () => {
+    const ns = namespace("default");
+    for (const [role, name, as] of [["auditor", "auditor-2", "auditor-2"], ["operator", "operator-2", "ada"], ["approver", "fay", "ada"], ["agent", AGENT, "ada"]] as const) {
+      const { creds, inboxPrefix } = await issueCreds(demo.plane.keys, { role, name, ns });
+      const nc = await connectBus({ url: demo.plane.url, name, creds, inboxPrefix });
+      await assert.rejects(nc.request(subjects.reveal(ns, as as never), "{}", { timeout: 3000 }), `${role} ${name}`);
+      await nc.close();
+    }
+  });
+
+  it("an edit that leaves a personal field as it is changes only the rest", async () => {
+    const action = await asked("edit");
+    const run = `${AGENT}_edit`;
+    const same = await demo.cli(["edit", run, action, "--input", JSON.stringify(refund("ch_edit"))]);
+    assert.match(same.err, /the new input is the old one/);
+    const { out, err } = await demo.cli(["edit", run, action, "--digest", await demo.digestOf(run, action), "--input", JSON.stringify({ ...refund("ch_edit"), amount_usd: 470 })]);
+    assert.match(out, /\/amount_usd: 480 -> 470/, err);
+    assert.doesNotMatch(out, /\/reason: /);
+    assert.deepEqual(await found(PLANTED), []);
+  });
+});
+
+describe("AUD-3: `erase`", () => {
+  it("erases, says so, and leaves chains and replay as they were", async () => {
+    const action = await asked("erased");
+    const run = `${AGENT}_erased`;
+    const told = await demo.json<{ subject: string; key: string; completed_at: string }>("erase", "ch_erased", "--reason", "request 7");
+    assert.match(told.subject, /^[0-9a-f]{32}$/);
+    assert.ok(told.completed_at);
+    const { out } = await demo.cli(["approve", run, action]);
+    assert.match(out, /\(erased\)/);
+    assert.ok(!out.includes(PLANTED));
+    assert.equal((await demo.cli(["verify", "--all"])).exit, 0);
+    assert.equal((await demo.cli(["replay", "--all"])).exit, 0);
+    assert.deepEqual(await found(PLANTED), []);
+  });
+
+  it("refuses a subject of whom there is nothing, and whoever is no operator", async () => {
+    const nobody = await demo.cli(["erase", "ch_nobody"]);
+    assert.deepEqual([nobody.exit, /erasure\.nothing/.test(nobody.err)], [3, true], nobody.err);
+    const approver = await demo.cli(["erase", "ch_shown", "--as", "demo-approver"]);
+    assert.equal(approver.exit, 4, approver.err);
+  });
+});
