@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { namespaceSchema } from "./ids.ts";
+import { positionOf, segmentOf } from "./segments.ts";
 
 const hex = z.string().regex(/^[0-9a-f]{64}$/, "expected 64 hex digits");
 
@@ -20,6 +21,8 @@ export const checkpointSchema = z.strictObject({
   aggregates: z.int().min(0),
   /** Merkle root over the heads of all of them, by subject. */
   root: hex,
+  /** The same of each later segment of the journal that holds something; above stands the first. Sequences are the stream's own. */
+  segments: z.array(z.strictObject({ segment: z.int().min(2), last_seq: z.int().min(1), aggregates: z.int().min(1), root: hex })).min(1).optional(),
   /** SHA-256 of the checkpoint before, as it was signed; 64 zeros for the first. */
   previous: hex,
   /** Name of the key: the SHA-256 of its 32 bytes. */
@@ -40,3 +43,24 @@ export const witnessKeySchema = z.strictObject({
   not_after: z.iso.datetime(),
 });
 export type WitnessKey = z.infer<typeof witnessKeySchema>;
+
+/** What a checkpoint says of one segment of the journal. */
+export interface CheckpointPart {
+  readonly segment: number;
+  /** Position of the last message that it covers. */
+  readonly last: number;
+  readonly aggregates: number;
+  readonly root: string;
+}
+
+/** All of it, the first segment first. */
+export function partsOf({ last_seq, aggregates, root, segments = [] }: Checkpoint): CheckpointPart[] {
+  const later = segments.map(({ segment, last_seq: seq, ...part }) => ({ segment, last: positionOf(segment, seq), ...part }));
+  return [{ segment: 1, last: last_seq, aggregates, root }, ...later];
+}
+
+/** Whether a checkpoint is about the message at this position. */
+export function covers(checkpoint: Checkpoint, position: number): boolean {
+  const part = partsOf(checkpoint).find(({ segment }) => segment === segmentOf(position));
+  return part !== undefined && position <= part.last;
+}

@@ -3,9 +3,9 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { SignedCheckpoint } from "../../schemas/checkpoint.ts";
 import type { EventData } from "../../schemas/event.ts";
-import { patterns, streamName } from "../../schemas/subjects.ts";
+import { patterns } from "../../schemas/subjects.ts";
 import { decodeEvent } from "../bus/commit.ts";
-import { StreamReader } from "../bus/journal.ts";
+import { SegmentedReader } from "../bus/segmented.ts";
 import { readCheckpoints } from "../replay/checkpoint.ts";
 import type { DocumentSource } from "../replay/documents.ts";
 import type { ExportEvidence } from "../replay/export.ts";
@@ -35,9 +35,9 @@ export interface Evidence extends ExportEvidence {
 /** Reads the journal once more, up to the last of the checkpoints, where runs are to be proved. @throws CliError, ReadError */
 export async function evidenceOf(session: Session, env: Readonly<Record<string, string | undefined>>, options: EvidenceOptions, contents: Contents, documents: DocumentSource): Promise<Evidence> {
   const { ns, nc } = session;
-  const { opening, subjects } = contents;
+  const { opening, ends, subjects } = contents;
   const whole = "all" in opening.what;
-  const journal = new StreamReader(nc, streamName("JOURNAL", ns));
+  const journal = new SegmentedReader(nc, ns);
   const folder = options.witness ?? join(dataFolder(env), "witness");
   const witnesses = (await readKeys(join(folder, "witness-keys.json")).catch(() => [])).map((key): ExportKey => ({ use: "witness", key }));
   const keys = [...witnesses, ...(await toolKeys(env)), ...(whole ? [] : await issuers(session, documents))];
@@ -45,7 +45,7 @@ export async function evidenceOf(session: Session, env: Readonly<Record<string, 
   const own = await checkpointsIn(join(folder, `checkpoints-${ns}.jsonl`), ns);
   const kept = typeof options.checkpoints === "string" ? await checkpointsIn(options.checkpoints, ns) : [];
   if (typeof options.checkpoints === "string" && kept.length === 0) throw new CliError(EXIT.usage, `\`${visible(options.checkpoints)}\` holds no checkpoint of \`${ns}\``, "`signalbox checkpoint > kept.json` makes one");
-  const byNumber = new Map([...chosenCheckpoints(own, opening.range.last_seq, whole), ...kept].map((signed) => [signed.n, signed]));
+  const byNumber = new Map([...chosenCheckpoints(own, ends, whole), ...kept].map((signed) => [signed.n, signed]));
   const checkpoints = [...byNumber.values()].sort((a, b) => a.n - b.n);
   if (whole || checkpoints.length === 0) return { keys, checkpoints: checkpoints.map((signed) => ({ signed, proofs: [] })), faults: [] };
   const proofs = await proven(journal.read({ subject: patterns.log(ns), pageSize: 2000 }), checkpoints, subjects);
@@ -72,7 +72,7 @@ async function toolKeys(env: Readonly<Record<string, string | undefined>>): Prom
 /** Every version of every issuer: a run names the issuer of its principal and the token's hash, and whoever has the token checks it. */
 async function issuers({ nc, ns }: Session, documents: DocumentSource): Promise<ExportKey[]> {
   const keys: ExportKey[] = [];
-  for await (const message of new StreamReader(nc, streamName("JOURNAL", ns)).read({ subject: patterns.logOfKind(ns, "issuer") })) {
+  for await (const message of new SegmentedReader(nc, ns).read({ subject: patterns.logOfKind(ns, "issuer") })) {
     const { type, data } = decodeEvent(message).body;
     if (type !== "issuer.applied") continue;
     const { document: digest } = data as EventData<"issuer.applied">;

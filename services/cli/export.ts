@@ -1,6 +1,7 @@
 /** `export`: one file that proves a run, or everything, without a plane; and the list of who approved what. */
 import type { Command } from "commander";
 import { open, rename, rm } from "node:fs/promises";
+import { covers } from "../../schemas/checkpoint.ts";
 import { type ComplianceRecord, complianceOf } from "../replay/compliance.ts";
 import { storedDocuments } from "../replay/documents.ts";
 import { exportLines } from "../replay/export.ts";
@@ -63,8 +64,8 @@ export function exportCommand(cli: Cli): void {
       const documents = storedDocuments(session.nc, session.ns);
       const evidence = await evidenceOf(session, cli.io.env, options, contents, documents);
       const footer = await writeNew(output, exportLines(contents.opening, contents.messages, documents, evidence));
-      const covered = Math.max(0, ...evidence.checkpoints.map(({ signed }) => signed.last_seq));
-      return { footer, evidence, newer: contents.opening.range.last_seq > covered };
+      const newer = !evidence.checkpoints.some(({ signed }) => contents.ends.every((end) => covers(signed, end)));
+      return { footer, evidence, newer };
     });
     const { events, documents, missing, checkpoints = 0, proofs = 0, sha256 } = footer;
     show(cli, self, { file: output, events, documents, missing, checkpoints, proofs, newer_than_checkpoints: newer, faults: evidence.faults, sha256 }, () => {

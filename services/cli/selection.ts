@@ -1,10 +1,12 @@
 /** What `export` is about: everything, named runs, or the runs that a filter finds; and their events, in the journal's order. */
 import type { RunId } from "../../schemas/ids.ts";
-import { patterns, streamName, subjects } from "../../schemas/subjects.ts";
+import { positionOf, segmentOf, sequenceOf } from "../../schemas/segments.ts";
+import { parseLog, patterns, subjects } from "../../schemas/subjects.ts";
 import { timestamp } from "../../schemas/time.ts";
-import { type StoredMessage, StreamReader } from "../bus/journal.ts";
+import type { StoredMessage } from "../bus/journal.ts";
+import { SegmentedReader } from "../bus/segmented.ts";
 import type { RunRow } from "../projection/index-store.ts";
-import type { StatusAnswer } from "../projection/views.ts";
+import { endsOf, type StatusAnswer } from "../projection/views.ts";
 import type { ExportOpening } from "../replay/export.ts";
 import { EXPORT_VERSION } from "../replay/export-lines.ts";
 import type { Messages } from "../replay/journal.ts";
@@ -28,6 +30,8 @@ export interface Contents {
   readonly opening: ExportOpening;
   /** Can be read once. */
   readonly messages: Messages;
+  /** Last position of each segment that it is about. */
+  readonly ends: readonly number[];
   /** Journal subjects of the chosen runs; none for everything. */
   readonly subjects: ReadonlySet<string>;
 }
@@ -61,39 +65,62 @@ export async function runsBy(session: Session, filter: Readonly<Record<string, s
 /** What the header says, which comes first, is known from the ends of what will follow. @throws CliError, ReadError */
 export async function contentsOf(session: Session, selection: Selection): Promise<Contents> {
   const { nc, ns, login, name, role } = session;
-  const journal = new StreamReader(nc, streamName("JOURNAL", ns));
+  const journal = new SegmentedReader(nc, ns);
   const own = { signalbox_export: EXPORT_VERSION, namespace: ns, plane: withoutSecrets(login.url), exported_by: `${role} ${name}`, exported_at: timestamp(Date.now()) } as const;
   const range = (first: StoredMessage, last: StoredMessage) => ({ first_seq: first.seq, last_seq: last.seq, from: timestamp(first.time), to: timestamp(last.time) });
-  const everything = (fromSeq: number, untilSeq: number) => journal.read({ subject: patterns.log(ns), fromSeq, untilSeq, pageSize: 2000 });
-  const end = async () => (await session.query<StatusAnswer>("status")).journal.last_seq;
+  const endsNow = async () => endsOf((await session.query<StatusAnswer>("status")).journal).filter((end) => sequenceOf(end) > 0);
+  async function* everything(ends: readonly number[]): AsyncGenerator<StoredMessage> {
+    for (const end of ends) {
+      const segment = segmentOf(end);
+      yield* journal.read({ subject: patterns.log(ns, segment), segment, fromSeq: positionOf(segment, 1), untilSeq: end, pageSize: 2000 });
+    }
+  }
   if ("runs" in selection) {
     const { runs, filter } = selection;
     const what = { runs: [...runs], ...(filter !== undefined && { filter: { ...filter } }) };
-    const wanted = new Set(runs.map((run) => subjects.log(ns, "run", run)));
+    const found = new Set<string>();
     if (runs.length <= FEW_RUNS) {
       const messages: StoredMessage[] = [];
       for (const run of runs) {
         const before = messages.length;
         for await (const message of journal.read({ subject: subjects.log(ns, "run", run) })) messages.push(message);
         if (messages.length === before) throw noRun(run);
+        found.add((messages[before] as StoredMessage).subject);
       }
       messages.sort((a, b) => a.seq - b.seq);
-      return { opening: { ...own, what, range: range(messages[0] as StoredMessage, messages.at(-1) as StoredMessage) }, messages, subjects: wanted };
+      return { opening: { ...own, what, range: range(messages[0] as StoredMessage, messages.at(-1) as StoredMessage) }, messages, ends: endsIn(messages), subjects: found };
     }
-    let ends: readonly [StoredMessage, StoredMessage] | undefined;
-    for await (const message of only(wanted, everything(1, await end()))) ends = [ends?.[0] ?? message, message];
-    if (ends === undefined) throw noRun(runs[0]);
-    const [first, last] = ends;
-    return { opening: { ...own, what, range: range(first, last) }, messages: only(wanted, everything(first.seq, last.seq)), subjects: wanted };
+    const wanted = new Set<string>(runs);
+    const until = await endsNow();
+    let outer: readonly [StoredMessage, StoredMessage] | undefined;
+    const last = new Map<number, number>();
+    for await (const message of only(wanted, everything(until))) {
+      outer = [outer?.[0] ?? message, message];
+      last.set(segmentOf(message.seq), message.seq);
+      found.add(message.subject);
+    }
+    if (outer === undefined) throw noRun(runs[0]);
+    const ends = [...last.values()];
+    return { opening: { ...own, what, range: range(...outer) }, messages: only(wanted, everything(ends)), ends, subjects: found };
   }
-  const untilSeq = await end();
-  const [first, last] = [await firstOf(everything(1, untilSeq)), await firstOf(everything(untilSeq, untilSeq))];
+  const ends = await endsNow();
+  const end = ends.at(-1) ?? 0;
+  const ofEnd = { subject: patterns.log(ns, segmentOf(end)), segment: segmentOf(end), fromSeq: end, untilSeq: end };
+  const [first, last] = [await firstOf(everything(ends)), await firstOf(journal.read(ofEnd))];
   if (first === undefined || last === undefined) throw new CliError(EXIT.usage, "the journal holds nothing yet");
-  return { opening: { ...own, what: { all: true }, range: range(first, last) }, messages: everything(1, last.seq), subjects: new Set() };
+  return { opening: { ...own, what: { all: true }, range: range(first, last) }, messages: everything(ends), ends, subjects: new Set() };
 }
 
-async function* only(wanted: ReadonlySet<string>, messages: AsyncIterable<StoredMessage>): AsyncGenerator<StoredMessage> {
-  for await (const message of messages) if (wanted.has(message.subject)) yield message;
+/** Last positions, one for each segment. */
+function endsIn(messages: readonly StoredMessage[]): number[] {
+  return [...new Map(messages.map(({ seq }) => [segmentOf(seq), seq])).values()];
+}
+
+async function* only(runs: ReadonlySet<string>, messages: AsyncIterable<StoredMessage>): AsyncGenerator<StoredMessage> {
+  for await (const message of messages) {
+    const address = parseLog(message.subject);
+    if (address?.kind === "run" && runs.has(address.name)) yield message;
+  }
 }
 
 async function firstOf<T>(items: AsyncIterable<T>): Promise<T | undefined> {

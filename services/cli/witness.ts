@@ -1,10 +1,11 @@
 /** `witness` and `checkpoint`: the journal is signed from time to time, by somebody who is not the coordinator. */
 import type { Command } from "commander";
 import { join } from "node:path";
-import type { SignedCheckpoint } from "../../schemas/checkpoint.ts";
+import { partsOf, type SignedCheckpoint } from "../../schemas/checkpoint.ts";
 import { timestamp } from "../../schemas/time.ts";
 import { connectBus } from "../bus/connection.ts";
-import type { StatusAnswer } from "../projection/views.ts";
+import { positionText } from "../../schemas/segments.ts";
+import { endsOf, type StatusAnswer } from "../projection/views.ts";
 import { readCheckpoints } from "../replay/checkpoint.ts";
 import { fileSink, fileText, httpSink, natsSink, type Sink } from "../replay/sinks.ts";
 import { WitnessService } from "../replay/witness-service.ts";
@@ -77,7 +78,7 @@ async function withWitness(cli: Cli, self: Command, given: Options, everyMs: num
         previous: await last(opened, session.ns),
         sinks: [fileSink(opened.checkpoints(session.ns)), ...(await Promise.all((given.to ?? []).map((place) => sinkOf(cli, self, place, closes))))],
         ...(everyMs !== undefined && { everyMs }),
-        lastSeq: async () => (await session.query<StatusAnswer>("status")).journal.last_seq,
+        ends: async () => endsOf((await session.query<StatusAnswer>("status")).journal),
         now: () => timestamp(Date.now()),
         onSigned: (signed) => everyMs !== undefined && said(cli, self, signed),
         onAlarm: (message) => line(cli.io.stderr, `alarm: ${visible(message)}`),
@@ -115,8 +116,10 @@ async function sinkOf(cli: Cli, self: Command, place: string, closes: (() => Pro
 }
 
 function said(cli: Cli, self: Command, signed: SignedCheckpoint): void {
-  const { n, at, last_seq, aggregates, root } = signed;
-  const text = `${cli.paint.green("signed")}  checkpoint ${n}  ${at}  journal sequence ${last_seq}, ${aggregates} aggregate(s)  ${cli.paint.dim(`sha256:${root}`)}`;
+  const { n, at, root } = signed;
+  const aggregates = partsOf(signed).reduce((sum, part) => sum + part.aggregates, 0);
+  const ends = partsOf(signed).map(({ last }) => positionText(last)).join(", ");
+  const text = `${cli.paint.green("signed")}  checkpoint ${n}  ${at}  journal sequence ${ends}, ${aggregates} aggregate(s)  ${cli.paint.dim(`sha256:${root}`)}`;
   line(cli.io.stdout, globalsOf(self).json === true ? JSON.stringify(signed) : text);
 }
 

@@ -8,14 +8,14 @@ import { type Namespace, requestIdSchema, type RunId, runIdSchema } from "../../
 import type { JsonValue } from "../../schemas/json.ts";
 import { pointer } from "../../schemas/reason.ts";
 import { type Sealed, sealedIn } from "../../schemas/sealed.ts";
-import { patterns, streamName, subjects } from "../../schemas/subjects.ts";
+import { patterns, subjects } from "../../schemas/subjects.ts";
 import { decodeEvent, type JournalEvent } from "../bus/commit.ts";
 import type { NatsConnection } from "../bus/connection.ts";
-import { StreamReader } from "../bus/journal.ts";
+import { SegmentedReader } from "../bus/segmented.ts";
 import { type RunningService, SERVICE_ERROR, serve, type ServiceRequest } from "../bus/service.ts";
 import { openValue, type PersonalMaster } from "../identity/sealing.ts";
 import { SubjectKeys } from "../identity/subject-keys.ts";
-import type { JournalFollower } from "./follower.ts";
+import type { SegmentsFollower } from "./segments-follower.ts";
 import type { RunIndex } from "./index-store.ts";
 import { approvalAnswer } from "./why-view.ts";
 
@@ -39,7 +39,7 @@ export interface RevealParts {
   /** A connection of the role `reveal`. */
   readonly nc: NatsConnection;
   /** That of the reader, which reads the journal, and has the index. */
-  readonly reading: { readonly nc: NatsConnection; readonly index: RunIndex; readonly follower: JournalFollower };
+  readonly reading: { readonly nc: NatsConnection; readonly index: RunIndex; readonly follower: SegmentsFollower };
   readonly ns: Namespace;
   /** The instance's name, for which the credential is. */
   readonly name: string;
@@ -123,7 +123,7 @@ async function eventsOf({ reading: { nc, index, follower }, ns }: RevealParts, r
   const row = index.run(run);
   if (row === undefined) throw new Unanswerable(404, `there is no run \`${run}\``);
   const events: JournalEvent[] = [];
-  const journal = new StreamReader(nc, streamName("JOURNAL", ns));
+  const journal = new SegmentedReader(nc, ns);
   for await (const message of journal.read({ subject: subjects.log(ns, "run", run), fromSeq: row.first_stream_seq })) events.push(decodeEvent(message));
   return events;
 }

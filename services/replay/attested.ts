@@ -3,7 +3,9 @@
  * runs, a proof shows where each stood in what was signed, and their events up to there have to amount to just that;
  * what happened later no signature is about, and it is said how much that is.
  */
-import type { SignedCheckpoint, WitnessKey } from "../../schemas/checkpoint.ts";
+import { covers, partsOf, type SignedCheckpoint, type WitnessKey } from "../../schemas/checkpoint.ts";
+import { positionText } from "../../schemas/segments.ts";
+import { parseLog, segmentOfSubject } from "../../schemas/subjects.ts";
 import type { StoredMessage } from "../bus/journal.ts";
 import { CheckpointAudit, hashOf, signatureFault } from "./checkpoint.ts";
 import type { CheckpointLine, ExportHeader, ExportKey, ProofLine } from "./export-lines.ts";
@@ -32,7 +34,7 @@ export class Attestation {
   readonly #checkpoints: { readonly line: number; readonly signed: SignedCheckpoint }[] = [];
   readonly #proofs = new Map<string, ProofLine>();
   readonly #foreign: string[] = [];
-  /** Of each subject: where it stood behind the last event up to each checkpoint, by the checkpoint's last sequence. */
+  /** Of each subject: where it stood behind the last event up to each checkpoint, by the checkpoint's number. */
   readonly #heads = new Map<string, { head: Head; readonly passed: Map<number, Head> }>();
   #audits: readonly { readonly signed: SignedCheckpoint; readonly audit: CheckpointAudit }[] | undefined;
   readonly #seqs: number[] = [];
@@ -68,7 +70,7 @@ export class Attestation {
     }
     const known = this.#heads.get(message.subject) ?? { head: NO_HEAD, passed: new Map<number, Head>() };
     known.head = headAfter(known.head, message);
-    for (const { signed } of this.#checkpoints) if (message.seq <= signed.last_seq) known.passed.set(signed.last_seq, known.head);
+    for (const { signed } of this.#checkpoints) if (covers(signed, message.seq)) known.passed.set(signed.n, known.head);
     this.#heads.set(message.subject, known);
   }
 
@@ -85,7 +87,7 @@ export class Attestation {
     return Promise.all(
       this.#checkpoints.map(async ({ line, signed }): Promise<AttestedCheckpoint> => {
         const { n, at, last_seq, key } = signed;
-        const held = this.#seqs.filter((seq) => seq <= last_seq).length;
+        const held = this.#seqs.filter((seq) => covers(signed, seq)).length;
         const fault =
           signed.ns !== header.namespace
             ? `it is of namespace \`${signed.ns}\`, the file of \`${header.namespace}\``
@@ -105,7 +107,7 @@ export class Attestation {
     const stray = own.find(({ subject }) => !this.#heads.has(subject));
     if (stray !== undefined) return `a proof is of \`${nameIn(stray.subject)}\`, of which the file has no event`;
     for (const [subject, { passed }] of this.#heads) {
-      const head = passed.get(signed.last_seq);
+      const head = passed.get(signed.n);
       const proof = own.find((one) => one.subject === subject);
       const why = proof === undefined ? head && "no proof that it is in what was signed" : proofFault(signed, proof, head ?? NO_HEAD);
       if (why !== undefined) return `\`${nameIn(subject)}\`: ${why}`;
@@ -114,7 +116,11 @@ export class Attestation {
   }
 }
 
-function proofFault({ root, aggregates, last_seq }: SignedCheckpoint, { subject, count, head, index, size, path }: ProofLine, found: Head): string | undefined {
+function proofFault(signed: SignedCheckpoint, { subject, count, head, index, size, path }: ProofLine, found: Head): string | undefined {
+  const part = partsOf(signed).find(({ segment }) => segment === segmentOfSubject(subject));
+  if (part === undefined) return "it is of a segment of the journal that nothing was signed of";
+  const { root, aggregates } = part;
+  const last_seq = positionText(part.last);
   const leaf = leafOf(subject, count, Buffer.from(head, "hex"));
   const computed = size === aggregates ? rootFrom(leaf, index, size, path.map((one) => Buffer.from(one, "hex"))) : undefined;
   if (computed === undefined || Buffer.from(computed).toString("hex") !== root) return "its proof does not lead to what was signed: it is another's, or was edited";
@@ -125,5 +131,5 @@ function proofFault({ root, aggregates, last_seq }: SignedCheckpoint, { subject,
 }
 
 function nameIn(subject: string): string {
-  return subject.split(".").slice(5).join(".");
+  return parseLog(subject)?.name ?? subject;
 }

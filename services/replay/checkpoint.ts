@@ -4,7 +4,8 @@
  * Signatures are checked with the web's own cryptography, so that the plane and the verifier's page run the same code.
  */
 import { canonicalBytes, sha256 } from "../../schemas/canonical.ts";
-import { type SignedCheckpoint, signedCheckpointSchema, type WitnessKey } from "../../schemas/checkpoint.ts";
+import { type CheckpointPart, partsOf, type SignedCheckpoint, signedCheckpointSchema, type WitnessKey } from "../../schemas/checkpoint.ts";
+import { positionOf, positionText, segmentOf } from "../../schemas/segments.ts";
 import type { StoredMessage } from "../bus/journal.ts";
 import { Heads } from "./heads.ts";
 
@@ -66,7 +67,10 @@ async function isSigned(publicKey: Uint8Array, bytes: Uint8Array, signature: Uin
 export function sequenceFault(previous: SignedCheckpoint, next: SignedCheckpoint): string | undefined {
   if (next.n !== previous.n + 1) return `checkpoint ${next.n} follows checkpoint ${previous.n}: one is missing or was moved`;
   if (next.previous !== hashOf(previous)) return `it does not name checkpoint ${previous.n} as it stands here`;
-  if (next.last_seq < previous.last_seq) return `its journal ends at ${next.last_seq}, before that of checkpoint ${previous.n}`;
+  for (const { segment, last } of partsOf(previous)) {
+    const end = partsOf(next).find((part) => part.segment === segment)?.last ?? positionOf(segment, 0);
+    if (end < last) return `its journal ends at ${positionText(end)}, before that of checkpoint ${previous.n}`;
+  }
   if (next.at < previous.at) return `it is older than checkpoint ${previous.n}`;
   return undefined;
 }
@@ -76,44 +80,93 @@ export interface CheckpointFinding {
   readonly why: string;
 }
 
-/** Holds a journal against checkpoints while it is read from its first message. */
+/** Walks a journal past the ends that checkpoints name, in each segment by itself. */
+export class CheckpointWalk {
+  readonly #waiting = new Map<number, { readonly signed: SignedCheckpoint; readonly part: CheckpointPart }[]>();
+  readonly #reached: (signed: SignedCheckpoint, part: CheckpointPart) => void;
+
+  /** @param reached told when all of the journal that a part is about was taken, and nothing behind it */
+  constructor(checkpoints: readonly SignedCheckpoint[], reached: (signed: SignedCheckpoint, part: CheckpointPart) => void) {
+    this.#reached = reached;
+    const parts = checkpoints.flatMap((signed) => partsOf(signed).map((part) => ({ signed, part })));
+    for (const one of parts.sort((a, b) => a.part.last - b.part.last)) {
+      const others = this.#waiting.get(one.part.segment);
+      if (others === undefined) this.#waiting.set(one.part.segment, [one]);
+      else others.push(one);
+    }
+  }
+
+  /** Before the message at this position is taken. */
+  before(position: number): void {
+    const waiting = this.#waiting.get(segmentOf(position));
+    if (waiting === undefined) return;
+    for (let [next] = waiting; next !== undefined && position > next.part.last; [next] = waiting) {
+      waiting.shift();
+      this.#reached(next.signed, next.part);
+    }
+  }
+
+  /** Whether every part was reached. */
+  get done(): boolean {
+    return [...this.#waiting.values()].every(({ length }) => length === 0);
+  }
+
+  /** After the last message. */
+  conclude(): void {
+    for (const waiting of this.#waiting.values()) for (const { signed, part } of waiting.splice(0)) this.#reached(signed, part);
+  }
+}
+
+/** Holds a journal against checkpoints while it is read from its first message, each segment in its order. */
 export class CheckpointAudit {
+  readonly #checkpoints: readonly SignedCheckpoint[];
   readonly #heads = new Heads();
-  readonly #waiting: SignedCheckpoint[];
+  readonly #walk: CheckpointWalk;
   readonly #findings: CheckpointFinding[] = [];
-  #held = 0;
+  readonly #wrong = new Set<SignedCheckpoint>();
 
   constructor(checkpoints: readonly SignedCheckpoint[]) {
-    this.#waiting = [...checkpoints].sort((a, b) => a.last_seq - b.last_seq);
+    this.#checkpoints = checkpoints;
+    this.#walk = new CheckpointWalk(checkpoints, (signed, part) => this.#compare(signed, part));
   }
 
   push(message: StoredMessage): void {
-    while (this.#waiting[0] !== undefined && message.seq > this.#waiting[0].last_seq) this.#compare(this.#waiting.shift() as SignedCheckpoint);
+    this.#walk.before(message.seq);
     this.#heads.push(message);
+  }
+
+  /** Whether nothing that comes changes what is found. */
+  get done(): boolean {
+    return this.#walk.done;
   }
 
   /** After the last message. @returns what does not fit, and how many checkpoints do */
   conclude(): { readonly held: number; readonly findings: readonly CheckpointFinding[] } {
-    for (const checkpoint of this.#waiting.splice(0)) {
-      if (checkpoint.last_seq <= this.#heads.last) this.#compare(checkpoint);
-      else {
-        const why = `it covers the journal up to sequence ${checkpoint.last_seq}, and the journal ends at ${this.#heads.last}: it was cut off, or an older copy was put in its place`;
-        this.#findings.push({ n: checkpoint.n, why });
-      }
-    }
-    return { held: this.#held, findings: this.#findings };
+    this.#walk.conclude();
+    return { held: this.#checkpoints.length - this.#wrong.size, findings: this.#findings };
   }
 
-  #compare(checkpoint: SignedCheckpoint): void {
-    const { n, last_seq, aggregates, root } = checkpoint;
-    if (this.#heads.last !== last_seq) {
-      this.#findings.push({ n, why: `the journal has no message ${last_seq}, where it ended when this was signed` });
-    } else if (this.#heads.aggregates !== aggregates) {
-      const more = this.#heads.aggregates - aggregates;
+  #compare(signed: SignedCheckpoint, part: CheckpointPart): void {
+    const { segment, last, aggregates, root } = part;
+    const { heads, where } = { heads: this.#heads, where: positionText(last) };
+    const end = heads.last(segment);
+    if (end < last) {
+      this.#finds(signed, `it covers the journal up to sequence ${where}, and the journal ends at ${positionText(end || positionOf(segment, 0))}: it was cut off, or an older copy was put in its place`);
+    } else if (end !== last) {
+      this.#finds(signed, `the journal has no message ${where}, where it ended when this was signed`);
+    } else if (heads.aggregates(segment) !== aggregates) {
+      const more = heads.aggregates(segment) - aggregates;
       const what = more > 0 ? `${more} more: something was added in the past` : `${-more} fewer: whole runs were taken away`;
-      this.#findings.push({ n, why: `up to sequence ${last_seq} there were ${aggregates} aggregates, and there are ${what}` });
-    } else if (this.#heads.root() !== root) {
-      this.#findings.push({ n, why: `what the journal says up to sequence ${last_seq} is not what was signed: it was rewritten` });
-    } else this.#held += 1;
+      this.#finds(signed, `up to sequence ${where} there were ${aggregates} aggregates, and there are ${what}`);
+    } else if (heads.root(segment) !== root) {
+      this.#finds(signed, `what the journal says up to sequence ${where} is not what was signed: it was rewritten`);
+    }
+  }
+
+  #finds(signed: SignedCheckpoint, why: string): void {
+    // one reason is enough of each
+    if (this.#wrong.has(signed)) return;
+    this.#wrong.add(signed);
+    this.#findings.push({ n: signed.n, why });
   }
 }

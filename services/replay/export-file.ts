@@ -4,6 +4,7 @@ import { createReadStream } from "node:fs";
 import { sha256Digest } from "../../schemas/canonical.ts";
 import type { SignedCheckpoint, WitnessKey } from "../../schemas/checkpoint.ts";
 import type { Digest, Namespace } from "../../schemas/ids.ts";
+import { positionOf, SEGMENTS, segmentOf } from "../../schemas/segments.ts";
 import { parseLog, subjects } from "../../schemas/subjects.ts";
 import { millis } from "../../schemas/time.ts";
 import { EventMalformed, decodeEvent } from "../bus/commit.ts";
@@ -184,7 +185,9 @@ export class ExportFile implements DocumentSource {
     if (address.ns !== header.namespace) this.#fault(number, `it is of namespace \`${address.ns}\`, the file of \`${header.namespace}\``);
     const { what, range: promised } = header;
     if ("runs" in what && !(address.kind === "run" && what.runs.some((run) => run === address.name))) this.#fault(number, `\`${address.name}\` is none of the runs that the header names`);
-    const last = this.#last?.seq ?? ("all" in what ? promised.first_seq - 1 : 0);
+    const before = this.#last?.seq ?? ("all" in what ? promised.first_seq - 1 : 0);
+    // of a later segment everything is there, or nothing
+    const last = "all" in what && segmentOf(seq) > segmentOf(before) ? positionOf(segmentOf(seq), 0) : before;
     if (seq <= last) this.#fault(number, `journal sequence ${seq} follows ${last}: it was moved or added`);
     else if ("all" in what && seq > last + 1) this.#fault(number, `journal sequence ${seq} follows ${last}: ${seq - last - 1} event(s) are missing`);
     if (seq > promised.last_seq || seq < promised.first_seq) this.#fault(number, `journal sequence ${seq} is outside of what the header promises`);
@@ -209,7 +212,7 @@ export class ExportFile implements DocumentSource {
       const { range: promised, what } = header;
       if (this.#last?.seq !== promised.last_seq || this.#last.time !== promised.to) this.#fault(lines, `the header promises events up to journal sequence ${promised.last_seq}, and the last is ${this.#last?.seq ?? "none"}`);
       for (const run of "runs" in what ? what.runs : []) {
-        if (!this.#subjects.has(subjects.log(header.namespace, "run", run))) this.#fault(lines, `the header promises run \`${run}\`, of which there is no event`);
+        if (!SEGMENTS.some((segment) => this.#subjects.has(subjects.log(header.namespace, "run", run, segment)))) this.#fault(lines, `the header promises run \`${run}\`, of which there is no event`);
       }
     }
     for (const [digest, { used, line }] of this.#documents) if (!used) this.#fault(line, `no event rests on document \`${digest}\`: it was added, or its event dropped`);

@@ -1,6 +1,7 @@
-/** Where every chain of a journal stands, and one hash over all of it: a Merkle tree, leaves by subject. */
+/** Where every chain of a journal stands, and one hash over all of each segment: a Merkle tree, leaves by subject. */
 import { sha256 } from "../../schemas/canonical.ts";
 import { CHAIN_START } from "../../schemas/event.ts";
+import { segmentOf } from "../../schemas/segments.ts";
 import { chainLink } from "../bus/commit.ts";
 import type { StoredMessage } from "../bus/journal.ts";
 import { leafOf, levelsOf, pathOf, rootOf } from "./merkle.ts";
@@ -25,34 +26,47 @@ export interface Inclusion extends Head {
   readonly path: readonly Uint8Array[];
 }
 
-export class Heads {
-  readonly #heads = new Map<string, Head>();
-  #last = 0;
+interface SegmentHeads {
+  readonly heads: Map<string, Head>;
+  last: number;
+}
 
-  /** Takes the next message of the journal, in stream order. */
+export class Heads {
+  /** By segment of the journal; each is a tree of its own. */
+  readonly #segments = new Map<number, SegmentHeads>();
+
+  /** Takes the next message of a segment of the journal, in its order. */
   push(message: Pick<StoredMessage, "subject" | "data" | "seq">): void {
     const { subject, seq } = message;
-    this.#heads.set(subject, headAfter(this.#heads.get(subject) ?? NO_HEAD, message));
-    this.#last = seq;
+    const segment = segmentOf(seq);
+    let own = this.#segments.get(segment);
+    if (own === undefined) this.#segments.set(segment, (own = { heads: new Map(), last: 0 }));
+    own.heads.set(subject, headAfter(own.heads.get(subject) ?? NO_HEAD, message));
+    own.last = seq;
   }
 
-  /** Stream sequence of the last message that was taken. */
-  get last(): number {
-    return this.#last;
+  /** Segments with a message, in order. */
+  get segments(): number[] {
+    return [...this.#segments.keys()].sort((a, b) => a - b);
   }
 
-  get aggregates(): number {
-    return this.#heads.size;
+  /** Position of the last message of a segment that was taken; 0 for none. */
+  last(segment: number): number {
+    return this.#segments.get(segment)?.last ?? 0;
+  }
+
+  aggregates(segment: number): number {
+    return this.#segments.get(segment)?.heads.size ?? 0;
   }
 
   /** In hex. Costs a hash for each aggregate and one for each node above them. */
-  root(): string {
-    return this.including([]).root;
+  root(segment = 1): string {
+    return this.including([], segment).root;
   }
 
-  /** The root, with a proof for each of these subjects that has an event. Costs what {@link root} costs. */
-  including(subjects: Iterable<string>): { readonly root: string; readonly proofs: readonly Inclusion[] } {
-    const sorted = [...this.#heads].sort(([a], [b]) => (a < b ? -1 : 1));
+  /** The root of a segment, with a proof for each of these subjects that has an event in it. Costs what {@link root} costs. */
+  including(subjects: Iterable<string>, segment = 1): { readonly root: string; readonly proofs: readonly Inclusion[] } {
+    const sorted = [...(this.#segments.get(segment)?.heads ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
     const levels = levelsOf(sorted.map(([subject, { count, link }]) => leafOf(subject, count, link)));
     const wanted = new Set(subjects);
     const proofs = sorted.flatMap(([subject, head], index) => (wanted.has(subject) ? [{ subject, ...head, index, size: sorted.length, path: pathOf(levels, index) }] : []));

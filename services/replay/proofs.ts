@@ -1,17 +1,21 @@
 /** What an exporter adds of checkpoints: those that say most of what is exported, and proofs that it is in them. */
-import type { SignedCheckpoint } from "../../schemas/checkpoint.ts";
+import { covers, partsOf, type SignedCheckpoint } from "../../schemas/checkpoint.ts";
+import { positionText, segmentOf } from "../../schemas/segments.ts";
+import { CheckpointWalk } from "./checkpoint.ts";
 import { Heads, type Inclusion } from "./heads.ts";
 import type { Messages } from "./journal.ts";
 
 /**
- * The first checkpoint that is about all of it up to `lastSeq`, and the latest of all; only the latest when none is.
- * Of a whole journal only those that are about nothing behind its end.
+ * The first checkpoint that is about all of it up to the end, and the latest of all; only the latest when none is.
+ * Of a whole journal only those that are about nothing behind its ends.
+ * @param ends position of the last message in each segment
  */
-export function chosenCheckpoints(known: readonly SignedCheckpoint[], lastSeq: number, whole: boolean): SignedCheckpoint[] {
-  const sorted = known.filter(({ last_seq }) => !whole || last_seq <= lastSeq).sort((a, b) => a.n - b.n);
+export function chosenCheckpoints(known: readonly SignedCheckpoint[], ends: readonly number[], whole: boolean): SignedCheckpoint[] {
+  const within = (signed: SignedCheckpoint) => partsOf(signed).every(({ segment, last }) => ends.some((end) => segmentOf(end) === segment && last <= end));
+  const sorted = known.filter((signed) => !whole || within(signed)).sort((a, b) => a.n - b.n);
   const latest = sorted.at(-1);
   if (latest === undefined) return [];
-  const first = whole ? latest : (sorted.find(({ last_seq }) => last_seq >= lastSeq) ?? latest);
+  const first = whole ? latest : (sorted.find((signed) => ends.every((end) => covers(signed, end))) ?? latest);
   return first === latest ? [latest] : [first, latest];
 }
 
@@ -28,18 +32,19 @@ export interface Proven {
  */
 export async function proven(journal: Messages, checkpoints: readonly SignedCheckpoint[], subjects: ReadonlySet<string>): Promise<Proven[]> {
   const heads = new Heads();
-  const waiting = [...checkpoints].sort((a, b) => a.last_seq - b.last_seq);
-  const done: Proven[] = [];
-  const prove = (signed: SignedCheckpoint) => {
-    const { root, proofs } = heads.including(subjects);
-    const same = heads.last === signed.last_seq && root === signed.root;
-    done.push(same ? { signed, proofs } : { signed, proofs: [], fault: `the journal up to sequence ${signed.last_seq} is not what was signed` });
-  };
+  const done = new Map<SignedCheckpoint, Proven>(checkpoints.map((signed) => [signed, { signed, proofs: [] }]));
+  const walk = new CheckpointWalk(checkpoints, (signed, { segment, last, root: wanted }) => {
+    const before = done.get(signed) as Proven;
+    const { root, proofs } = heads.including(subjects, segment);
+    const same = heads.last(segment) === last && root === wanted;
+    if (!same) done.set(signed, { signed, proofs: [], fault: `the journal up to sequence ${positionText(last)} is not what was signed` });
+    else if (before.fault === undefined) done.set(signed, { signed, proofs: [...before.proofs, ...proofs] });
+  });
   for await (const message of journal) {
-    while (waiting[0] !== undefined && message.seq > waiting[0].last_seq) prove(waiting.shift() as SignedCheckpoint);
-    if (waiting.length === 0) break;
+    walk.before(message.seq);
+    if (walk.done) break;
     heads.push(message);
   }
-  for (const signed of waiting) prove(signed);
-  return done.sort((a, b) => a.signed.n - b.signed.n);
+  walk.conclude();
+  return [...done.values()].sort((a, b) => a.signed.n - b.signed.n);
 }

@@ -2,11 +2,12 @@
  * Watches a journal with an auditor's rights and signs checkpoints of it, with a key that no other part of the plane
  * has (AUD-1). It signs nothing once the journal does not hold what it signed before.
  */
-import type { SignedCheckpoint } from "../../schemas/checkpoint.ts";
+import { partsOf, type SignedCheckpoint } from "../../schemas/checkpoint.ts";
 import type { Namespace } from "../../schemas/ids.ts";
+import { segmentOf } from "../../schemas/segments.ts";
 import type { NatsConnection } from "../bus/connection.ts";
 import type { StoredMessage } from "../bus/journal.ts";
-import { JournalFollower } from "../projection/follower.ts";
+import { type Ends, SegmentsFollower } from "../projection/segments-follower.ts";
 import { CheckpointAudit } from "./checkpoint.ts";
 import { Heads } from "./heads.ts";
 import type { Sink } from "./sinks.ts";
@@ -23,8 +24,8 @@ export interface WitnessOptions {
   readonly sinks: readonly Sink[];
   /** Between checkpoints, ms; nothing is signed while nothing happens. Without it only {@link WitnessService.sign} signs. */
   readonly everyMs?: number;
-  /** Last sequence of the journal, as the read model says it. */
-  readonly lastSeq: () => Promise<number>;
+  /** Last position of each segment of the journal, as the read model says it. */
+  readonly ends: () => Promise<Ends>;
   /** RFC 3339 in UTC. */
   readonly now: () => string;
   readonly onSigned?: (checkpoint: SignedCheckpoint) => void;
@@ -38,7 +39,7 @@ export class WitnessService {
   readonly #options: WitnessOptions;
   readonly #heads = new Heads();
   readonly #audit: CheckpointAudit;
-  readonly #follower: JournalFollower;
+  readonly #follower: SegmentsFollower;
   readonly #deliveries: Promise<void>[];
   readonly #halt = new AbortController();
   #previous: SignedCheckpoint | undefined;
@@ -52,7 +53,7 @@ export class WitnessService {
     this.#audit = new CheckpointAudit(options.previous === undefined ? [] : [options.previous]);
     this.#deliveries = options.sinks.map(() => Promise.resolve());
     const listener = { name: "witness", from: 1, take: (batch: readonly StoredMessage[]) => this.#take(batch) };
-    this.#follower = new JournalFollower(options.nc, options.ns, [listener], { lastSeq: options.lastSeq, onAlarm: options.onAlarm });
+    this.#follower = new SegmentsFollower(options.nc, options.ns, [listener], { ends: options.ends, onAlarm: options.onAlarm });
   }
 
   /** Reads the journal from its first message to its end, and then follows it. @throws ReadError */
@@ -77,7 +78,7 @@ export class WitnessService {
     const { ns, witness, now, onSigned } = this.#options;
     this.#conclude();
     if (this.#fault !== undefined) throw new Error(`nothing is signed: ${this.#fault}`);
-    if (this.#previous?.last_seq === this.#heads.last && this.#previous.key === witness.key) return this.#previous;
+    if (this.#previous?.key === witness.key && this.#stands(this.#previous)) return this.#previous;
     const signed = witness.sign(ns, this.#heads, now(), this.#previous);
     this.#previous = signed;
     this.#send(JSON.stringify(signed));
@@ -96,14 +97,20 @@ export class WitnessService {
     await this.#follower.stop();
   }
 
+  /** Whether nothing happened since. */
+  #stands(previous: SignedCheckpoint): boolean {
+    const parts = partsOf(previous);
+    return parts.every(({ segment, last }) => this.#heads.last(segment) === last) && this.#heads.segments.every((segment) => parts.some((part) => part.segment === segment));
+  }
+
   #take(batch: readonly StoredMessage[]): void {
     for (const message of batch) {
       // a batch that failed half way comes again
-      if (message.seq <= this.#heads.last) continue;
+      if (message.seq <= this.#heads.last(segmentOf(message.seq))) continue;
       if (!this.#audited) this.#audit.push(message);
       this.#heads.push(message);
     }
-    if (this.#options.previous !== undefined && this.#heads.last > this.#options.previous.last_seq) this.#conclude();
+    if (this.#options.previous !== undefined && this.#audit.done) this.#conclude();
   }
 
   /** Once: what this witness signed in an earlier life still has to be so. */

@@ -3,6 +3,7 @@ import { createPrivateKey, createPublicKey, type KeyObject, sign } from "node:cr
 import { canonicalBytes, sha256 } from "../../schemas/canonical.ts";
 import type { Checkpoint, SignedCheckpoint, WitnessKey } from "../../schemas/checkpoint.ts";
 import type { Namespace } from "../../schemas/ids.ts";
+import { sequenceOf } from "../../schemas/segments.ts";
 import { hashOf } from "./checkpoint.ts";
 import type { Heads } from "./heads.ts";
 
@@ -32,14 +33,18 @@ export class Witness {
 
   /** Signs where the journal stands. @param previous the checkpoint before; none for the first */
   sign(ns: Namespace, heads: Heads, at: string, previous: SignedCheckpoint | undefined): SignedCheckpoint {
+    const later = heads.segments
+      .filter((segment) => segment > 1)
+      .map((segment) => ({ segment, last_seq: sequenceOf(heads.last(segment)), aggregates: heads.aggregates(segment), root: heads.root(segment) }));
     const checkpoint: Checkpoint = {
       v: 1,
       ns,
       n: (previous?.n ?? 0) + 1,
       at,
-      last_seq: heads.last,
-      aggregates: heads.aggregates,
-      root: heads.root(),
+      last_seq: heads.last(1),
+      aggregates: heads.aggregates(1),
+      root: heads.root(1),
+      ...(later.length > 0 && { segments: later }),
       previous: previous === undefined ? FIRST_PREVIOUS : hashOf(previous),
       key: this.key,
     };

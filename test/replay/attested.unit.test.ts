@@ -158,7 +158,7 @@ describe("AUD-1 AUD-2: an export with checkpoints", () => {
 
   it("takes the first checkpoint that is about all of it, and the latest", () => {
     const known = [10, 20, 30, 40].map((last_seq, i) => ({ ...signed([]), n: i + 1, last_seq }));
-    const numbers = (lastSeq: number, whole = false) => chosenCheckpoints(known, lastSeq, whole).map(({ n }) => n);
+    const numbers = (lastSeq: number, whole = false) => chosenCheckpoints(known, [lastSeq], whole).map(({ n }) => n);
     assert.deepEqual([numbers(15), numbers(40), numbers(41), numbers(35, true), numbers(5, true)], [[2, 4], [4], [4], [3], []]);
   });
 

@@ -89,9 +89,9 @@ describe("AUD-1: a checkpoint kept outside, and somebody who owns the plane", ()
   }
   async function watching(more: Partial<WitnessOptions> = {}): Promise<{ service: WitnessService; alarms: string[] }> {
     const alarms: string[] = [];
-    const lastSeq = async () => (await new StreamReader(owner, JOURNAL).info()).lastSeq;
+    const ends = async () => [(await new StreamReader(owner, JOURNAL).info()).lastSeq];
     const service = new WitnessService({
-      nc: auditor, ns: NS, witness, previous: undefined, sinks: [], lastSeq, now: () => AT, onAlarm: (message) => void alarms.push(message), ...more,
+      nc: auditor, ns: NS, witness, previous: undefined, sinks: [], ends, now: () => AT, onAlarm: (message) => void alarms.push(message), ...more,
     });
     running.push(service);
     await service.start();
