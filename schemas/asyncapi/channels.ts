@@ -1,8 +1,9 @@
 /** Every subject of the wire, built by the functions that the plane itself uses. */
 import type { Actor, AggregateKind, Namespace, RunId } from "../ids.ts";
+import { MAX_SEGMENTS, SEGMENT_TABLE } from "../segments.ts";
 import { AGGREGATE_KINDS, PARTITIONS } from "../ids.ts";
 import { aggregateToken, INPUT_KINDS, patterns, SHARES, type StreamKind, streamName, subjects } from "../subjects.ts";
-import { DOCUMENTS, EVENTS, OF_DOCUMENTS, OF_RUNS, PROPOSALS, SIGNALS } from "./messages.ts";
+import { DOCUMENTS, EVENTS, OF_DOCUMENTS, OF_RUNS, PROPOSALS, SEGMENT_SIGNALS, SIGNALS } from "./messages.ts";
 
 export interface Channel {
   /** Null for the inbox of whoever asks. */
@@ -74,11 +75,18 @@ export const channels: Readonly<Record<string, Channel>> = {
     messages: ["guardControl", "stored"],
     stream: "CONTROL",
   },
+  controlSegments: {
+    address: subjects.input(NS, "control", "{operator}" as Actor, aggregateToken(SEGMENT_TABLE.kind, SEGMENT_TABLE.name)),
+    title: "The journal's segments",
+    description: "Operators have the next segment of the journal opened. Runs whose start is stored at the time that `segments.opened` says, or later, stand in it.",
+    messages: ["segmentsControl", "stored"],
+    stream: "CONTROL",
+  },
   signal: {
     address: patterns.signals(NS).replace(".part.*.", ".part.{share}.").replace("*.*.*", "{from}.{to}.{signal}"),
     title: "Signals between aggregates",
     description: "What a run asks of an account of the ledger, and what the account answers. Coordinators alone send them, into the share that the other one is in. Each is owed until it is answered. Those of before, on `in.signal.{from}.{to}.{signal}`, are passed on.",
-    messages: [...SIGNALS, "stored"],
+    messages: [...SIGNALS, ...SEGMENT_SIGNALS, "stored"],
     stream: "CONTROL",
   },
   apply: {
@@ -93,7 +101,7 @@ export const channels: Readonly<Record<string, Channel>> = {
     address: `${patterns.inputs(NS).replace(".in.>", ".part")}.{share}.{input}.{actor}.{aggregate}`,
     title: "Inputs as stored",
     description: "What `propose`, `decide`, `report`, `control` and `apply` become in INBOX and CONTROL: the share in front, the partition modulo 8, so that one coordinator at a time can own it.",
-    messages: [...PROPOSALS, "decision", "report", "control", "guardControl", "apply", "change"],
+    messages: [...PROPOSALS, "decision", "report", "control", "guardControl", "segmentsControl", "apply", "change"],
   },
   log: {
     address: pattern(subjects.log(NS, "{kind}" as AggregateKind, "{name}"), 4),
@@ -101,6 +109,12 @@ export const channels: Readonly<Record<string, Channel>> = {
     description: "Everything that happened, for ever: all events of an aggregate on one subject. Read with `readJournal`, never by a plain subscription.",
     messages: EVENTS,
     stream: "JOURNAL",
+  },
+  logSegment: {
+    address: pattern(subjects.log(NS, "run", "{name}", 2), 5).replace(".segment.2.", ".segment.{segment}."),
+    title: "Journal, later segments",
+    description: "Runs that started after the segment was opened: one stream each, `JOURNAL_<ns>_<segment>`. A run stays in the segment of its first event. Republished to the same live tail.",
+    messages: OF_RUNS,
   },
   live: {
     address: pattern(subjects.live(NS, "{kind}" as AggregateKind, "{name}"), 4),
@@ -239,6 +253,12 @@ export const channels: Readonly<Record<string, Channel>> = {
     description: "JetStream's direct get. The reply is one message per event, with `Nats-Subject` and `Nats-Sequence`, then an empty one with status 204.",
     messages: ["page", ...EVENTS],
   },
+  readSegment: {
+    address: `${directGet("JOURNAL")}_{segment}`,
+    title: "Pages of a later segment",
+    description: "As `readJournal`. The table of segments, `log.segments.<p>.journal` in the first, says which there are.",
+    messages: ["page", ...OF_RUNS],
+  },
   readDocument: {
     address: directGet("DOCUMENTS", subjects.document(NS, "{hash}")),
     title: "One document",
@@ -291,6 +311,7 @@ export const parameters: Readonly<Record<string, Parameter>> = {
   kind: { description: "Kind of aggregate.", enum: AGGREGATE_KINDS },
   share: { description: `Partition modulo ${SHARES}: one coordinator at a time owns it.`, examples: ["1"] },
   member: { description: "One life of a coordinator.", examples: ["3f9a0c1d2e4b"] },
+  segment: { description: `Number of the segment, from 2 to ${MAX_SEGMENTS}.`, examples: ["2"] },
   partition: { description: `FNV-1a (32 bit) of the run, or of the aggregate's token, modulo ${PARTITIONS}.`, examples: ["17"] },
   subject: { description: "The rest of the subject: two tokens.", examples: ["share.1"] },
   name: { description: "Name of the aggregate: a run, a document, an account of the ledger, `stops` of the guard. Dots make several tokens.", examples: ["refund-assistant_hello", "stripe.create_refund", "team.support.2026-01-31"] },
@@ -302,6 +323,6 @@ export const parameters: Readonly<Record<string, Parameter>> = {
   question: { description: "What is asked.", enum: ["status", "runs", "run", "why", "documents", "approvals", "in-flight", "stops", "ledgers", "owing"] },
   from: { description: "The aggregate that speaks, as a token: a run, or `ledger:<name>` with everything but letters, digits, `_` and `-` in the name percent-escaped.", examples: ["refund-assistant_hello"] },
   to: { description: "The aggregate that is spoken to, as a token.", examples: ["ledger:team%2Esupport%2E2026-01-31"] },
-  signal: { description: "Name of the signal.", enum: ["lease", "leased", "return", "returned"] },
+  signal: { description: "Name of the signal.", enum: ["lease", "leased", "return", "returned", "open", "seal"] },
   ledger: { description: "The account and its day: several tokens.", examples: ["team.support.2026-01-31"] },
 };

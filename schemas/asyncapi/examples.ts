@@ -58,6 +58,9 @@ export const EXAMPLES: Readonly<Record<string, readonly unknown[]>> = {
     { verb: "revoke", id: "g2", scope: "person:kim", reason: "has left" },
     { verb: "lift", id: "g3", stop: "s1", reason: "mended" },
   ],
+  segmentsControl: [{ verb: "open", id: "o1", reason: "a large import" }],
+  signalOpen: [{ name: "open", id: "open-2", segment: 2 }],
+  signalSeal: [{ name: "seal", id: "seal-1", segment: 1, runs: 500_000, index: DIGEST }],
   signalLease: [{ name: "lease", id: "l1", ...ACCOUNT, need: 10_000, want: 250_000 }],
   signalLeased: [{ name: "leased", id: "l1", ...ACCOUNT, granted: 250_000, total: 1_250_000, cap: 5_000_000 }],
   signalReturn: [{ name: "return", id: "l2", ...ACCOUNT, unused: 240_000, last: true }],
@@ -162,5 +165,6 @@ function happened(type: EventType) {
   if (type.endsWith(".applied")) return { run: "stripe.create_refund", cause: { id: "p1", kind: "apply", actor: "operator", time: AT } };
   if (type.startsWith("ledger.")) return { run: ACCOUNT.ledger, cause: { id: "l1", kind: "signal", actor: RUN, time: AT } };
   if (type.startsWith("guard.")) return { run: "stops", cause: { id: "g1", kind: "control", actor: "operator", time: AT } };
+  if (type.startsWith("segments.")) return { run: "journal", cause: { id: "open-2", kind: "signal", actor: "segments:journal", time: AT } };
   return { run: RUN, cause: { id: "refund", kind: "propose", actor: "refund-assistant", time: AT, chain: CHAIN } };
 }

@@ -159,6 +159,9 @@ const SIGNAL_TEXTS: Readonly<Record<(typeof SIGNALS)[number], { readonly title: 
   signalReturned: { title: "returned", summary: "The account has it back." },
 };
 
+/** The same from the table of the journal's segments to itself. */
+export const SEGMENT_SIGNALS = ["signalOpen", "signalSeal"] as const;
+
 const MESSAGES: readonly Message[] = [
   input("proposeStart", "start", "Begins a run: for what, under which version, with which narrower budget.", "StartProposal", OF_PROPOSALS),
   input("proposeTool", "tool", "Proposes one call of a tool.", "ToolProposal", OF_PROPOSALS),
@@ -169,9 +172,12 @@ const MESSAGES: readonly Message[] = [
   input("report", "report", "A gateway claims an attempt, says what became of it, or what the tool answered to a probe.", "Report"),
   input("control", "control", "An operator pauses, resumes, cancels, resolves or cleanses.", "Control"),
   input("guardControl", "stop, revoke, lift", "An operator stops a scope, revokes whoever is in it, or lifts another's stop.", "GuardControl"),
+  input("segmentsControl", "open a segment", "An operator has the journal's next segment opened.", "SegmentsControl"),
   input("apply", "apply", "An operator brings a stored document into force.", "Apply"),
   input("change", "change", "An operator brings several stored documents into force together.", "Change"),
   ...SIGNALS.map((name) => plain(name, SIGNAL_TEXTS[name].title, SIGNAL_TEXTS[name].summary, model("Signal"), { headers: OF_ANSWERS })),
+  plain("signalOpen", "open", "The newest segment of the journal holds as many runs as it should.", model("SegmentsSignal"), { headers: OF_ANSWERS }),
+  plain("signalSeal", "seal", "No run of a segment is live, and none can start in it; `index` is the list of its runs.", model("SegmentsSignal"), { headers: OF_ANSWERS }),
   plain("answer", "answer", "What became of a proposal. Several may follow one proposal; `final` says when no more will.", model("Answer"), { headers: OF_ANSWERS }),
   plain("rejection", "rejection", "What was refused without entering a journal.", model("Rejection"), { headers: OF_ANSWERS }),
   plain("stored", "stored", "JetStream's acknowledgement of an input. `duplicate: true` means that it was not stored.", STORED),
@@ -206,8 +212,8 @@ export const PROPOSALS = ["proposeStart", "proposeTool", "proposeNote", "propose
 export const APPLICABLE = ["documentContract", "documentTool", "documentPolicySet", "documentPerson", "documentIssuer", "documentBudget"] as const;
 export const DOCUMENTS = [...APPLICABLE, "documentValue"] as const;
 export const EVENTS: readonly string[] = EVENT_TYPES.map(messageOfEvent);
-const kindOf = (type: EventType): "document" | "ledger" | "guard" | "run" =>
-  type.endsWith(".applied") ? "document" : type.startsWith("ledger.") ? "ledger" : type.startsWith("guard.") ? "guard" : "run";
+const kindOf = (type: EventType): "document" | "ledger" | "guard" | "segments" | "run" =>
+  type.endsWith(".applied") ? "document" : type.startsWith("ledger.") ? "ledger" : type.startsWith("guard.") ? "guard" : type.startsWith("segments.") ? "segments" : "run";
 /** Events by the aggregates that they happen to. */
 export const OF_RUNS: readonly string[] = EVENT_TYPES.filter((type) => kindOf(type) === "run").map(messageOfEvent);
 export const OF_DOCUMENTS: readonly string[] = EVENT_TYPES.filter((type) => kindOf(type) === "document").map(messageOfEvent);

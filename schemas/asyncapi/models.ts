@@ -7,7 +7,7 @@ import { actionDocumentSchema, dispatchSchema, grantSchema } from "../dispatch.t
 import { causeSchema, differenceSchema, envelopeSchema, EVENT_TYPES, eventData, type EventType, premiseSchema } from "../event.ts";
 import { factsSchema, guardHitSchema, needSchema, personFactsSchema, principalSchema, toolFactsSchema } from "../facts.ts";
 import { actionIdSchema, actorSchema, digestSchema, inputIdSchema, ledgerNameSchema, requestIdSchema, runIdSchema, stopIdSchema, toolNameSchema } from "../ids.ts";
-import { applyChangeSchema, applySchema, claimSchema, controlSchema, decisionSchema, dueSchema, guardControlSchema, removedSchema, reportSchema, scanSchema, scopeSchema, signalSchema, standingSchema, toolErrorSchema, usageSchema } from "../inputs.ts";
+import { applyChangeSchema, applySchema, claimSchema, controlSchema, decisionSchema, dueSchema, guardControlSchema, removedSchema, reportSchema, scanSchema, scopeSchema, segmentsControlSchema, segmentsSignalSchema, signalSchema, standingSchema, toolErrorSchema, usageSchema } from "../inputs.ts";
 import { issuerSchema } from "../issuer.ts";
 import { jsonObjectSchema } from "../json.ts";
 import { judgementSchema } from "../judgement.ts";
@@ -69,6 +69,8 @@ const MODELS: Readonly<Record<string, readonly [schema: z.ZodType, description: 
   Control: [controlSchema, "Pause, resume or cancel a run, settle an action whose end nobody knows, or lower the run's marks."],
   GuardControl: [guardControlSchema, "Stop a scope, revoke whoever is in it, or lift a stop, which a second person does."],
   Scope: [scopeSchema, "What a stop is about: `all`, `agent:<name>`, `version:<agent>@<version>`, `tool:<name>`, `team:<name>`, `principal:<issuer>|<subject>`, `person:<name>`."],
+  SegmentsControl: [segmentsControlSchema, "Have the journal's next segment opened before the newest is full."],
+  SegmentsSignal: [segmentsSignalSchema, "What the table of segments is told by the coordinator that looks after it."],
   Signal: [signalSchema, "Between a run and an account of the ledger."],
   Apply: [applySchema, "Brings a stored document into force."],
   Change: [applyChangeSchema, "Brings several stored documents into force, all or none, as a run of the plane's own agent."],

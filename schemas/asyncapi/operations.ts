@@ -1,6 +1,6 @@
 /** Who sends what, and who hears what. A test compares this with the permissions that credentials carry. */
 import { channels } from "./channels.ts";
-import { APPLICABLE, DOCUMENTS, EVENTS, OF_DOCUMENTS, PROPOSALS, SIGNALS } from "./messages.ts";
+import { APPLICABLE, DOCUMENTS, EVENTS, OF_DOCUMENTS, OF_RUNS, PROPOSALS, SEGMENT_SIGNALS, SIGNALS } from "./messages.ts";
 
 /** Roles that log in; the first five are the plane's own. */
 export const ROLES = ["coordinator", "gateway", "ask", "reader", "agent", "approver", "operator", "auditor", "developer", "subscriber", "tool"] as const;
@@ -23,6 +23,7 @@ export interface Operation {
 
 const ASKS = { messages: ["question"], reply: ["queryAnswer"] } as const;
 const READS = { messages: ["page"], reply: EVENTS } as const;
+const READS_RUNS = { messages: ["page"], reply: OF_RUNS } as const;
 const FETCHES = { messages: ["lookup"], reply: DOCUMENTS } as const;
 const STORED = ["stored"] as const;
 const send = (role: Role, channel: string, summary: string, more: Partial<Operation> = {}): Operation => ({ role, action: "send", channel, summary, ...more });
@@ -47,12 +48,14 @@ const OPERATIONS: readonly Operation[] = [
 
   send("operator", "control", "Pauses, resumes, cancels, resolves, cleanses.", { messages: ["control"], reply: STORED }),
   send("operator", "controlGuard", "Stops, revokes, lifts.", { messages: ["guardControl"], reply: STORED }),
+  send("operator", "controlSegments", "Has the journal's next segment opened.", { messages: ["segmentsControl"], reply: STORED }),
   send("operator", "document", "Stores documents.", { messages: APPLICABLE, reply: STORED }),
   send("operator", "apply", "Brings stored documents into force.", { messages: ["apply", "change"], reply: STORED }),
   send("operator", "query", "Asks the read model.", ASKS),
   send("operator", "queryLedger", "Reads an account of the ledger.", ASKS),
   send("operator", "queryApproval", "Reads what an approver is asked.", ASKS),
   send("operator", "readJournal", "Reads the journal.", READS),
+  send("operator", "readSegment", "Reads a later segment of the journal.", READS_RUNS),
   send("operator", "readDocument", "Fetches a document.", FETCHES),
   receive("operator", "live", "Follows the journal."),
   receive("operator", "event", "Hears events by type."),
@@ -62,6 +65,7 @@ const OPERATIONS: readonly Operation[] = [
   send("auditor", "queryLedger", "Reads an account of the ledger.", ASKS),
   send("auditor", "queryApproval", "Reads what an approver is asked.", ASKS),
   send("auditor", "readJournal", "Reads the journal: replay and verification need nothing else.", READS),
+  send("auditor", "readSegment", "Reads a later segment of the journal.", READS_RUNS),
   send("auditor", "readDocument", "Fetches a document.", FETCHES),
   receive("auditor", "live", "Follows the journal."),
   receive("auditor", "event", "Hears events by type."),
@@ -70,13 +74,13 @@ const OPERATIONS: readonly Operation[] = [
   receive("subscriber", "event", "Hears events by type."),
 
   receive("coordinator", "storedInput", "Takes inputs in the order in which they were stored.", { consumes: true }),
-  receive("coordinator", "signal", "Takes what aggregates say to each other.", { messages: SIGNALS, consumes: true }),
+  receive("coordinator", "signal", "Takes what aggregates say to each other.", { messages: [...SIGNALS, ...SEGMENT_SIGNALS], consumes: true }),
   receive("coordinator", "due", "Takes timers that fell due.", { consumes: true }),
   send("coordinator", "member", "Says that it is up, and who is not.", { reply: STORED }),
   send("coordinator", "lease", "Takes a share, or hands it over.", { reply: STORED }),
   receive("coordinator", "leased", "Hears who owns what."),
   send("coordinator", "log", "Commits all events of an input at once."),
-  send("coordinator", "signal", "Carries what one aggregate owes another.", { messages: SIGNALS, reply: STORED }),
+  send("coordinator", "signal", "Carries what one aggregate owes another.", { messages: [...SIGNALS, ...SEGMENT_SIGNALS], reply: STORED }),
   send("coordinator", "out", "Answers agents."),
   send("coordinator", "rejected", "Leaves a trace of what was refused."),
   send("coordinator", "timer", "Arms a timer."),

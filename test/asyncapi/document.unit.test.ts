@@ -11,7 +11,7 @@ import { messagesOf, operations } from "../../schemas/asyncapi/operations.ts";
 import { EVENT_TYPES } from "../../schemas/event.ts";
 import { actionDocumentSchema } from "../../schemas/dispatch.ts";
 import { type Actor, namespace, type RunId } from "../../schemas/ids.ts";
-import { applyChangeSchema, applySchema, controlSchema, decisionSchema, dueSchema, guardControlSchema, reportSchema, signalSchema } from "../../schemas/inputs.ts";
+import { applyChangeSchema, applySchema, controlSchema, decisionSchema, dueSchema, guardControlSchema, segmentsControlSchema, segmentsSignalSchema, reportSchema, signalSchema } from "../../schemas/inputs.ts";
 import { proposalSchema } from "../../schemas/proposal.ts";
 import { INPUT_KINDS, inputTransform, patterns, subjects } from "../../schemas/subjects.ts";
 import { CHANGE_ACTOR, permissionsFor } from "../../services/identity/permissions.ts";
@@ -30,6 +30,7 @@ const NAMES: Readonly<Record<string, string>> = {
   share: "1",
   member: "0123456789ab",
   subject: "share.1",
+  segment: "2",
   name: "x_1",
   type: "approval.requested",
   team: "support",
@@ -142,9 +143,9 @@ describe("the AsyncAPI document (OPS-3)", () => {
   });
 
   it("has examples of inputs that the plane itself would read", () => {
-    const schemas = { decision: decisionSchema, report: reportSchema, control: controlSchema, apply: applySchema, change: applyChangeSchema, guardControl: guardControlSchema, due: dueSchema };
+    const schemas = { decision: decisionSchema, report: reportSchema, control: controlSchema, apply: applySchema, change: applyChangeSchema, guardControl: guardControlSchema, segmentsControl: segmentsControlSchema, due: dueSchema };
     for (const [name, { examples = [] }] of Object.entries(document.components.messages)) {
-      const schema = name.startsWith("propose") ? proposalSchema : name.startsWith("signal") ? signalSchema : schemas[name as keyof typeof schemas];
+      const schema = name.startsWith("propose") ? proposalSchema : name === "signalOpen" || name === "signalSeal" ? segmentsSignalSchema : name.startsWith("signal") ? signalSchema : schemas[name as keyof typeof schemas];
       for (const { payload } of schema === undefined ? [] : examples) assert.ok(schema?.safeParse(payload).success, `${name}: ${JSON.stringify(payload)}`);
     }
     assert.ok(document.components.schemas["ActionDocument"], "the action document is described");
@@ -172,7 +173,7 @@ describe("the AsyncAPI document (OPS-3)", () => {
           .map(({ channel }) => channels[channel]?.address ?? "");
       for (const pattern of publish.allow) {
         // the same page, narrowed by a subject behind the stream's name, and the stream's own state
-        if (/^\$JS\.API\.(DIRECT\.GET\.(JOURNAL|DOCUMENTS)_default(\.>)?|STREAM\.INFO\.)/.test(pattern)) continue;
+        if (/^\$JS\.API\.(DIRECT\.GET\.(JOURNAL|DOCUMENTS)_default(_\d+)?(\.>)?|STREAM\.INFO\.)/.test(pattern)) continue;
         assert.ok(of("send").some((address) => fits(pattern, filled(address, { question: "approvals" }))), `${role} may publish ${pattern}`);
       }
       for (const entry of subscribe.allow) {
