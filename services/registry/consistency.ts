@@ -185,7 +185,13 @@ function personalFaults(entry: ContractTool, tool: Tool): Finding[] {
     found.push({ path, code: "contract.personal", message: `\`${field}\` of \`${tool.name}\` is personal, and ${what} by it`, help: "take it out of `personal`, or name another field" });
   };
   if (entry.requires_approval_above !== undefined) reads(entry.requires_approval_above.field, ["requires_approval_above", "field"], "nothing is judged");
-  entry.standing_approval?.vary.forEach((pointer, i) => reads(pointer, ["standing_approval", "vary", String(i)], "no approval is matched"));
+  // what may not vary is compared, and no two sealed values are the same
+  const { vary = [] } = entry.standing_approval ?? {};
+  const varies = (mark: readonly string[]) => vary.some((pointer) => fieldSegments(pointer).every((segment, i) => segment === mark[i]));
+  const compared = entry.standing_approval === undefined ? [] : [...tool.personal, ...(entry.personal ?? [])].filter(({ path }) => declares(tool.input, path) && !varies(fieldSegments(path)));
+  for (const { path } of compared) {
+    found.push({ path: ["standing_approval", "vary"], code: "contract.personal", message: `\`${path}\` of \`${tool.name}\` is personal, and a standing approval would compare it`, help: "let it vary, or leave `standing_approval` out" });
+  }
   const { amount, tokens } = tool;
   const read = [amount?.field, amount?.target, typeof amount?.currency === "object" ? amount.currency.field : undefined, ...[tokens?.max_input, tokens?.max_output].map((limit) => (typeof limit === "object" ? limit.field : undefined))];
   if (entry.personal !== undefined) for (const field of read) if (field !== undefined) reads(field, ["personal"], "nothing is judged");
