@@ -16,7 +16,8 @@ import { obtainNatsServer } from "../../infra/nats/obtain.ts";
 import { SERVICES } from "../../services/main.ts";
 import { measureJudging } from "./judging.ts";
 import { json, table } from "./report.ts";
-import { type Measured, type Plan, type Sync, measure } from "./setting.ts";
+import { type Measured, type Plan, measure } from "./setting.ts";
+import type { Sync } from "./world.ts";
 
 const { values } = parseArgs({
   options: { quick: { type: "boolean" }, sync: { type: "string" }, json: { type: "string" }, profile: { type: "string" }, split: { type: "boolean" }, sums: { type: "boolean" } },
