@@ -3,7 +3,7 @@
  * more before it writes. Here all messages that belong together are one piece, as they stand on the wire. Of the
  * thirty messages that a governed action is, twenty go out in batches: the journal's events, and their fan-out.
  */
-import type { NatsConnection } from "nats";
+import type { MsgHdrs, NatsConnection } from "nats";
 
 export interface Frame {
   readonly subject: string;
@@ -26,6 +26,8 @@ interface Client {
 export function publishFrames(nc: NatsConnection, frames: readonly Frame[]): void {
   const [first] = frames;
   if (first === undefined) return;
+  const { publish } = nc;
+  if (publish !== (Object.getPrototypeOf(nc) as NatsConnection).publish) return oneByOne(nc, frames);
   const client = nc as unknown as Client;
   client._check(first.subject, false, true);
   const lines: string[] = [];
@@ -54,4 +56,13 @@ export function publishFrames(nc: NatsConnection, frames: readonly Frame[]): voi
   protocol.outBytes += payload;
   protocol.outMsgs += frames.length;
   protocol.sendCommand(bytes);
+}
+
+/** Somebody stands between us and the client, as a harness does that loses messages, and wants to see each. */
+function oneByOne(nc: NatsConnection, frames: readonly Frame[]): void {
+  for (const { subject, head, data, reply } of frames) {
+    const bytes = Buffer.from(head);
+    const headers = { encode: () => bytes } as unknown as MsgHdrs;
+    nc.publish(subject, data, { ...(head !== "" && { headers }), ...(reply !== undefined && { reply }) });
+  }
 }
