@@ -82,6 +82,14 @@ export const channels: Readonly<Record<string, Channel>> = {
     messages: ["segmentsControl", "stored"],
     stream: "CONTROL",
   },
+  controlErasure: {
+    address: subjects.input(NS, "control", "{operator}" as Actor, aggregateToken("erasure", "subjects")),
+    title: "Erasures",
+    description:
+      "Operators have a data subject's key destroyed. A keyed hash stands in the subject's place in all that is recorded. From the event `erasure.requested` on nothing opens what was sealed under the key, and `erasure.completed` says that the store does not have it any more.",
+    messages: ["erasureControl", "stored"],
+    stream: "CONTROL",
+  },
   signal: {
     address: patterns.signals(NS).replace(".part.*.", ".part.{share}.").replace("*.*.*", "{from}.{to}.{signal}"),
     title: "Signals between aggregates",
@@ -101,7 +109,7 @@ export const channels: Readonly<Record<string, Channel>> = {
     address: `${patterns.inputs(NS).replace(".in.>", ".part")}.{share}.{input}.{actor}.{aggregate}`,
     title: "Inputs as stored",
     description: "What `propose`, `decide`, `report`, `control` and `apply` become in INBOX and CONTROL: the share in front, the partition modulo 8, so that one coordinator at a time can own it.",
-    messages: [...PROPOSALS, "decision", "report", "control", "guardControl", "segmentsControl", "apply", "change"],
+    messages: [...PROPOSALS, "decision", "report", "control", "guardControl", "erasureControl", "segmentsControl", "apply", "change"],
   },
   log: {
     address: pattern(subjects.log(NS, "{kind}" as AggregateKind, "{name}"), 4),
@@ -283,11 +291,24 @@ export const channels: Readonly<Record<string, Channel>> = {
     description: "For an agent that was away.",
     messages: ["lookup", "rejection"],
   },
+  reveal: {
+    address: subjects.reveal(NS, "{approver}" as Actor),
+    title: "What is personal in a request",
+    description: "For whoever answers a request for approval, and nobody else: the personal fields of what they are shown, opened. The digest to decide by is of the sealed form.",
+    messages: ["revealQuestion", "revealAnswer"],
+  },
+  key: {
+    address: subjects.key(NS, "{pseudonym}"),
+    title: "Keys of data subjects",
+    description: "One key after the other, wrapped with the plane's own; an erasure overwrites it and leaves a note in its place. Read and written by the plane's services alone, and worth nothing without the plane's key file.",
+    messages: ["subjectKey"],
+    stream: "KEYS",
+  },
   inbox: {
     address: null,
     title: "Inbox of whoever asks",
     description: "Named by the reply subject of the request. Every credential has a prefix of its own, `_INBOX_<role>_<name>`, and may listen to no other: a client must be told to use it.",
-    messages: ["answer", "stored", "queryAnswer", "toolOutput", "toolError", "toolProbed", "rejection", ...DOCUMENTS, ...EVENTS],
+    messages: ["answer", "stored", "queryAnswer", "revealAnswer", "toolOutput", "toolError", "toolProbed", "rejection", ...DOCUMENTS, ...EVENTS],
   },
 };
 
@@ -314,13 +335,14 @@ export const parameters: Readonly<Record<string, Parameter>> = {
   segment: { description: `Number of the segment, from 2 to ${MAX_SEGMENTS}.`, examples: ["2"] },
   partition: { description: `FNV-1a (32 bit) of the run, or of the aggregate's token, modulo ${PARTITIONS}.`, examples: ["17"] },
   subject: { description: "The rest of the subject: two tokens.", examples: ["share.1"] },
-  name: { description: "Name of the aggregate: a run, a document, an account of the ledger, `stops` of the guard. Dots make several tokens.", examples: ["refund-assistant_hello", "stripe.create_refund", "team.support.2026-01-31"] },
+  name: { description: "Name of the aggregate: a run, a document, an account of the ledger, `stops` of the guard, `subjects` of erasures. Dots make several tokens.", examples: ["refund-assistant_hello", "stripe.create_refund", "team.support.2026-01-31"] },
   type: { description: "Event type without `signalbox.`: two tokens.", examples: ["action.denied"] },
   team: { description: "The team of the run's contract, percent-escaped.", examples: ["support"] },
   tool: { description: "The tool: one to six tokens.", examples: ["stripe.create_refund"] },
   timer: { description: "Name of the timer in its run, percent-escaped.", examples: ["action%3Aa2"] },
   hash: { description: "SHA-256 in 64 hex digits.", examples: ["3f".repeat(32)] },
   question: { description: "What is asked.", enum: ["status", "runs", "run", "why", "documents", "approvals", "in-flight", "stops", "ledgers", "owing"] },
+  pseudonym: { description: "A keyed hash of what the tools call the data subject: 32 hex digits.", examples: ["5f0c6f1b1f3c4d5e8a9b0c1d2e3f4a5b"] },
   from: { description: "The aggregate that speaks, as a token: a run, or `ledger:<name>` with everything but letters, digits, `_` and `-` in the name percent-escaped.", examples: ["refund-assistant_hello"] },
   to: { description: "The aggregate that is spoken to, as a token.", examples: ["ledger:team%2Esupport%2E2026-01-31"] },
   signal: { description: "Name of the signal.", enum: ["lease", "leased", "return", "returned", "open", "seal"] },

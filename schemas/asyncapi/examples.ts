@@ -53,6 +53,7 @@ export const EXAMPLES: Readonly<Record<string, readonly unknown[]>> = {
     { verb: "resolve", id: "c2", action: "a2", outcome: "succeeded", output: { refund_id: "re_1" } },
     { verb: "cleanse", id: "c3", reason: "read the ticket: nothing in it speaks to the agent", labels: ["pii"] },
   ],
+  erasureControl: [{ verb: "erase", id: "e1", subject: "cus_1001", reason: "request 2026-117" }],
   guardControl: [
     { verb: "stop", id: "g1", scope: "agent:refund-assistant", reason: "refunds twice" },
     { verb: "revoke", id: "g2", scope: "person:kim", reason: "has left" },
@@ -164,6 +165,7 @@ export function eventExample(type: EventType) {
 function happened(type: EventType) {
   if (type.endsWith(".applied")) return { run: "stripe.create_refund", cause: { id: "p1", kind: "apply", actor: "operator", time: AT } };
   if (type.startsWith("ledger.")) return { run: ACCOUNT.ledger, cause: { id: "l1", kind: "signal", actor: RUN, time: AT } };
+  if (type.startsWith("erasure.")) return { run: "subjects", cause: { id: "e1", kind: "control", actor: "operator", time: AT } };
   if (type.startsWith("guard.")) return { run: "stops", cause: { id: "g1", kind: "control", actor: "operator", time: AT } };
   if (type.startsWith("segments.")) return { run: "journal", cause: { id: "open-2", kind: "signal", actor: "segments:journal", time: AT } };
   return { run: RUN, cause: { id: "refund", kind: "propose", actor: "refund-assistant", time: AT, chain: CHAIN } };

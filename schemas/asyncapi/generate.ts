@@ -108,6 +108,7 @@ const TEXTS: Readonly<Record<Role, string>> = {
   coordinator: "Of the plane: turns inputs into events.",
   gateway: "Of the plane: executes what was approved.",
   ask: "Of the plane: answers asks.",
+  reveal: "Opens what is personal in requests, for approvers.",
   reader: "Of the plane: projection, fan-out, queries.",
 };
 

@@ -173,6 +173,7 @@ const MESSAGES: readonly Message[] = [
   input("control", "control", "An operator pauses, resumes, cancels, resolves or cleanses.", "Control"),
   input("guardControl", "stop, revoke, lift", "An operator stops a scope, revokes whoever is in it, or lifts another's stop.", "GuardControl"),
   input("segmentsControl", "open a segment", "An operator has the journal's next segment opened.", "SegmentsControl"),
+  input("erasureControl", "erase", "An operator has a data subject's key destroyed. `destroyed` is the plane's own word, when it was.", "ErasureControl"),
   input("apply", "apply", "An operator brings a stored document into force.", "Apply"),
   input("change", "change", "An operator brings several stored documents into force together.", "Change"),
   ...SIGNALS.map((name) => plain(name, SIGNAL_TEXTS[name].title, SIGNAL_TEXTS[name].summary, model("Signal"), { headers: OF_ANSWERS })),
@@ -201,6 +202,9 @@ const MESSAGES: readonly Message[] = [
   plain("documentValue", "large value", "An output too large for a body, as canonical JSON. A message refers to it as `{ \"$doc\": \"sha256:…\", \"bytes\": … }`.", ANY),
   plain("question", "question", "Filters or names; an empty object where nothing is asked for.", OBJECT),
   plain("queryAnswer", "query answer", "The read model's answer.", OBJECT, { headers: OF_SERVICE_ERRORS }),
+  plain("revealQuestion", "reveal question", "The request that is to be answered.", { type: "object", required: ["run", "request"], properties: { run: string("The run."), request: string("The request, as `q7`.") } }),
+  plain("revealAnswer", "reveal answer", "The personal fields of the request's view, by JSON pointer; without a value where the subject was erased.", OBJECT, { headers: OF_SERVICE_ERRORS }),
+  plain("subjectKey", "subject's key", "A key, wrapped; or the name of one that was destroyed.", OBJECT),
   plain("page", "page request", "A page of a stream, answered with one message per stored message and an empty one at the end.", PAGE),
   plain("lookup", "last message request", "The last message of the subject behind the stream's name; the body is empty.", OBJECT),
   ...EVENT_TYPES.map(event),
@@ -212,8 +216,8 @@ export const PROPOSALS = ["proposeStart", "proposeTool", "proposeNote", "propose
 export const APPLICABLE = ["documentContract", "documentTool", "documentPolicySet", "documentPerson", "documentIssuer", "documentBudget"] as const;
 export const DOCUMENTS = [...APPLICABLE, "documentValue"] as const;
 export const EVENTS: readonly string[] = EVENT_TYPES.map(messageOfEvent);
-const kindOf = (type: EventType): "document" | "ledger" | "guard" | "segments" | "run" =>
-  type.endsWith(".applied") ? "document" : type.startsWith("ledger.") ? "ledger" : type.startsWith("guard.") ? "guard" : type.startsWith("segments.") ? "segments" : "run";
+const kindOf = (type: EventType): "document" | "ledger" | "guard" | "erasure" | "segments" | "run" =>
+  type.endsWith(".applied") ? "document" : type.startsWith("ledger.") ? "ledger" : type.startsWith("guard.") ? "guard" : type.startsWith("erasure.") ? "erasure" : type.startsWith("segments.") ? "segments" : "run";
 /** Events by the aggregates that they happen to. */
 export const OF_RUNS: readonly string[] = EVENT_TYPES.filter((type) => kindOf(type) === "run").map(messageOfEvent);
 export const OF_DOCUMENTS: readonly string[] = EVENT_TYPES.filter((type) => kindOf(type) === "document").map(messageOfEvent);

@@ -7,7 +7,7 @@ import { actionDocumentSchema, dispatchSchema, grantSchema } from "../dispatch.t
 import { causeSchema, differenceSchema, envelopeSchema, EVENT_TYPES, eventData, type EventType, premiseSchema } from "../event.ts";
 import { factsSchema, guardHitSchema, needSchema, personFactsSchema, principalSchema, toolFactsSchema } from "../facts.ts";
 import { actionIdSchema, actorSchema, digestSchema, inputIdSchema, ledgerNameSchema, requestIdSchema, runIdSchema, stopIdSchema, toolNameSchema } from "../ids.ts";
-import { applyChangeSchema, applySchema, claimSchema, controlSchema, decisionSchema, dueSchema, guardControlSchema, removedSchema, reportSchema, scanSchema, scopeSchema, segmentsControlSchema, segmentsSignalSchema, signalSchema, standingSchema, toolErrorSchema, usageSchema } from "../inputs.ts";
+import { applyChangeSchema, applySchema, claimSchema, controlSchema, decisionSchema, dueSchema, erasureControlSchema, guardControlSchema, removedSchema, reportSchema, scanSchema, scopeSchema, segmentsControlSchema, segmentsSignalSchema, signalSchema, standingSchema, toolErrorSchema, usageSchema } from "../inputs.ts";
 import { issuerSchema } from "../issuer.ts";
 import { jsonObjectSchema } from "../json.ts";
 import { judgementSchema } from "../judgement.ts";
@@ -67,6 +67,7 @@ const MODELS: Readonly<Record<string, readonly [schema: z.ZodType, description: 
   Standing: [standingSchema, "An approval also for later actions of the same shape in this run, within what the contract allows; never for irreversible or tainted ones."],
   Report: [reportSchema, "What a gateway did with a dispatch. It repeats a report until it is answered."],
   Control: [controlSchema, "Pause, resume or cancel a run, settle an action whose end nobody knows, or lower the run's marks."],
+  ErasureControl: [erasureControlSchema, "Destroy the key of a data subject, named as the tools name it."],
   GuardControl: [guardControlSchema, "Stop a scope, revoke whoever is in it, or lift a stop, which a second person does."],
   Scope: [scopeSchema, "What a stop is about: `all`, `agent:<name>`, `version:<agent>@<version>`, `tool:<name>`, `team:<name>`, `principal:<issuer>|<subject>`, `person:<name>`."],
   SegmentsControl: [segmentsControlSchema, "Have the journal's next segment opened before the newest is full."],

@@ -2,8 +2,8 @@
 import { channels } from "./channels.ts";
 import { APPLICABLE, DOCUMENTS, EVENTS, OF_DOCUMENTS, OF_RUNS, PROPOSALS, SEGMENT_SIGNALS, SIGNALS } from "./messages.ts";
 
-/** Roles that log in; the first five are the plane's own. */
-export const ROLES = ["coordinator", "gateway", "ask", "reader", "agent", "approver", "operator", "auditor", "developer", "subscriber", "tool"] as const;
+/** Roles that log in; the plane's own among them. */
+export const ROLES = ["coordinator", "gateway", "ask", "reader", "reveal", "agent", "approver", "operator", "auditor", "developer", "subscriber", "tool"] as const;
 export type Role = (typeof ROLES)[number];
 
 export interface Operation {
@@ -43,12 +43,14 @@ const OPERATIONS: readonly Operation[] = [
   send("approver", "decide", "Approves, refuses or edits.", { messages: ["decision"], reply: STORED }),
   send("approver", "query", "Lists what waits for a person (`approvals`).", ASKS),
   send("approver", "queryApproval", "Reads what exactly is asked.", ASKS),
+  send("approver", "reveal", "Reads what is personal in a request.", { messages: ["revealQuestion"], reply: ["revealAnswer"] }),
   receive("approver", "event", "Hears of requests and their ends.", { messages: EVENTS.filter((name) => name.startsWith("eventApproval")) }),
   receive("approver", "rejected", "Hears what was refused outright."),
 
   send("operator", "control", "Pauses, resumes, cancels, resolves, cleanses.", { messages: ["control"], reply: STORED }),
   send("operator", "controlGuard", "Stops, revokes, lifts.", { messages: ["guardControl"], reply: STORED }),
   send("operator", "controlSegments", "Has the journal's next segment opened.", { messages: ["segmentsControl"], reply: STORED }),
+  send("operator", "controlErasure", "Has a data subject erased.", { messages: ["erasureControl"], reply: STORED }),
   send("operator", "document", "Stores documents.", { messages: APPLICABLE, reply: STORED }),
   send("operator", "apply", "Brings stored documents into force.", { messages: ["apply", "change"], reply: STORED }),
   send("operator", "query", "Asks the read model.", ASKS),
@@ -89,6 +91,9 @@ const OPERATIONS: readonly Operation[] = [
   send("coordinator", "readJournal", "Folds a run.", READS),
   send("coordinator", "readDocument", "Fetches the documents in force.", FETCHES),
 
+  send("coordinator", "key", "Makes a subject's key, and overwrites it."),
+  send("coordinator", "controlErasure", "Says that a key was destroyed, as `signalbox-eraser`.", { messages: ["erasureControl"], reply: STORED }),
+
   receive("gateway", "dispatch", "Takes approved actions.", { consumes: true }),
   send("gateway", "report", "Claims an attempt, and reports it.", { messages: ["report"], reply: STORED }),
   receive("gateway", "grant", "Hears whether its claim was granted."),
@@ -101,6 +106,8 @@ const OPERATIONS: readonly Operation[] = [
   send("gateway", "document", "Stores large outputs.", { messages: ["documentValue"], reply: STORED }),
   send("gateway", "readDocument", "Fetches tool definitions.", FETCHES),
 
+  send("gateway", "key", "Makes the key of a subject that a tool speaks of."),
+
   receive("ask", "ask", "Takes proposals from those who wait.", { messages: PROPOSALS, reply: ["answer"], queue: "q" }),
   send("ask", "propose", "Forwards them as they are.", { messages: PROPOSALS, reply: STORED }),
   receive("ask", "storedOut", "Hears the plane's answers."),
@@ -111,6 +118,8 @@ const OPERATIONS: readonly Operation[] = [
   send("reader", "readDocument", "Fetches a document.", FETCHES),
   send("reader", "event", "Fans events out by type."),
   send("reader", "team", "Fans events out by team."),
+  receive("reveal", "reveal", "Answers approvers.", { messages: ["revealQuestion"], reply: ["revealAnswer"], queue: "q" }),
+  receive("reveal", "live", "Hears of erasures.", { messages: EVENTS.filter((name) => name.startsWith("eventErasure")) }),
   receive("reader", "query", "Answers questions.", { ...ASKS, queue: "query" }),
   receive("reader", "queryLedger", "Answers questions about accounts.", { ...ASKS, queue: "query" }),
   receive("reader", "queryApproval", "Answers approvers.", { ...ASKS, queue: "query" }),

@@ -3,6 +3,7 @@
  * the order in which their keys were set: exact replay rests on it.
  */
 import { Decoder, Encoder, ExtensionCodec } from "@msgpack/msgpack";
+import { NotPlain, type Packed, pack } from "./pack.ts";
 
 /** A body has 64 levels (see `body.ts`) and stands a few levels deep in an event. */
 const MAX_DEPTH = 128;
@@ -34,7 +35,23 @@ const decoder = new Decoder({ extensionCodec });
  * @throws TypeError for class instances, Map, Set, Date, functions; Error beyond 128 levels
  */
 export function encode(value: unknown): Uint8Array {
-  return encoder.encode(value);
+  try {
+    return pack(value, MAX_DEPTH, "").whole;
+  } catch (error) {
+    if (!(error instanceof NotPlain)) throw error;
+    return encoder.encode(value);
+  }
+}
+
+/** The same, and the bytes once more with a text in front of them, as a chain is made over them. */
+export function encodeBehind(before: string, value: unknown): Packed {
+  try {
+    return pack(value, MAX_DEPTH, before);
+  } catch (error) {
+    if (!(error instanceof NotPlain)) throw error;
+    const data = encoder.encode(value);
+    return { whole: Buffer.concat([Buffer.from(before), data]), data };
+  }
 }
 
 /**

@@ -6,7 +6,7 @@ import { sha256 } from "../../schemas/canonical.ts";
 import { CHAIN_START, type Cause, EVENT_TYPES, type EventBody, type EventDraft, type Premise } from "../../schemas/event.ts";
 import type { AggregateKind, Namespace } from "../../schemas/ids.ts";
 import { subjects } from "../../schemas/subjects.ts";
-import { decode, encode } from "./codec.ts";
+import { decode, encodeBehind } from "./codec.ts";
 import type { StoredMessage } from "./journal.ts";
 
 /** Where an aggregate's chain stands. */
@@ -45,9 +45,9 @@ export function seal(aggregate: Aggregate, head: ChainHead, content: CommitConte
   let { seq, prev } = head;
   const events = content.drafts.map((_, index) => {
     const body = bodyOf(aggregate, { seq, prev }, content, index);
-    const data = encode(body);
+    const { data, whole } = encodeBehind(`${subject}\n`, body);
     seq += 1;
-    prev = chainLink(subject, data);
+    prev = sha256(whole);
     return { subject, headers: headersOf(body), data };
   });
   return { events, head: { seq, prev } };

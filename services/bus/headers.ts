@@ -21,7 +21,7 @@ const VERSION = "NATS/1.0\r\n";
  * The header block of a message: those of the caller and then ours.
  * @throws TypeError for a name that is no token and a value with a line break (header injection).
  */
-export function encodeHeaders(given: HeaderInput | undefined, ours: string): MsgHdrs {
+export function headerBlock(given: HeaderInput | undefined, ours: string): string {
   let text = VERSION;
   if (given !== undefined) {
     if (isMsgHdrs(given)) {
@@ -30,16 +30,30 @@ export function encodeHeaders(given: HeaderInput | undefined, ours: string): Msg
       for (const name in given) text += headerLine(name, given[name] ?? "");
     }
   }
-  const bytes = Buffer.from(`${text}${ours}\r\n`, "utf8");
+  return `${text}${ours}\r\n`;
+}
+
+/** {@link headerBlock} for the client's own `publish`. */
+export function encodeHeaders(given: HeaderInput | undefined, ours: string): MsgHdrs {
+  const bytes = Buffer.from(headerBlock(given, ours), "utf8");
   const encoded: EncodedHeaders = { encode: () => bytes };
   return encoded as unknown as MsgHdrs;
 }
 
 /** One line of a header block. */
 export function headerLine(name: string, value: string): string {
-  if (!/^[\x21-\x39\x3b-\x7e]+$/.test(name)) throw new TypeError(`header name \`${name}\` is not a token`);
-  if (/[\r\n]/.test(value)) throw new TypeError(`header \`${name}\` holds a line break`);
+  if (!TOKENS.has(name)) checkToken(name);
+  if (value.includes("\n") || value.includes("\r")) throw new TypeError(`header \`${name}\` holds a line break`);
   return `${name}: ${value}\r\n`;
+}
+
+/** Names that were looked at: we send few, and each many thousand times a second. */
+const TOKENS = new Set<string>();
+const MAX_TOKENS = 256;
+
+function checkToken(name: string): void {
+  if (!/^[\x21-\x39\x3b-\x7e]+$/.test(name)) throw new TypeError(`header name \`${name}\` is not a token`);
+  if (TOKENS.size < MAX_TOKENS) TOKENS.add(name);
 }
 
 function isMsgHdrs(given: HeaderInput): given is MsgHdrs {

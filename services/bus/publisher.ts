@@ -4,7 +4,8 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Msg, NatsConnection, Subscription } from "nats";
-import { type HeaderInput, encodeHeaders, headerLine, readHeaders } from "./headers.ts";
+import { type Frame, publishFrames } from "./frames.ts";
+import { type HeaderInput, headerBlock, headerLine, readHeaders } from "./headers.ts";
 import { newInbox } from "./replies.ts";
 
 /** The server's limit on messages in one atomic batch. */
@@ -79,7 +80,7 @@ interface Ack {
 }
 
 interface Pending {
-  readonly subjects: readonly string[];
+  readonly frames: readonly Frame[];
   readonly deadline: number;
   readonly resolve: (ack: Ack) => void;
   readonly reject: (error: PublishError) => void;
@@ -152,37 +153,35 @@ export class Publisher {
       // The client would keep it in memory and send it much later, after the caller had read back and decided anew.
       return Promise.reject(new PublishError("unavailable", "the connection to the server is down"));
     }
+    const token = (++this.#sent).toString(36);
     // Everything that can throw comes before the first byte goes out, so that no batch is left half-sent.
-    const blocks: ReturnType<typeof encodeHeaders>[] = [];
+    const frames: Frame[] = [];
     const maxPayload = this.#nc.info?.max_payload ?? Number.POSITIVE_INFINITY;
     try {
-      for (let i = 0; i < messages.length; i++) {
+      const last = messages.length - 1;
+      for (let i = 0; i <= last; i++) {
         const message = messages[i] as BatchMessage;
-        if (!isSubject(message.subject)) throw new TypeError(`\`${message.subject}\` is not a subject to publish to`);
-        const block = encodeHeaders(message.headers, ourHeaders(message, batchId, i + 1, i === messages.length - 1));
-        const size = message.data.length + (block as unknown as { encode(): Uint8Array }).encode().length;
+        const { subject, data } = message;
+        if (!isSubject(subject)) throw new TypeError(`\`${subject}\` is not a subject to publish to`);
+        const ours = ourHeaders(message, batchId, i + 1, i === last);
+        const head = headerBlock(message.headers, ours);
+        const size = data.length + Buffer.byteLength(head);
         if (size > maxPayload) throw new RangeError(`a message of \`${size}\` bytes, more than the server takes`);
-        blocks.push(block);
+        frames.push(i === last ? { subject, head, data, reply: `${this.#inbox}.${token}` } : { subject, head, data });
       }
     } catch (cause) {
       return Promise.reject(new PublishError("refused", (cause as Error).message, undefined, cause));
     }
 
-    const token = (++this.#sent).toString(36);
     return new Promise<Ack>((resolve, reject) => {
       const deadline = performance.now() + this.#timeoutMs;
-      this.#pending.set(token, { subjects: messages.map((message) => message.subject), deadline, resolve, reject });
+      this.#pending.set(token, { frames, deadline, resolve, reject });
       this.#timer ??= setTimeout(() => this.#expire(), this.#timeoutMs);
       try {
-        const last = messages.length - 1;
-        for (let i = 0; i <= last; i++) {
-          const { subject, data } = messages[i] as BatchMessage;
-          const headers = blocks[i] as (typeof blocks)[number];
-          this.#nc.publish(subject, data, i === last ? { headers, reply: `${this.#inbox}.${token}` } : { headers });
-        }
+        publishFrames(this.#nc, frames);
       } catch (cause) {
         this.#pending.delete(token);
-        // Thrown before the last message was handed over: without it the server stores nothing.
+        // Thrown before anything was handed over.
         reject(new PublishError("unavailable", "the connection does not take messages", undefined, cause));
       }
     });
@@ -197,7 +196,7 @@ export class Publisher {
       const { status, description } = readHeaders(message);
       pending.reject(
         status === 503
-          ? new PublishError("unavailable", `no stream takes \`${pending.subjects.at(-1)}\``)
+          ? new PublishError("unavailable", `no stream takes \`${pending.frames.at(-1)?.subject}\``)
           : new PublishError("refused", `the server answered \`${status} ${description}\``),
       );
       return;
@@ -230,7 +229,7 @@ export class Publisher {
 
   #rejectAll(kind: PublishFailure, reason: string, subject?: string): void {
     for (const [token, pending] of this.#pending) {
-      if (subject !== undefined && !pending.subjects.includes(subject)) continue;
+      if (subject !== undefined && !pending.frames.some((frame) => frame.subject === subject)) continue;
       this.#pending.delete(token);
       pending.reject(new PublishError(kind, reason));
     }

@@ -19,12 +19,13 @@ Exit codes:
   0 nothing is wrong   2 usage   6 a difference, a fault, a divergence, or something that cannot be told   7 plane unreachable`;
 
 type VerifyOptions = Chosen & { readonly since?: string; readonly keys?: string };
-type ReplayOptions = Chosen & Rehearsed & { readonly judge?: boolean; readonly at?: string; readonly follow?: boolean };
+type ReplayOptions = Chosen & Rehearsed & { readonly judge?: boolean; readonly allowErased?: boolean; readonly at?: string; readonly follow?: boolean };
 
 export function auditCommands(cli: Cli): void {
   const replay = chosen(cli.program.command("replay"))
     .description("recompute recorded events, byte for byte, without side effects")
     .option("--judge", "also judge again with the recorded contract, tool and policy set, and compare decision and determining policies")
+    .option("--allow-erased", "with --judge: what cannot be recomputed because its data subject was erased is not wrong")
     .option("--at <seq|time>", "show the run as it stood after this event, or at this time")
     .option("--follow", "keep checking what is recorded, until Ctrl-C")
     .option("--machine <version>", "rehearse a machine version: what would it have recorded otherwise?")
@@ -34,6 +35,7 @@ export function auditCommands(cli: Cli): void {
     replay,
     "replay refund-assistant_demo",
     "replay --all --judge",
+    "replay --all --judge --allow-erased",
     "replay refund-assistant_demo --at 7",
     "replay refund-assistant_demo --at 2026-01-31T09:30:00Z --json",
     "replay --follow --judge",
@@ -85,7 +87,9 @@ async function check(cli: Cli, self: Command, run: string | undefined, options: 
     const trusted = what === "verify" ? await trustedKeys(cli.io, options.since, options.keys) : undefined;
     const kept: Kept | undefined = what === "verify" && options.since !== undefined ? await readKept(options.since, trusted ?? [], source.ns) : undefined;
     const messages = kept === undefined ? source.messages : kept.messages(source.messages);
-    const checks = await checkMessages(source.ns, whole ? counted(messages, holes) : messages, bench);
+    // a run alone does not say what was erased
+    if (bench !== undefined) for await (const message of source.erasures()) bench.note(message);
+    const checks = await checkMessages(source.ns, noted(whole ? counted(messages, holes) : messages, bench), bench);
     const { file } = source;
     const attested = what === "verify" && file !== undefined ? await file.attested(trusted) : [];
     const against = kept?.report(file, attested);
@@ -100,14 +104,21 @@ async function check(cli: Cli, self: Command, run: string | undefined, options: 
         ...checks.map((one) => (what === "verify" ? verifyText(one, cli.paint) : replayText(one, cli.paint))),
       ].join("\n"),
     );
-    if (holes.length > 0 || (against?.faults.length ?? 0) > 0 || (file?.counts.faults ?? 0) > 0 || attested.some(({ fault }) => fault !== undefined) || checks.some((one) => fails(one, what))) cli.ends(EXIT.failed);
+    if (holes.length > 0 || (against?.faults.length ?? 0) > 0 || (file?.counts.faults ?? 0) > 0 || attested.some(({ fault }) => fault !== undefined) || checks.some((one) => fails(one, what, options.allowErased === true))) cli.ends(EXIT.failed);
   });
 }
 
 /** A chain that is broken concerns `verify`; `replay` finds that same event, or proves every byte of it. */
-function fails(one: Checked, what: "replay" | "verify"): boolean {
+function fails(one: Checked, what: "replay" | "verify", allowErased: boolean): boolean {
   if (what === "verify") return one.verify.fault !== undefined;
-  return isWrong({ ...one, verify: { ...one.verify, fault: undefined } }) || (one.judge?.unknown.length ?? 0) > 0;
+  return isWrong({ ...one, verify: { ...one.verify, fault: undefined } }) || (one.judge?.unknown.length ?? 0) > 0 || (!allowErased && (one.judge?.erased.length ?? 0) > 0);
+}
+
+async function* noted(messages: Source["messages"], bench: Bench | undefined): Source["messages"] {
+  for await (const message of messages) {
+    bench?.note(message);
+    yield message;
+  }
 }
 
 /** Whole runs leave no trace in the chains of others: only the journal's own numbers show that they were taken away. */

@@ -26,9 +26,11 @@ export function replayText({ replay, judge }: Checked, paint: Paint): string {
   return lines.join("\n");
 }
 
-function judgedText({ same, differences, unknown }: JudgeReport): string {
-  const all = same + differences.length + unknown.length;
-  return all === 0 ? "" : `, ${same} of ${all} proposal(s) judged the same`;
+function judgedText({ same, sealed, erased, differences, unknown }: JudgeReport): string {
+  const all = same + erased.length + differences.length + unknown.length;
+  if (all === 0) return "";
+  const some = sealed === 0 ? "" : ` (${sealed} in the sealed form)`;
+  return `, ${same} of ${all} proposal(s) judged the same${some}${erased.length === 0 ? "" : `, ${erased.length} not recomputable because erased`}`;
 }
 
 export function differenceLines({ field, recorded, computed }: Omit<Difference, "seq">): string[] {

@@ -7,6 +7,7 @@ import type { StoredMessage } from "../bus/journal.ts";
 import { SegmentedReader } from "../bus/segmented.ts";
 import { type DocumentSource, storedDocuments } from "../replay/documents.ts";
 import { ExportFile } from "../replay/export-file.ts";
+import { ERASURES_NAME } from "../identity/erasures-name.ts";
 import { type Cli, inSession } from "./cli.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { runOf } from "./tail.ts";
@@ -25,6 +26,8 @@ export interface Source {
   /** The chosen part, in the order of the journal. */
   readonly messages: AsyncIterable<StoredMessage>;
   readonly documents: DocumentSource;
+  /** What the journal says of erasures, where it is not among the messages. */
+  readonly erasures: () => AsyncIterable<StoredMessage>;
   readonly file: ExportFile | undefined;
 }
 
@@ -39,8 +42,12 @@ export async function withSource<T>(cli: Cli, self: Command, named: string | und
   return inSession(cli, self, "read", ({ nc, ns }) => {
     const journal = new SegmentedReader(nc, ns);
     const range = run === undefined ? { subject: patterns.log(ns), pageSize: 2000 } : { subject: subjects.log(ns, "run", run) };
-    return work({ ns, run, messages: journal.read(range), documents: storedDocuments(nc, ns), file: undefined });
+    return work({ ns, run, messages: journal.read(range), documents: storedDocuments(nc, ns), erasures: () => (run === undefined ? none() : journal.read({ subject: subjects.log(ns, "erasure", ERASURES_NAME) })), file: undefined });
   });
+}
+
+async function* none(): AsyncGenerator<StoredMessage> {
+  yield* [];
 }
 
 async function fromFile(path: string, run: RunId | undefined): Promise<Source> {
@@ -54,7 +61,7 @@ async function fromFile(path: string, run: RunId | undefined): Promise<Source> {
       yield* messages;
     })();
     const ns = file.header?.namespace ?? ("" as Namespace);
-    return { ns, run, messages: run === undefined ? rest : only(run, rest), documents: file, file };
+    return { ns, run, messages: run === undefined ? rest : only(run, rest), documents: file, erasures: none, file };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;

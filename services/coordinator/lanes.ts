@@ -113,7 +113,14 @@ export class Lanes {
   readonly #urgent = new Queue();
   readonly #ordinary = new Queue();
   readonly #resting = new RestingRuns();
-  #evictAt = MAX_LANES;
+  readonly #most: number;
+  #evictAt: number;
+
+  /** @param most lanes that are kept as they are */
+  constructor(most = MAX_LANES) {
+    this.#most = most;
+    this.#evictAt = most;
+  }
 
   get size(): number {
     return this.#lanes.size;
@@ -238,6 +245,6 @@ export class Lanes {
       if (++spared === TO_REST_AT_ONCE) break;
     }
     // where none could be spared, not every new lane looks through all of them again
-    this.#evictAt = Math.max(MAX_LANES, spared > 0 ? this.#lanes.size : Math.ceil(this.#lanes.size * 1.1));
+    this.#evictAt = Math.max(this.#most, spared > 0 ? this.#lanes.size : Math.ceil(this.#lanes.size * 1.1));
   }
 }

@@ -37,14 +37,19 @@ interface Packed {
 const MAX_BYTES = 128 * 1024 * 1024;
 /** As much as deflate looks back. */
 const DICTIONARY_BYTES = 32 * 1024;
-/** Runs change with their agents and documents, and so does what they have in common. */
+/** Runs change with their agents and documents, and so does what they have in common. Each dictionary lasts for so many. */
 const PACKED_PER_DICTIONARY = 4096;
+/** The first is of a single run; the next, of several agents', comes soon. */
+const FIRST_PACKED = 32;
+/** It is made of the runs that were packed last. */
+const SAMPLES = 12;
 
 export class RestingRuns {
   readonly #runs = new Map<string, Packed>();
   readonly #maxBytes: number;
+  readonly #samples: Buffer[] = [];
   #dictionary = Buffer.alloc(0);
-  #packedWith = 0;
+  #packed = 0;
   #bytes = 0;
 
   constructor(maxBytes = MAX_BYTES) {
@@ -109,10 +114,9 @@ export class RestingRuns {
   }
 
   #renew(bytes: Buffer): void {
-    if (this.#packedWith++ % PACKED_PER_DICTIONARY !== 0) {
-      // the first few may be the shortest of all
-      if (this.#dictionary.length >= DICTIONARY_BYTES || bytes.length < this.#dictionary.length * 1.5) return;
-    }
-    this.#dictionary = Buffer.from(bytes.subarray(-DICTIONARY_BYTES));
+    this.#samples.push(bytes);
+    if (this.#samples.length > SAMPLES) this.#samples.shift();
+    const count = this.#packed++;
+    if (count % PACKED_PER_DICTIONARY === 0 || count === FIRST_PACKED) this.#dictionary = Buffer.concat(this.#samples).subarray(-DICTIONARY_BYTES);
   }
 }

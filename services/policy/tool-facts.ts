@@ -64,6 +64,11 @@ export interface More {
   readonly replaces?: ActionId | undefined;
   /** Its input with the personal fields opened, where there are any (law 10). Nothing is judged by it. */
   readonly opened?: Opened | undefined;
+  /**
+   * What only the plain form shows, as it was recorded: whoever judges again without the subjects' keys believes that,
+   * and judges the rest, which rests on the sealed form.
+   */
+  readonly believed?: { readonly faults: readonly Reason[]; readonly sources: readonly ActionId[] } | undefined;
   /** Needs as they were recorded: judging again does not look up today's budgets. */
   readonly needs?: readonly Need[] | undefined;
 }
@@ -84,7 +89,7 @@ export function toolFacts(judging: Judging, governing: Governing, state: RunStat
   };
   const rules1 = state.machine === MACHINE_OF_RULES_1;
   const tokens = tool === undefined || rules1 ? undefined : tokensOfCall(tool.value, body.input);
-  const faults = [...documentFaults(contract, entry, tool, state, body), ...(tool === undefined ? [] : inputFaults(validators, tool, body, more.opened)), ...(tokens?.faults ?? [])];
+  const faults = [...documentFaults(contract, entry, tool, state, body), ...(tool === undefined ? [] : inputFaults(validators, tool, body, more)), ...(tokens?.faults ?? [])];
 
   const facts: ToolFacts = {
     kind: "tool",
@@ -113,7 +118,7 @@ export function toolFacts(judging: Judging, governing: Governing, state: RunStat
   const { marks } = state;
   // what it was taken from is looked for in what was said: the outputs that it is held against are sealed as well
   const said = more.opened === undefined ? body : { ...body, input: more.opened.said };
-  const sources = sourcesOf(state, said);
+  const sources = more.believed === undefined ? sourcesOf(state, said) : [...more.believed.sources];
   const standing = marks.tainted || effect === "irreversible" ? undefined : standingLimits(entry);
   const ready: ToolFacts = {
     ...known,
@@ -131,7 +136,7 @@ export function toolFacts(judging: Judging, governing: Governing, state: RunStat
     tainted: marks.tainted,
     labels: marks.labels,
     sources: sources.length,
-    matched: body.uses === undefined ? sources.length : sourcesOf(state, { ...said, uses: undefined }).length,
+    matched: body.uses === undefined ? sources.length : matchedAlone(state, said, more.believed?.sources),
   });
   // what is denied whatever else is known opens no account and waits for none
   const stands = principalStanding(principal, at);
@@ -169,9 +174,17 @@ function documentFaults(contract: InForce<Contract> | undefined, entry: Contract
   return faults;
 }
 
-function inputFaults(validators: Judging["validators"], tool: InForce<Tool>, body: ToolProposal, opened: Opened | undefined): Reason[] {
+function inputFaults(validators: Judging["validators"], tool: InForce<Tool>, body: ToolProposal, { opened, believed }: More): Reason[] {
+  if (believed !== undefined) return [...believed.faults];
   const faults = opened !== undefined && opened.faults.length > 0 ? opened.faults : validators.inputFaults(tool.digest, tool.value.input, opened?.plain ?? body.input);
   return faults.map((fault) => ({ ...fault, path: `/input${fault.path ?? ""}` }));
+}
+
+/** Of the sources, those that the input itself holds parts of. */
+function matchedAlone(state: RunState, body: ToolProposal, believed: readonly ActionId[] | undefined): number {
+  const found = sourcesOf(state, { ...body, uses: undefined });
+  if (believed === undefined) return found.length;
+  return believed.filter((action) => found.includes(action) || body.uses?.includes(action) !== true).length;
 }
 
 /** Sums as policies and contracts read them, this call included; undefined where there is nothing to add up. */

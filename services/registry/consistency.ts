@@ -7,6 +7,7 @@
  */
 import type { Contract, ContractTool } from "../../schemas/contract.ts";
 import { budgetName } from "../../schemas/budget.ts";
+import { fieldSegments } from "../../schemas/field.ts";
 import type { Issuer } from "../../schemas/issuer.ts";
 import type { Person } from "../../schemas/person.ts";
 import { DEFAULT_REVIEW, type PolicySet } from "../../schemas/policy.ts";
@@ -15,6 +16,7 @@ import { dataOf, destinationFaults } from "../policy/destination.ts";
 import { declares, typesAt } from "./declares.ts";
 import { type Finding, nearest } from "./explain.ts";
 import type { Document } from "./kinds.ts";
+import { touches } from "./personal.ts";
 import type { InForce } from "./view.ts";
 
 /** The documents in force; the registry's view has them. */
@@ -147,6 +149,7 @@ class Check {
 function entryFaults(entry: ContractTool, tool: Tool): Finding[] {
   const found: Finding[] = [];
   const { requires_approval_above: above, standing_approval: standing } = entry;
+  found.push(...personalFaults(entry, tool));
   if (above !== undefined) {
     const at = ["requires_approval_above"];
     found.push(...fieldFault(tool, above.field, [...at, "field"]));
@@ -164,6 +167,34 @@ function entryFaults(entry: ContractTool, tool: Tool): Finding[] {
       found.push({ path: ["standing_approval", limit], code: "contract.amount", message: `\`${tool.name}\` declares no amount that could be compared`, help: "add `amount: { field, currency }` to the tool" });
     }
   }
+  return found;
+}
+
+/** Law 10: nothing is judged by a personal field, whoever marks it and whoever reads it. */
+function personalFaults(entry: ContractTool, tool: Tool): Finding[] {
+  const found: Finding[] = [];
+  entry.personal?.forEach((mark, i) => {
+    for (const side of ["path", "subject"] as const) {
+      if (declares(tool.input, mark[side]) || declares(tool.output, mark[side])) continue;
+      found.push({ path: ["personal", String(i), side], code: "contract.field", message: `\`${mark[side]}\` is declared neither in the input nor in the output of \`${tool.name}\`` });
+    }
+  });
+  const all = [...tool.personal, ...(entry.personal ?? [])].map(({ path }) => fieldSegments(path));
+  const reads = (field: string, path: readonly string[], what: string) => {
+    if (!all.some((mark) => touches(mark, fieldSegments(field)))) return;
+    found.push({ path, code: "contract.personal", message: `\`${field}\` of \`${tool.name}\` is personal, and ${what} by it`, help: "take it out of `personal`, or name another field" });
+  };
+  if (entry.requires_approval_above !== undefined) reads(entry.requires_approval_above.field, ["requires_approval_above", "field"], "nothing is judged");
+  // what may not vary is compared, and no two sealed values are the same
+  const { vary = [] } = entry.standing_approval ?? {};
+  const varies = (mark: readonly string[]) => vary.some((pointer) => fieldSegments(pointer).every((segment, i) => segment === mark[i]));
+  const compared = entry.standing_approval === undefined ? [] : [...tool.personal, ...(entry.personal ?? [])].filter(({ path }) => declares(tool.input, path) && !varies(fieldSegments(path)));
+  for (const { path } of compared) {
+    found.push({ path: ["standing_approval", "vary"], code: "contract.personal", message: `\`${path}\` of \`${tool.name}\` is personal, and a standing approval would compare it`, help: "let it vary, or leave `standing_approval` out" });
+  }
+  const { amount, tokens } = tool;
+  const read = [amount?.field, amount?.target, typeof amount?.currency === "object" ? amount.currency.field : undefined, ...[tokens?.max_input, tokens?.max_output].map((limit) => (typeof limit === "object" ? limit.field : undefined))];
+  if (entry.personal !== undefined) for (const field of read) if (field !== undefined) reads(field, ["personal"], "nothing is judged");
   return found;
 }
 

@@ -5,6 +5,7 @@ import { isPointer } from "../../schemas/field.ts";
 import { RESERVED_TOOLS } from "./built-in.ts";
 import { type Finding, nearest } from "./explain.ts";
 import { schemaFindings } from "./json-schema.ts";
+import { personalFindings } from "./personal.ts";
 
 export function contractDemands(contract: Contract): Finding[] {
   const found: Finding[] = [];
@@ -35,6 +36,7 @@ function allowlist({ tools }: Contract, say: Say): void {
       else if (!names.includes(before)) say([...at, "after", j], "after", `\`${before}\` is not in the allowlist, so it never comes before`, nearest(before, names));
     });
     standing(entry, [...at, "standing_approval"], say);
+    for (const { path, code, message, help } of personalFindings(entry.personal ?? [], [...at, "personal"], "contract")) say(path, code.slice("contract.".length), message, help);
     limits(entry, [...at, "requires_approval_above"], say);
   });
   for (const circle of circles(tools.allowlist)) {

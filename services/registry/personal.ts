@@ -8,6 +8,7 @@ import { fieldSegments } from "../../schemas/field.ts";
 import type { JsonValue } from "../../schemas/json.ts";
 import { pointer } from "../../schemas/reason.ts";
 import type { Tool } from "../../schemas/tool.ts";
+import type { Finding } from "./explain.ts";
 
 /** A mark, its patterns taken apart. */
 export interface Mark {
@@ -103,4 +104,17 @@ export function subjectAt(value: JsonValue | undefined, path: readonly string[])
 export function touches(mark: readonly string[], field: readonly string[]): boolean {
   const length = Math.min(mark.length, field.length);
   return mark.slice(0, length).every((segment, i) => segment === "*" || field[i] === "*" || segment === field[i]);
+}
+
+/** What is wrong with marks by themselves. @param of whose they are: `tool` or `contract` */
+export function personalFindings(personal: Tool["personal"], at: readonly (string | number)[], of: "tool" | "contract"): Finding[] {
+  const found: Finding[] = [];
+  const say = (path: readonly (string | number)[], code: string, message: string, help?: string) =>
+    found.push({ path: [...at, ...path].map(String), code: `${of}.${code}`, message, ...(help !== undefined && { help }) });
+  const stars = (path: string) => fieldSegments(path).filter((segment) => segment === "*").length;
+  personal.forEach(({ path, subject }, i) => {
+    if (stars(subject) > stars(path)) say([i, "subject"], "personal", `\`${subject}\` has more \`*\` than \`${path}\`, so it names no one field`, "each `*` of a subject is what the same `*` of its path is");
+    if (personal.findIndex((other) => other.path === path) < i) say([i, "path"], "personal_twice", `\`${path}\` stands here twice`);
+  });
+  return found;
 }

@@ -4,6 +4,7 @@ import { type Tool } from "../../schemas/tool.ts";
 import { openings } from "./closed-schema.ts";
 import { type Finding } from "./explain.ts";
 import { declares, typesAt } from "./declares.ts";
+import { personalFindings, touches } from "./personal.ts";
 
 export function toolDemands(tool: Tool): Finding[] {
   const found: Finding[] = [];
@@ -16,7 +17,7 @@ export function toolDemands(tool: Tool): Finding[] {
     if (!declares(tool.input, field)) return say(path, "field", `\`${field}\` is not declared in \`input\``);
     const said = typesAt(tool.input, field);
     if (said !== undefined && !said.some((type) => types.includes(type))) say(path, "field", `\`${field}\` is ${said.join(" or ")}, and ${what} is ${types.join(" or ")}`);
-    if (tool.personal.some((personal) => covers(personal.path, field))) {
+    if (tool.personal.some(({ path: mark }) => touches(fieldSegments(mark), fieldSegments(field)))) {
       say(path, "personal", `\`${field}\` is personal, and nothing is judged by a personal field`, "take it out of `personal`, or name another field");
     }
   };
@@ -30,6 +31,7 @@ export function toolDemands(tool: Tool): Finding[] {
     const limit = tool.tokens?.[side];
     if (typeof limit === "object") input(["tokens", side, "field"], limit.field, "a number of tokens", ["integer", "number"]);
   }
+  found.push(...personalFindings(tool.personal, ["personal"], "tool"));
   const labels = new Set<string>();
   tool.labels?.forEach(({ label, path }, i) => {
     if (path !== undefined && !declares(tool.output, path)) say(["labels", i, "path"], "field", `\`${path}\` is not declared in \`output\``);
@@ -49,12 +51,3 @@ export function toolDemands(tool: Tool): Finding[] {
   }
   return found;
 }
-
-/** Whether a pattern of personal fields takes in a field, or anything above it. */
-function covers(pattern: string, field: string): boolean {
-  const all = fieldSegments(pattern);
-  const one = fieldSegments(field);
-  const length = Math.min(all.length, one.length);
-  return all.slice(0, length).every((segment, i) => segment === "*" || segment === one[i]);
-}
-

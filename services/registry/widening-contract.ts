@@ -40,6 +40,8 @@ function entryWidenings(before: ContractTool, after: ContractTool): string[] {
     }
   }
   found.push(...standingWidenings(before.standing_approval, after.standing_approval));
+  const shown = added(after.personal?.map(({ path }) => path), before.personal?.map(({ path }) => path));
+  if (shown.length > 0) found.push(`${list(shown)} ${shown.length === 1 ? "is" : "are"} no longer personal`);
   const order = added(after.after, before.after);
   if (order.length > 0) found.push(`it need not come after ${list(order)} any more`);
   if (isMore(before.approval_expires_seconds, after.approval_expires_seconds) && after.approval_expires_seconds !== undefined) {

@@ -64,7 +64,7 @@ export class Library {
 }
 
 /** What an action was judged by, as its commit records it; none for a commit that holds no judgement. */
-export function governingDigests({ body }: JournalEvent): Digest[] {
+export function governingDigests({ body }: Pick<JournalEvent, "body">): Digest[] {
   const facts = body.data["facts"] as { kind?: unknown; documents?: DocumentFacts; again?: { documents?: DocumentFacts } } | undefined;
   if (body.part[0] !== 1) return [];
   return facts?.kind === "tool" ? definedOf(facts.documents) : definedOf(facts?.again?.documents);

@@ -6,6 +6,7 @@ import type { StoredMessage, StreamReader } from "../bus/journal.ts";
 import { governingDigests } from "./documents.ts";
 import { type Bench, type JudgeReport, Rejudge } from "./judge.ts";
 import { ChainVerifier, type ReplayReport, Replayer, type VerifyReport } from "./replay.ts";
+import { openFirst, type OpenedEvent } from "./strict.ts";
 
 export interface Checked {
   readonly replay: ReplayReport;
@@ -68,14 +69,22 @@ export class Checks {
   take(message: StoredMessage): Promise<void> | undefined {
     const check = this.#of(message);
     if (check === undefined || check.broken !== undefined) return undefined;
-    let event: JournalEvent;
-    try {
-      event = decodeEvent(message);
-    } catch (error) {
-      if (!(error instanceof EventMalformed)) throw error;
-      check.broken = { streamSeq: message.seq, why: error.message };
-      return undefined;
-    }
+    if (check.open.length === 0) {
+      check.first = check.slow ? undefined : openFirst(message.data);
+      if (check.first === undefined) return this.#alone(check, message);
+      const { body } = check.first;
+      check.open.push(message);
+      const digests = this.#bench === undefined ? [] : governingDigests({ body });
+      if (digests.length > 0) return this.#bench?.library.fetch(digests).then(() => whole(check));
+    } else check.open.push(message);
+    whole(check);
+    return undefined;
+  }
+
+  /** An event of which it is not known what follows, or that is no event. */
+  #alone(check: Check, message: StoredMessage): Promise<void> | undefined {
+    const event = decoded(check, message);
+    if (event === undefined) return undefined;
     const digests = this.#bench === undefined ? [] : governingDigests(event);
     if (digests.length > 0) return this.#bench?.library.fetch(digests).then(() => push(check, event));
     push(check, event);
@@ -108,7 +117,7 @@ export class Checks {
     const { kind, name } = address;
     const judge = kind === "run" && this.#bench !== undefined ? new Rejudge(this.#bench) : undefined;
     const replay = new Replayer(this.#ns, kind, name, judge && { before: judge.before });
-    const check: Check = { replay, verify: new ChainVerifier(kind, name), judge, broken: this.#twice(address), told: false };
+    const check: Check = { replay, verify: new ChainVerifier(kind, name), judge, open: [], first: undefined, slow: false, broken: this.#twice(address), told: false };
     this.#checks.set(subject, check);
     return check;
   }
@@ -126,9 +135,44 @@ interface Check {
   readonly replay: Replayer;
   readonly verify: ChainVerifier;
   readonly judge: Rejudge | undefined;
+  /** A commit of which more is to come, and its first event. */
+  readonly open: StoredMessage[];
+  first: OpenedEvent | undefined;
+  /** Something is not as it should be: each event is looked at alone from now on. */
+  slow: boolean;
   /** A message that is no event at all. */
   broken: { readonly streamSeq: number; readonly why: string } | undefined;
   told: boolean;
+}
+
+/** When all of a commit is there it is proved at once, or each of its events is looked at. */
+function whole(check: Check): void {
+  const { open, first, replay, verify } = check;
+  if (first === undefined || open.length < first.body.part[1]) return;
+  check.first = undefined;
+  if (verify.fault === undefined && replay.proves(first, open)) {
+    verify.proved(replay.head);
+    open.length = 0;
+  } else eachAlone(check);
+}
+
+function eachAlone(check: Check): void {
+  if (check.open.length > 0) check.slow = true;
+  for (const message of check.open.splice(0)) {
+    if (check.broken !== undefined) return;
+    const event = decoded(check, message);
+    if (event !== undefined) push(check, event);
+  }
+}
+
+function decoded(check: Check, message: StoredMessage): JournalEvent | undefined {
+  try {
+    return decodeEvent(message);
+  } catch (error) {
+    if (!(error instanceof EventMalformed)) throw error;
+    check.broken = { streamSeq: message.seq, why: error.message };
+    return undefined;
+  }
 }
 
 function push({ verify, replay }: Check, event: JournalEvent): void {
@@ -136,7 +180,10 @@ function push({ verify, replay }: Check, event: JournalEvent): void {
   replay.push(event);
 }
 
-function concluded({ replay, verify, judge, broken }: Check): Checked {
+function concluded(check: Check): Checked {
+  // the rest of the last commit is not there
+  eachAlone(check);
+  const { replay, verify, judge, broken } = check;
   const judged = judge && { judge: judge.report };
   if (broken === undefined) return { replay: replay.report, verify: verify.report, ...judged };
   const seq = verify.report.events + 1;

@@ -10,9 +10,14 @@ import type { Ask, Decision, Effect } from "../../schemas/judgement.ts";
 import { RULING_POLICY_SET } from "../../schemas/policy.ts";
 import type { ToolProposal } from "../../schemas/proposal.ts";
 import type { Digest } from "../../schemas/ids.ts";
+import { type KeyId, sealedIn, withheldIn } from "../../schemas/sealed.ts";
+import { parseLog } from "../../schemas/subjects.ts";
+import { decodeEvent } from "../bus/commit.ts";
+import type { StoredMessage } from "../bus/journal.ts";
 import { PolicyJudge } from "../policy/judgement.ts";
 import type { Reads } from "../policy/reads.ts";
 import { type Governing, type Judging, toolFacts } from "../policy/tool-facts.ts";
+import { marksOfTool, replaced } from "../registry/personal.ts";
 import { Validators } from "../registry/validate.ts";
 import type { InForce } from "../registry/view.ts";
 import type { Library } from "./documents.ts";
@@ -28,6 +33,10 @@ export interface JudgeDifference extends Difference {
 export interface JudgeReport {
   /** Proposals that the same documents judge in the same way. */
   readonly same: number;
+  /** Of these, those with personal fields: that they fit the tool's schema is believed as it was recorded. */
+  readonly sealed: number;
+  /** Proposals that are otherwise the same, and of which nobody can recompute all, because their subject was erased. */
+  readonly erased: readonly { readonly seq: number; readonly action: string }[];
   readonly differences: readonly JudgeDifference[];
   /** Proposals whose documents cannot be had, and which document of each. */
   readonly unknown: readonly { readonly seq: number; readonly action: string; readonly why: string }[];
@@ -51,6 +60,8 @@ export class Misfit extends Error {
 /** Compiled policies and schemas, for as many runs as one likes. */
 export class Bench {
   readonly library: Library;
+  /** Keys that were destroyed, as far as {@link note} was told of them. */
+  readonly erased = new Set<KeyId>();
   readonly #judge = new PolicyJudge();
   readonly #judging: Judging = { validators: new Validators(), judge: this.#judge };
 
@@ -68,14 +79,37 @@ export class Bench {
     };
   }
 
-  judge(governing: Governing, state: RunState, { body, more }: Judged, time: string): ToolFacts {
-    return toolFacts(this.#judging, governing, state, body, time, more);
+  judge(governing: Governing, state: RunState, { body, more, facts }: Judged, time: string): ToolFacts {
+    const keys = keysIn(governing, body);
+    // what is personal is judged as it is recorded; only whether it fits the schema is asked of the plain form
+    const believed = keys.length === 0 ? undefined : { faults: facts.faults, sources: facts.sources ?? [] };
+    return toolFacts(this.#judging, governing, state, body, time, believed === undefined ? more : { ...more, believed });
+  }
+
+  /** Takes note of an erasure: what was sealed under its key can be judged by nobody as it was. */
+  note({ subject, data }: Pick<StoredMessage, "subject" | "data">): void {
+    if (parseLog(subject)?.kind !== "erasure") return;
+    const { type, data: own } = decodeEvent({ subject, data, seq: 0, time: 0, headers: new Map() }).body;
+    if (type === "erasure.requested") this.erased.add(own["key"] as KeyId);
   }
 
   /** What a set's policies read of a call, as {@link toolFacts} asks it; undefined for everything. */
   reads(policy: Governing["policy"], effect: Effect): Reads {
     return this.#judge.reads(policy, effect);
   }
+}
+
+/** The keys that what is personal in a proposal was sealed under; `withheld` for what was not even sealed. */
+function keysIn({ tool, contract }: Governing, { input }: ToolProposal): (KeyId | "withheld")[] {
+  if (tool === undefined) return [];
+  const keys: (KeyId | "withheld")[] = [];
+  replaced(input, marksOfTool(tool.value, contract?.value), ({ value }) => {
+    const sealed = sealedIn(value);
+    if (sealed !== undefined) keys.push(sealed.key);
+    else if (withheldIn(value) !== undefined) keys.push("withheld");
+    return value;
+  });
+  return keys;
 }
 
 function found<T extends object>(field: string, digest: Digest | undefined, read: (digest: Digest) => T | string, nameOf: (value: T) => string, name: string): InForce<T> | undefined {
@@ -90,6 +124,8 @@ function found<T extends object>(field: string, digest: Digest | undefined, read
 export class Rejudge {
   readonly #bench: Bench;
   #same = 0;
+  /** Those that hold personal fields and are otherwise the same, with their keys. */
+  readonly #sealed: { readonly seq: number; readonly action: string; readonly keys: readonly (KeyId | "withheld")[] }[] = [];
   readonly #differences: JudgeDifference[] = [];
   readonly #unknown: JudgeReport["unknown"][number][] = [];
 
@@ -103,10 +139,14 @@ export class Rejudge {
     const { seq, action, body, facts } = judged;
     const at = { seq, action, tool: body.tool };
     try {
-      const computed = this.#bench.judge(this.#bench.governing(facts, state, body), state, judged, stored.first.cause.time);
+      const governing = this.#bench.governing(facts, state, body);
+      const computed = this.#bench.judge(governing, state, judged, stored.first.cause.time);
       const difference = differenceOf(facts, computed);
       // what waits for its allowances is counted when it is judged
-      if (difference === undefined) this.#same += verdictOf(facts).decision === "waiting" ? 0 : 1;
+      if (difference === undefined && verdictOf(facts).decision === "waiting") return;
+      const keys = keysIn(governing, body);
+      if (difference === undefined && keys.length > 0) this.#sealed.push({ seq, action, keys });
+      else if (difference === undefined) this.#same += 1;
       else this.#differences.push({ ...at, ...difference });
     } catch (error) {
       if (!(error instanceof Misfit)) throw error;
@@ -118,7 +158,11 @@ export class Rejudge {
   };
 
   get report(): JudgeReport {
-    return { same: this.#same, differences: this.#differences, unknown: this.#unknown };
+    // an erasure may have been read after what it erased
+    const { erased } = this.#bench;
+    const gone = this.#sealed.filter(({ keys }) => keys.some((key) => key !== "withheld" && erased.has(key)));
+    const sealed = this.#sealed.length - gone.length;
+    return { same: this.#same + sealed, sealed, erased: gone.map(({ seq, action }) => ({ seq, action })), differences: this.#differences, unknown: this.#unknown };
   }
 }
 

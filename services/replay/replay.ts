@@ -5,11 +5,14 @@
 import type { RunState } from "../../machines/state.ts";
 import type { MachineVersion } from "../../machines/versions.ts";
 import type { AggregateKind, Namespace } from "../../schemas/ids.ts";
-import { type Aggregate, bodyOf, type ChainHead, EMPTY_CHAIN, type JournalEvent, chainLink, headerFaults } from "../bus/commit.ts";
+import { type Aggregate, bodyOf, type ChainHead, EMPTY_CHAIN, type JournalEvent, chainLink, decodeEvent, headerFaults } from "../bus/commit.ts";
 import { segmentOfSubject, subjects } from "../../schemas/subjects.ts";
 import { decode, encode } from "../bus/codec.ts";
 import { type Computed, Diverged, type Driven, type StoredCommit, beginning, commits, recomputed, version } from "./fold.ts";
 import { sameBytes } from "./same-bytes.ts";
+import { type Place, placeOf, sameCommit } from "./same-commit.ts";
+import type { OpenedEvent } from "./strict.ts";
+import type { StoredMessage } from "../bus/journal.ts";
 
 /** The first place where recorded and computed part. */
 export interface Difference {
@@ -42,11 +45,11 @@ export interface ReplayOptions {
 /** Replays one aggregate, event by event in order. After a difference everything later is unknown and not compared. */
 export class Replayer {
   readonly #aggregate: Aggregate;
-  /** That of its first event, if it is one of this aggregate: a run is in one segment of the journal for life. */
-  #subject: string | undefined;
   readonly #options: ReplayOptions;
+  /** In the segment of the journal in which its first event is: a run has one place for life. */
+  #place: Place | undefined;
   #state: Driven | undefined;
-  #head: ChainHead = EMPTY_CHAIN;
+  #head: Head = new Head();
   #open: JournalEvent[] = [];
   /** Links of the open events' stored bytes: what follows an event that is identical carries its link. */
   #links: Uint8Array[] = [];
@@ -58,6 +61,30 @@ export class Replayer {
   constructor(ns: Namespace, kind: AggregateKind, name: string, options: ReplayOptions = {}) {
     this.#aggregate = { ns, kind, name };
     this.#options = options;
+  }
+
+  /**
+   * Takes a whole commit at once, as it is stored. Returns false, and has taken nothing, when it cannot be told so fast
+   * that it is identical: {@link push} each event then. Never throws.
+   * @param opened its first event
+   */
+  proves(opened: OpenedEvent, messages: readonly StoredMessage[]): boolean {
+    if (this.#difference !== undefined || this.#open.length > 0) return false;
+    try {
+      const { body } = opened;
+      const stored: StoredCommit = { events: messages.map((message) => new Unread(message)), first: body, premise: body.data as unknown as StoredCommit["premise"], complete: true };
+      const computed = this.#recompute(stored);
+      const link = sameCommit(this.#placeBy((messages[0] as StoredMessage).subject), this.#head.seq, this.#head.link, messages, opened, computed);
+      if (link === undefined) return false;
+      if (this.#state?.kind === "run") this.#options.before?.(this.#state.state, stored);
+      computed.apply();
+      this.#head.set(this.#head.seq + messages.length, link);
+    } catch {
+      return false;
+    }
+    this.#events += messages.length;
+    this.#identical += messages.length;
+    return true;
   }
 
   /** Takes the next event. Returns the difference if this is where it shows. Never throws. */
@@ -96,8 +123,13 @@ export class Replayer {
       events: this.#events,
       identical: this.#identical,
       difference,
-      head: Buffer.from(this.#head.prev).toString("hex"),
+      head: this.#head.hex,
     };
+  }
+
+  /** Where the chain stands behind the last identical event. */
+  get head(): Readonly<Head> {
+    return this.#head;
   }
 
   /** Where it differs; unlike in the report, a commit of which more may come is none. */
@@ -114,12 +146,12 @@ export class Replayer {
     const [stored] = [...commits(events)] as [StoredCommit];
     const computed = this.#recompute(stored);
     const { drafts } = computed;
-    let head = this.#head;
+    let head: ChainHead = this.#head;
     for (const [index, event] of events.entries()) {
       if (index >= drafts.length) return this.#differs(event.body.seq, "event", event.body.type, "nothing");
       const expected = bodyOf(this.#aggregate, head, computed.content, index);
-      this.#subject ??= this.#subjectIn(segmentOfSubject(event.subject));
-      if (event.subject !== this.#subject) return this.#differs(event.body.seq, "subject", event.subject, this.#subject);
+      const { subject } = this.#placeBy(event.subject);
+      if (event.subject !== subject) return this.#differs(event.body.seq, "subject", event.subject, subject);
       if (!sameBytes(expected, event.data)) {
         const bytes = encode(expected);
         if (Buffer.compare(event.data, bytes) !== 0) return this.#differsIn(event, bytes);
@@ -133,13 +165,15 @@ export class Replayer {
     }
     if (this.#state?.kind === "run") this.#options.before?.(this.#state.state, stored);
     computed.apply();
-    this.#head = head;
+    this.#head.at(head);
     return undefined;
   }
 
-  #subjectIn(segment: number): string {
+  /** @param first subject of its first event; of a later one it is not looked at */
+  #placeBy(first: string): Place {
+    if (this.#place !== undefined) return this.#place;
     const { ns, kind, name } = this.#aggregate;
-    return subjects.log(ns, kind, name, kind === "run" ? segment : 1);
+    return (this.#place = placeOf(ns, name, subjects.log(ns, kind, name, kind === "run" ? segmentOfSubject(first) : 1)));
   }
 
   #recompute(stored: StoredCommit): Computed {
@@ -159,6 +193,64 @@ export class Replayer {
 
   #differs(seq: number, field: string, recorded: unknown, computed: unknown): Difference {
     return (this.#difference = { seq, field, recorded, computed });
+  }
+}
+
+/** Where a chain stands; its link as bytes, or as so many characters, whichever was asked for or set last. */
+class Head implements ChainHead {
+  #seq = 0;
+  #prev: Uint8Array | undefined = EMPTY_CHAIN.prev;
+  #link: string | undefined;
+
+  get seq(): number {
+    return this.#seq;
+  }
+  get prev(): Uint8Array {
+    return (this.#prev ??= Buffer.from(this.#link ?? "", "latin1"));
+  }
+  get link(): string {
+    return (this.#link ??= Buffer.from(this.#prev ?? []).toString("latin1"));
+  }
+  get hex(): string {
+    return Buffer.from(this.prev).toString("hex");
+  }
+  set(seq: number, link: string): void {
+    this.#seq = seq;
+    this.#link = link;
+    this.#prev = undefined;
+  }
+  at({ seq, prev }: ChainHead): void {
+    this.#seq = seq;
+    this.#prev = prev;
+    this.#link = undefined;
+  }
+}
+
+/** A stored event that is decoded only when somebody asks for what it says. */
+class Unread implements JournalEvent {
+  readonly #message: StoredMessage;
+  #body: JournalEvent["body"] | undefined;
+
+  constructor(message: StoredMessage) {
+    this.#message = message;
+  }
+  get subject(): string {
+    return this.#message.subject;
+  }
+  get data(): Uint8Array {
+    return this.#message.data;
+  }
+  get headers(): StoredMessage["headers"] {
+    return this.#message.headers;
+  }
+  get streamSeq(): number {
+    return this.#message.seq;
+  }
+  get storedAt(): number {
+    return this.#message.time;
+  }
+  get body(): JournalEvent["body"] {
+    return (this.#body ??= decodeEvent(this.#message).body);
   }
 }
 
@@ -215,7 +307,7 @@ export interface VerifyReport {
 export class ChainVerifier {
   readonly #kind: AggregateKind;
   readonly #name: string;
-  #head: ChainHead = EMPTY_CHAIN;
+  readonly #head = new Head();
   #fault: VerifyReport["fault"];
 
   constructor(kind: AggregateKind, name: string) {
@@ -228,7 +320,12 @@ export class ChainVerifier {
     const why = this.#faultOf(event);
     const { seq } = event.body;
     if (why !== undefined) this.#fault = { seq, streamSeq: event.streamSeq, why };
-    else this.#head = { seq, prev: linkOf(event) };
+    else this.#head.at({ seq, prev: linkOf(event) });
+  }
+
+  /** Events that replay proved byte for byte, their links with them: the chain stands now where replay's does. */
+  proved({ seq, link }: Readonly<Head>): void {
+    this.#head.set(seq, link);
   }
 
   get fault(): VerifyReport["fault"] {
@@ -236,8 +333,7 @@ export class ChainVerifier {
   }
 
   get report(): VerifyReport {
-    const head = Buffer.from(this.#head.prev).toString("hex");
-    return { kind: this.#kind, name: this.#name, events: this.#head.seq, head, fault: this.#fault };
+    return { kind: this.#kind, name: this.#name, events: this.#head.seq, head: this.#head.hex, fault: this.#fault };
   }
 
   #faultOf(event: JournalEvent): string | undefined {

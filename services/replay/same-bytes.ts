@@ -8,6 +8,50 @@
  * byte is looked at, in the one form that the encoder gives a value.
  */
 
+/** Begins to hold these bytes against values, one after the other, with {@link nextIs} and its like. */
+export function beginAt(bytes: Buffer, offset: number): void {
+  walked = bytes;
+  at = offset;
+}
+/** Where the next value begins. */
+export function position(): number {
+  return at;
+}
+/** Passes over bytes that need no look. */
+export function passTo(offset: number): void {
+  at = offset;
+}
+/** Whether the encoding of this value comes next, and passes it. */
+export function nextIs(value: unknown): boolean {
+  return walk(value);
+}
+/** The same of a text. */
+export function nextIsText(value: string): boolean {
+  return text(value);
+}
+/** The same of a whole number from 0. */
+export function nextIsCount(value: number): boolean {
+  return number(value);
+}
+/** The same of so many members of a map, whose keys and values are told next. */
+export function nextIsMap(members: number): boolean {
+  return head(members, 0x80, 16, undefined, 0xde);
+}
+/** Whether these very bytes come next, and passes them. */
+export function nextAre(expected: Uint8Array): boolean {
+  const { length } = expected;
+  for (let i = 0; i < length; i++) if (walked[at + i] !== expected[i]) return false;
+  at += length;
+  return true;
+}
+/** The same of the byte values of a text's characters. */
+export function nextAreCharacters(expected: string): boolean {
+  const { length } = expected;
+  for (let i = 0; i < length; i++) if (walked[at + i] !== expected.charCodeAt(i)) return false;
+  at += length;
+  return true;
+}
+
 /** @returns true only if `bytes` is what `encode(value)` in `services/bus/codec.ts` returns, byte for byte */
 export function sameBytes(value: unknown, bytes: Uint8Array): boolean {
   walked = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -11,10 +11,10 @@ import { messagesOf, operations } from "../../schemas/asyncapi/operations.ts";
 import { EVENT_TYPES } from "../../schemas/event.ts";
 import { actionDocumentSchema } from "../../schemas/dispatch.ts";
 import { type Actor, namespace, type RunId } from "../../schemas/ids.ts";
-import { applyChangeSchema, applySchema, controlSchema, decisionSchema, dueSchema, guardControlSchema, segmentsControlSchema, segmentsSignalSchema, reportSchema, signalSchema } from "../../schemas/inputs.ts";
+import { applyChangeSchema, applySchema, controlSchema, decisionSchema, dueSchema, erasureControlSchema, guardControlSchema, segmentsControlSchema, segmentsSignalSchema, reportSchema, signalSchema } from "../../schemas/inputs.ts";
 import { proposalSchema } from "../../schemas/proposal.ts";
 import { INPUT_KINDS, inputTransform, patterns, subjects } from "../../schemas/subjects.ts";
-import { CHANGE_ACTOR, permissionsFor } from "../../services/identity/permissions.ts";
+import { CHANGE_ACTOR, ERASER, permissionsFor } from "../../services/identity/permissions.ts";
 import { isPlaneRole, NAMESPACE_ROLES } from "../../services/identity/roles.ts";
 import { document, faultsOf, references, resolve } from "./document.ts";
 
@@ -43,12 +43,14 @@ const NAMES: Readonly<Record<string, string>> = {
   ledger: "team.x.2026-01-31",
 };
 
-/** What a gateway does as the plane's own actor, and which aggregates it hears of. */
-const AS_GATEWAY: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+/** What services do as the plane's own actor, and which aggregates it hears of. */
+const AS_THE_PLANE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "gateway.receive.live": { kind: "tool" },
   "gateway.send.readInForce": { kind: "policy" },
   "gateway.send.apply": { operator: CHANGE_ACTOR },
   "gateway.receive.storedRejected": { actor: CHANGE_ACTOR },
+  "coordinator.send.controlErasure": { operator: ERASER },
+  "reveal.receive.live": { kind: "erasure" },
 };
 
 describe("the AsyncAPI document (OPS-3)", () => {
@@ -143,7 +145,7 @@ describe("the AsyncAPI document (OPS-3)", () => {
   });
 
   it("has examples of inputs that the plane itself would read", () => {
-    const schemas = { decision: decisionSchema, report: reportSchema, control: controlSchema, apply: applySchema, change: applyChangeSchema, guardControl: guardControlSchema, segmentsControl: segmentsControlSchema, due: dueSchema };
+    const schemas = { decision: decisionSchema, report: reportSchema, control: controlSchema, apply: applySchema, change: applyChangeSchema, guardControl: guardControlSchema, erasureControl: erasureControlSchema, segmentsControl: segmentsControlSchema, due: dueSchema };
     for (const [name, { examples = [] }] of Object.entries(document.components.messages)) {
       const schema = name.startsWith("propose") ? proposalSchema : name === "signalOpen" || name === "signalSeal" ? segmentsSignalSchema : name.startsWith("signal") ? signalSchema : schemas[name as keyof typeof schemas];
       for (const { payload } of schema === undefined ? [] : examples) assert.ok(schema?.safeParse(payload).success, `${name}: ${JSON.stringify(payload)}`);
@@ -158,7 +160,7 @@ describe("the AsyncAPI document (OPS-3)", () => {
       if (consumes) continue;
       const { publish, subscribe } = permissionsFor(role, "x", [NS], { tool: "crm.read", team: "support" });
       const allowed = (action === "send" ? publish : subscribe).allow.map((entry) => entry.split(" ")[0] ?? "");
-      const subject = filled(channels[channel]?.address ?? "", { question: role === "approver" ? "approvals" : "status", ...(role === "gateway" && AS_GATEWAY[id]) });
+      const subject = filled(channels[channel]?.address ?? "", { question: role === "approver" ? "approvals" : "status", ...AS_THE_PLANE[id] });
       assert.ok(allowed.some((pattern) => fits(pattern, subject)), `${id}: ${subject} is not among ${allowed.join(", ")}`);
       assert.ok(messagesOf(operation).length > 0, `${id} says nothing`);
     }

@@ -14,5 +14,7 @@ export function percentiles(values: readonly number[]): Percentiles {
 
 export const tenth = (value: number): number => Math.round(value * 10) / 10;
 
+export const hundredth = (value: number): number => Math.round(value * 100) / 100;
+
 /** Milliseconds since the epoch, finer than whole ones. */
 export const clock = (): number => performance.timeOrigin + performance.now();

@@ -1,13 +1,8 @@
 /** The load in a process of its own: agents on their own credentials, each action awaited before its run's next. */
-import type { Answer } from "../../schemas/answer.ts";
-import { type Actor, type Namespace, type RunId, actor, runId } from "../../schemas/ids.ts";
-import { subjects } from "../../schemas/subjects.ts";
-import { connectBus, type NatsConnection } from "../../services/bus/connection.ts";
-import { Publisher } from "../../services/bus/publisher.ts";
-import { issueCreds } from "../../services/identity/creds.ts";
-import { DEMO_AUDIENCE, DEMO_ISS, issuePrincipalToken, openIssuerKey } from "../../services/identity/demo-issuer.ts";
+import { type Namespace, type RunId, actor, runId } from "../../schemas/ids.ts";
+import { openIssuerKey } from "../../services/identity/demo-issuer.ts";
 import { openKeys } from "../../services/identity/keys.ts";
-import type { SigningKey } from "../../services/identity/signing-key.ts";
+import { Agent } from "./agent.ts";
 import { ACTIONS_PER_RUN, AGENTS, FORBIDDEN_ABOVE, agentName } from "./documents.ts";
 import { clock } from "./figures.ts";
 import { serveParent } from "./processes.ts";
@@ -45,74 +40,21 @@ export interface Loaded {
   readonly until: number;
 }
 
-/** Nobody waits longer for an answer: then it counts as missing. */
-const PATIENCE_MS = 30_000;
+/** So many things at a time, each begun when the one before it has ended. */
+export interface Steady {
+  readonly atATime: number;
+  readonly seconds: number;
+}
+/** What of a steady load was done: how long each thing took, ms, and over which time, s. */
+export interface Took {
+  readonly ms: readonly number[];
+  readonly seconds: number;
+  /** What did not end as it must. */
+  readonly faults: readonly string[];
+}
+
 const RAMP_MS = 1000;
 const TEXT = "The customer was charged twice for one order and asks for the money back. ".repeat(12).slice(0, 830);
-
-interface Waiting {
-  readonly onVerdict: () => void;
-  readonly resolve: (answer: Answer | undefined) => void;
-}
-
-class Agent {
-  readonly name: Actor;
-  readonly #ns: Namespace;
-  readonly #publisher: Publisher;
-  readonly #waiting = new Map<string, Waiting>();
-
-  readonly #key: SigningKey;
-
-  private constructor(nc: NatsConnection, ns: Namespace, name: Actor, key: SigningKey) {
-    this.#key = key;
-    this.name = name;
-    this.#ns = ns;
-    this.#publisher = new Publisher(nc, { timeoutMs: PATIENCE_MS });
-    nc.subscribe(`${subjects.out(ns, name, "*").slice(0, -1)}>`, {
-      callback: (error, message) => {
-        if (error === null) this.#hear(JSON.parse(Buffer.from(message.data).toString()) as Answer);
-      },
-    });
-    nc.subscribe(subjects.rejected(ns, name), {
-      callback: (_, message) => console.error(`the plane refused ${Buffer.from(message.data).toString().slice(0, 600)}`),
-    });
-  }
-
-  static async login(url: string, keys: Awaited<ReturnType<typeof openKeys>>, ns: Namespace, name: Actor, key: SigningKey): Promise<Agent> {
-    const issued = await issueCreds(keys, { role: "agent", name, ns });
-    const nc = await connectBus({ url, name, creds: issued.creds, inboxPrefix: issued.inboxPrefix });
-    const agent = new Agent(nc, ns, name, key);
-    await nc.flush();
-    return agent;
-  }
-
-  #hear(answer: Answer): void {
-    const key = `${answer.run}/${answer.id ?? ""}`;
-    const waiting = this.#waiting.get(key);
-    if (waiting === undefined) return;
-    waiting.onVerdict();
-    if (!answer.final) return;
-    this.#waiting.delete(key);
-    waiting.resolve(answer);
-  }
-
-  /** A token of the principal for a run: what the plane verifies is made anew for each. */
-  token(run: RunId): string {
-    return issuePrincipalToken(this.#key, { iss: DEMO_ISS, aud: DEMO_AUDIENCE, sub: `user-${run.length}`, agent: this.name, run, ttlSeconds: 3600 });
-  }
-
-  /** Sends a proposal, sees it stored, and waits for its last answer; undefined when none comes. */
-  async propose(run: RunId, body: { readonly id: string; readonly [field: string]: unknown }, onVerdict: () => void = () => undefined, token?: string): Promise<Answer | undefined> {
-    const key = `${run}/${body.id}`;
-    const { promise, resolve } = Promise.withResolvers<Answer | undefined>();
-    const timer = setTimeout(() => resolve(undefined), PATIENCE_MS);
-    this.#waiting.set(key, { onVerdict, resolve });
-    await this.#publisher.publish(subjects.input(this.#ns, "propose", this.name, run), Buffer.from(JSON.stringify(body)), token === undefined ? {} : { "signalbox-principal": token });
-    const answer = await promise;
-    clearTimeout(timer);
-    return answer;
-  }
-}
 
 const agents: Agent[] = [];
 let runs = 0;
@@ -129,13 +71,20 @@ class Run {
     this.id = runId(`${agent.name}_r${++runs}`);
   }
 
+  /** One that was begun long ago. */
+  static stored(agent: Agent, id: RunId): Run {
+    const run = new Run(agent);
+    Object.assign(run, { id });
+    return run;
+  }
+
   async start(): Promise<void> {
     const answer = await this.agent.propose(this.id, { kind: "start", id: "start", agent: { name: this.agent.name }, goal: "do nothing, quickly" }, undefined, this.agent.token(this.id));
     if (answer?.status !== "started") throw new Error(`run ${this.id} did not start: ${JSON.stringify(answer)}`);
   }
 
   /** The next action of the mix: reads and writes in turn, one in fifty denied. */
-  async act(): Promise<Seen> {
+  async act(onVerdict: () => void = () => undefined): Promise<Seen> {
     const number = ++actions;
     const kind: ActionKind = number % 50 === 0 ? "denied" : number % 2 === 0 ? "read" : "write";
     const id = `a-${++this.#count}`;
@@ -149,8 +98,17 @@ class Run {
     const sent = clock();
     let verdict = Number.NaN;
     const body = { kind: "tool", id, tool: kind === "read" ? "noop.read" : "noop.write", input, why: "the ticket asks for it", confidence: 0.8 };
-    const answer = await this.agent.propose(this.id, body, () => (verdict = Number.isNaN(verdict) ? clock() : verdict));
+    const answer = await this.agent.propose(this.id, body, () => {
+      if (Number.isNaN(verdict)) verdict = clock();
+      onVerdict();
+    });
     return { run: this.id, id, kind, sent, verdict, ended: answer === undefined ? Number.NaN : clock(), status: answer?.status ?? "missing" };
+  }
+
+  /** One input that changes nothing but the run's own record. */
+  async note(): Promise<void> {
+    const answer = await this.agent.propose(this.id, { kind: "note", id: `n-${++this.#count}`, text: "thinking" });
+    if (answer?.status !== "recorded") throw new Error(`a note of ${this.id} was not recorded: ${JSON.stringify(answer)}`);
   }
 
   async finish(): Promise<void> {
@@ -213,13 +171,115 @@ async function open({ perSecond, seconds }: Open): Promise<Loaded> {
   return { seen, runs: runs - before, from: begun + Math.min(RAMP_MS, seconds * 250), until };
 }
 
+/** Does things of one kind, one after the other in each lane. @param once its lane and number */
+async function steady({ atATime, seconds }: Steady, once: (lane: number) => Promise<string | undefined>): Promise<Took> {
+  const ms: number[] = [];
+  const faults: string[] = [];
+  const begun = clock();
+  const lane = async (index: number) => {
+    while (clock() - begun < seconds * 1000) {
+      const from = clock();
+      const fault = await once(index);
+      ms.push(clock() - from);
+      if (fault !== undefined) faults.push(fault);
+    }
+  };
+  await Promise.all(Array.from({ length: atATime }, (_, index) => lane(index)));
+  return { ms, seconds: (clock() - begun) / 1000, faults };
+}
+
+const faultOf = ({ run, id, kind, status }: Seen) => (status === (kind === "denied" ? "denied" : "succeeded") ? undefined : `${run}/${id} was told \`${status}\``);
+
+/** Runs of so many actions in sequence, each from its start to its end. */
+function sequences({ length, ...options }: Steady & { readonly length: number }): Promise<Took> {
+  return steady(options, async (lane) => {
+    const run = new Run(agentAt(lane));
+    await run.start();
+    let fault: string | undefined;
+    for (let i = 0; i < length; i++) fault ??= faultOf(await run.act());
+    await run.finish();
+    return fault;
+  });
+}
+
+/** One run for each lane, which takes one note after the other. */
+async function notes(options: Steady): Promise<Took> {
+  const lanes = await Promise.all(
+    Array.from({ length: options.atATime }, async (_, index) => {
+      const run = new Run(agentAt(index));
+      await run.start();
+      return run;
+    }),
+  );
+  const took = await steady(options, async (lane) => {
+    await (lanes[lane] as Run).note();
+    return undefined;
+  });
+  await Promise.all(lanes.map((run) => run.finish()));
+  return took;
+}
+
+/** Actions of many runs, and nothing kept of them: for loads that last. */
+async function many({ atATime, actions: most }: { atATime: number; actions: number }): Promise<Took> {
+  let begun = 0;
+  const faults: string[] = [];
+  const from = clock();
+  const lane = async (index: number): Promise<void> => {
+    for (let length = 1 + (index % ACTIONS_PER_RUN); begun < most; length = ACTIONS_PER_RUN) {
+      const run = new Run(agentAt(index));
+      await run.start();
+      for (let i = 0; i < length && begun < most; i++) {
+        begun += 1;
+        const fault = faultOf(await run.act());
+        if (fault !== undefined && faults.length < 20) faults.push(fault);
+      }
+      await run.finish();
+    }
+  };
+  await Promise.all(Array.from({ length: atATime }, (_, index) => lane(index)));
+  return { ms: [], seconds: (clock() - from) / 1000, faults };
+}
+
+/** A run that begins and is told what it may do. */
+async function verdict(): Promise<Took> {
+  const run = new Run(agentAt(0));
+  const begun = clock();
+  await run.start();
+  const heard = Promise.withResolvers<void>();
+  void run.act(() => heard.resolve());
+  await heard.promise;
+  return { ms: [clock() - begun], seconds: 0, faults: [] };
+}
+
+/** An action of each of these runs, one after the other. */
+async function touch({ names }: { names: readonly RunId[] }): Promise<Took> {
+  const ms: number[] = [];
+  const faults: string[] = [];
+  const begun = clock();
+  for (const name of names) {
+    const agent = agents.find(({ name: own }) => name.startsWith(`${own}_`)) as Agent;
+    const from = clock();
+    const fault = faultOf(await Run.stored(agent, name).act());
+    ms.push(clock() - from);
+    if (fault !== undefined) faults.push(fault);
+  }
+  return { ms, seconds: (clock() - begun) / 1000, faults };
+}
+
 serveParent({
-  start: async ({ url, dataDir, keyNamespaces, ns }: { url: string; dataDir: string; keyNamespaces: Namespace[]; ns: Namespace }) => {
+  start: async ({ url, dataDir, keyNamespaces, ns, life }: { url: string; dataDir: string; keyNamespaces: Namespace[]; ns: Namespace; life?: number }) => {
     const keys = await openKeys(dataDir, keyNamespaces);
     const key = await openIssuerKey(dataDir);
+    // another process begins runs of its own on the same plane
+    runs = (life ?? 0) * 1e9;
     for (let index = 0; index < AGENTS; index++) agents.push(await Agent.login(url, keys, ns, actor(agentName(index)), key));
   },
   closed: ({ options }: { options: Closed }) => closed(options),
   open: ({ options }: { options: Open }) => open(options),
+  sequences: ({ options }: { options: Steady & { readonly length: number } }) => sequences(options),
+  notes: ({ options }: { options: Steady }) => notes(options),
+  many: ({ options }: { options: { readonly atATime: number; readonly actions: number } }) => many(options),
+  verdict: () => verdict(),
+  touch: ({ options }: { options: { readonly names: readonly RunId[] } }) => touch(options),
   stop: async () => undefined,
 });

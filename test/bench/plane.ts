@@ -18,5 +18,11 @@ serveParent({
   start: async ({ url, dataDir, keyNamespaces, namespaces, roles }: Start) => {
     services = await startThreads({ url, dataDir, keyNamespaces, namespaces, roles, version: "0.0.0" });
   },
+  /** Bytes, once what nobody needs is gone: of this thread's heap, where the coordinator is, and of the whole process. */
+  memory: async () => {
+    (globalThis as { gc?: () => void }).gc?.();
+    const { heapUsed, external, rss } = process.memoryUsage();
+    return { heap: heapUsed + external, rss };
+  },
   stop: async () => services?.stop(),
 });

@@ -8,11 +8,16 @@ export interface Child {
   ask<T>(command: Readonly<Record<string, unknown>>): Promise<T>;
   /** Lets it end by itself. */
   stop(): Promise<void>;
+  /** Ends it at once. */
+  kill(): Promise<void>;
 }
 
-/** @param profile folder for a processor profile of the child */
-export function startChild(script: URL, profile: string | undefined): Child {
-  const execArgv = profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`, "--cpu-prof-interval=500"];
+/**
+ * @param profile folder for a processor profile of the child
+ * @param more arguments of its Node
+ */
+export function startChild(script: URL, profile: string | undefined, more: readonly string[] = []): Child {
+  const execArgv = [...more, ...(profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`, "--cpu-prof-interval=500"])];
   const child: ChildProcess = fork(script, [], { execArgv, serialization: "advanced", stdio: ["ignore", "inherit", "inherit", "ipc"] });
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   process.once("exit", () => child.kill("SIGKILL"));
@@ -31,6 +36,10 @@ export function startChild(script: URL, profile: string | undefined): Child {
       }),
     stop: async () => {
       if (child.connected) child.send({ do: "stop" });
+      await ended;
+    },
+    kill: async () => {
+      child.kill("SIGKILL");
       await ended;
     },
   };

@@ -1,62 +1,57 @@
 /** The figures as a table for people and as an object for programs. */
+import { besideTable } from "../peers/beside.ts";
 import { tenth } from "./figures.ts";
-import type { Judging } from "./judging.ts";
-import type { FullLoad, Measured } from "./setting.ts";
+import { type Goal, goalLines, goalsOf } from "./goals.ts";
+import { type Parts, faultsOfParts } from "./parts.ts";
+import type { SettingFigures } from "./setting-figures.ts";
 
-export interface Surroundings {
-  readonly cpu: string;
-  readonly cores: number;
-  readonly memory_gib: number;
-  readonly system: string;
-  readonly node: string;
-  readonly nats_server: string;
-}
-
-/** Of several full loads the one with the most actions. */
-const best = ({ full }: Measured): FullLoad => full.reduce((a, b) => (b.governed_actions_per_s > a.governed_actions_per_s ? b : a));
-const ceilingOf = ({ ceiling }: Measured): number => Math.max(...Object.values(ceiling));
-
-/** One setting under the names that the README and comparisons use. */
-export function figures(measured: Measured) {
-  const { sync, full, quarter, ceiling, replay, runs, actions } = measured;
-  const top = best(measured);
+/** Every goal under its key, then what it was taken from; the first setting's figures stand at the top. */
+export function json(parts: Parts) {
+  const { settings, judging, surroundings, startup, many, conflicts, idle, flat, beside, scale } = parts;
+  const goals: Readonly<Record<string, Goal>> = goalsOf(parts);
+  const keys = Object.fromEntries(Object.entries(goals).map(([key, { measured }]) => [key, measured]));
   return {
-    sync,
-    governed_actions_per_s: top.governed_actions_per_s,
-    events_per_s: top.events_per_s,
-    ceiling_events_per_s: ceilingOf(measured),
-    ceiling_ratio: Math.round((top.events_per_s / ceilingOf(measured)) * 1000) / 1000,
-    in_flight: top.in_flight,
-    proposal_to_dispatch_ms: top.proposal_to_dispatch_ms,
-    dispatch_to_claim_ms: top.dispatch_to_claim_ms,
-    report_to_answer_ms: top.report_to_answer_ms,
-    proposal_to_outcome_ms: top.proposal_to_outcome_ms,
-    quarter_load_ms: quarter.dispatch,
-    quarter_load: quarter,
-    replay_events_per_s: replay.replay_events_per_s,
-    replay_verified_events_per_s: replay.replay_verified_events_per_s,
-    cpu_ms_per_action: top.cpu_ms_per_action,
-    ceiling_by_batch: ceiling,
-    full_load: full,
-    runs,
-    actions,
-    replayed_events: replay.events,
-    faults: measured.faults,
+    ...settings[0],
+    ...keys,
+    cold_rebuild_s_1m_events: startup?.cold.up_s ?? null,
+    commit_cost_ratio_1pct_conflicts: conflicts?.cost_ratio ?? null,
+    goals,
+    scale,
+    surroundings,
+    faults: faultsOfParts(parts),
+    judging,
+    startup,
+    many_runs: many,
+    conflicts,
+    idle_runs: idle,
+    memory: flat,
+    peers: beside,
+    settings,
   };
 }
 
-/** The first setting's figures stand at the top, those of all under `settings`. */
-export function json(settings: readonly Measured[], surroundings: Surroundings, judging: Judging) {
-  const all = settings.map(figures);
-  return { ...all[0], judging, surroundings, settings: all };
+const ms = ({ p50, p99 }: { readonly p50: number; readonly p99: number }) => `${p50} / ${p99}`;
+const count = (n: number) => n.toLocaleString("en");
+
+export function table(parts: Parts): string {
+  const { settings, surroundings, judging } = parts;
+  const { cpu, cores, memory_gib, system, node, nats_server } = surroundings;
+  return [
+    `${cores} × ${cpu}, ${memory_gib} GiB, ${system}; Node ${node}, nats-server ${nats_server}`,
+    "load, plane and server share this machine; admission quota as by default",
+    "",
+    ...(settings.length > 0 ? [...settingLines(settings), ""] : []),
+    `policy: ${judging.us_per_decision} µs a decision (p50/p99 ${ms(judging.decision_us)}), ${ms(judging.new_decision_us)} of one that was never made before, in process, with ${judging.policies} policies`,
+    `judgement: ${ms(judging.judgement_us)} µs p50/p99, and ${judging.registry_ratio} of that with ${count(judging.registry.agents)} agents and ${count(judging.registry.tools)} tools in the registry`,
+    ...scaleLines(parts),
+    ...(parts.beside === undefined ? [] : ["", besideTable(parts.beside)]),
+    "",
+    ...goalLines(goalsOf(parts)),
+  ].join("\n");
 }
 
-export function table(settings: readonly Measured[], surroundings: Surroundings, judging: Judging): string {
-  const all = settings.map(figures);
-  const ms = ({ p50, p99 }: { p50: number; p99: number }) => `${p50} / ${p99}`;
-  const count = (n: number) => n.toLocaleString("en");
-  type Figures = (typeof all)[number];
-  const rows: [string, (one: Figures) => string][] = [
+function settingLines(all: readonly SettingFigures[]): string[] {
+  const rows: [string, (one: SettingFigures) => string][] = [
     ["governed actions/s", (one) => `${count(one.governed_actions_per_s)} (${one.in_flight} in flight)`],
     ["events/s", (one) => count(one.events_per_s)],
     ["raw ceiling, events/s", (one) => count(one.ceiling_events_per_s)],
@@ -70,22 +65,38 @@ export function table(settings: readonly Measured[], surroundings: Surroundings,
     ["  proposal to dispatch", (one) => ms(one.quarter_load.dispatch)],
     ["  agent: proposal to verdict", (one) => ms(one.quarter_load.verdict)],
     ["  agent: proposal to outcome", (one) => ms(one.quarter_load.outcome)],
-    ["replay, events/s", (one) => count(one.replay_events_per_s)],
-    ["replay and verify, events/s", (one) => count(one.replay_verified_events_per_s)],
+    ["replay, events a second of one core", (one) => count(one.replay_events_per_s)],
+    ["replay and verify, events a second of one core", (one) => count(one.replay_verified_events_per_s)],
+    ["the same from the server, events/s", (one) => `${count(one.replay_from_server_events_per_s)}, ${count(one.replay_verified_from_server_events_per_s)}`],
     ["processor ms an action: plane + server + load", ({ cpu_ms_per_action: cpu }) => `${cpu.plane} + ${cpu.server} + ${cpu.load}`],
     ["runs, actions, events checked", (one) => `${count(one.runs)}, ${count(one.actions)}, ${count(one.replayed_events)}`],
   ];
   const cells = [["", ...all.map(({ sync }) => `sync ${sync}`)], ...rows.map(([name, of]) => [name, ...all.map(of)])];
   const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
-  const lines = cells.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd());
-  const { cpu, cores, memory_gib, system, node, nats_server } = surroundings;
-  return [
-    `${cores} × ${cpu}, ${memory_gib} GiB, ${system}; Node ${node}, nats-server ${nats_server}`,
-    "load, plane and server share this machine; admission quota as by default",
-    "",
-    ...lines,
-    "",
-    `policy: ${judging.us_per_decision} µs a decision (p50/p99 ${ms(judging.decision_us)}), ${ms(judging.new_decision_us)} of one that was never made before, in process, with ${judging.policies} policies`,
-    `judgement: ${ms(judging.judgement_us)} µs p50/p99, and ${judging.registry_ratio} of that with ${count(judging.registry.agents)} agents and ${count(judging.registry.tools)} tools in the registry`,
-  ].join("\n");
+  return cells.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd());
+}
+
+function scaleLines({ startup, many, conflicts, idle, flat }: Parts): string[] {
+  const lines: string[] = [];
+  if (startup !== undefined) {
+    const { events, runs, live, indexed, cold } = startup;
+    const parts = (one: typeof indexed) => `${one.up_s} s (server ${one.server_s}, services ${one.services_s}, first answer ${one.first_answer_s}, all swept ${one.swept_s})`;
+    lines.push(`start-up after everything was killed, ${count(events)} events of ${count(runs)} runs, ${count(live)} live: ${parts(indexed)}; without an index ${parts(cold)}`);
+  }
+  if (many !== undefined) {
+    const { runs, few_ms, many_ms, ratio, cpu_ms, stored_run_ms, server_mib } = many;
+    lines.push(
+      `an action with ${count(runs.few)} and with ${count(runs.many)} runs stored: ${ms(few_ms)} and ${ms(many_ms)} ms p50/p99, ${ms(ratio)} times; processor ${cpu_ms.few} and ${cpu_ms.many} ms; the next action of a stored run that is not in memory ${ms(stored_run_ms.few)} and ${ms(stored_run_ms.many)} ms; server ${server_mib.few} and ${server_mib.many} MiB`,
+    );
+  }
+  if (conflicts !== undefined) {
+    const { group, none, one_percent, cost_ratio } = conflicts;
+    lines.push(`commits in groups of ${group}: ${count(none.commits_per_s)}/s, ${ms(none.ms)} ms a group; with 1 % conflicts ${count(one_percent.commits_per_s)}/s, ${ms(one_percent.ms)} ms: ${cost_ratio} times the cost`);
+  }
+  if (idle !== undefined) lines.push(`an idle run in cache: ${idle.map(({ actions, bytes, awake_bytes }) => `${count(bytes)} bytes after ${actions} action(s) (${count(awake_bytes)} before it was put to rest)`).join(", ")}`);
+  if (flat !== undefined) {
+    const last = flat.samples.at(-1);
+    lines.push(`memory over ${count(flat.actions)} actions at ${count(flat.actions_per_s)}/s: ${flat.heap_bytes_per_action} bytes of heap and ${flat.rss_bytes_per_action} of the process for each of the second half; at the end ${last?.heap_mib ?? 0} and ${last?.rss_mib ?? 0} MiB, server ${last?.server_mib ?? 0} MiB`);
+  }
+  return lines;
 }

@@ -1,29 +1,16 @@
 /** One sync setting, from an empty data folder to verified figures: raw ceiling, full load, quarter load, replay. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { startEmbeddedServer } from "../../infra/nats/embedded.ts";
 import { namespace } from "../../schemas/ids.ts";
 import { streamName } from "../../schemas/subjects.ts";
-import { connectBus, type NatsConnection } from "../../services/bus/connection.ts";
 import { StreamReader } from "../../services/bus/journal.ts";
-import { provision } from "../../services/bus/streams.ts";
-import { signAccounts } from "../../services/identity/accounts.ts";
-import { issueCreds } from "../../services/identity/creds.ts";
-import { demoIssuer, openIssuerKey } from "../../services/identity/demo-issuer.ts";
-import { openKeys } from "../../services/identity/keys.ts";
-import type { Role } from "../../services/identity/roles.ts";
 import type { Service } from "../../services/main.ts";
-import { applyFolder } from "./apply.ts";
 import { ceiling, record } from "./ceiling.ts";
-import { writeDocuments } from "./documents.ts";
 import { type JournalWays, type Way, faultsOf, readWays } from "./journal.ts";
 import { type Percentiles, percentiles } from "./figures.ts";
 import type { Closed, Loaded, Open, Seen } from "./load.ts";
-import { type Child, cpuSeconds, startChild } from "./processes.ts";
+import { type Child, cpuSeconds } from "./processes.ts";
 import { type Replayed, replay } from "./replaying.ts";
-
-export type Sync = "default" | "always";
+import { NS, type Sync, World } from "./world.ts";
 
 export interface Plan {
   readonly inFlight: readonly number[];
@@ -67,44 +54,19 @@ export interface Measured {
   readonly faults: readonly string[];
 }
 
-const NS = namespace("default");
 /** The ceiling has a journal of its own, in a namespace where no service runs. */
 const CEILING = namespace("ceiling");
 
 export async function measure(sync: Sync, plan: Plan, binary: string, say: (line: string) => void): Promise<Measured> {
-  const dataDir = await mkdtemp(join(tmpdir(), "signalbox-bench-"));
-  const keys = await openKeys(dataDir, [NS, CEILING]);
-  const server = await startEmbeddedServer({ binary, dataDir, sync, ...(await signAccounts(keys)) });
-  const { url } = server;
-  const connections: NatsConnection[] = [];
-  const children: Child[] = [];
-  const connect = async (role: Role, name: string): Promise<NatsConnection> => {
-    const plane = role === "provision" || role === "coordinator" || role === "reader";
-    const issued = await issueCreds(keys, { role, name, ...(!plane && { ns: NS }) });
-    const nc = await connectBus({ url, name, creds: issued.creds, inboxPrefix: issued.inboxPrefix });
-    connections.push(nc);
-    return nc;
-  };
+  const world = await World.begin({ sync, binary, namespaces: [CEILING], profile: plan.profile });
+  const { dataDir, server } = world;
   try {
-    const provisioning = await connect("provision", "bench-provision");
-    for (const ns of [NS, CEILING]) await provision(provisioning, ns);
-    const own = { url, dataDir, keyNamespaces: [NS, CEILING] };
     const planes: Child[] = [];
-    for (const roles of plan.processes) {
-      const plane = startChild(new URL("plane.ts", import.meta.url), plan.profile);
-      planes.push(plane);
-      children.push(plane);
-      await plane.ask({ do: "start", ...own, namespaces: [NS], roles });
-    }
-    const load = startChild(new URL("load.ts", import.meta.url), plan.profile);
-    children.push(load);
-    const folder = join(dataDir, "documents");
-    await writeDocuments(folder, plan.policies, plan.sums);
-    await writeFile(join(folder, "issuer.yaml"), JSON.stringify(demoIssuer(await openIssuerKey(dataDir))));
-    await applyFolder(await connect("operator", "bench"), NS, folder);
-    await load.ask({ do: "start", ...own, ns: NS });
+    for (const roles of plan.processes) planes.push(await world.plane(roles));
+    await world.applyDocuments(plan.policies, plan.sums);
+    const load = await world.load();
 
-    const reading = await connect("reader", "bench");
+    const reading = await world.connect("reader", "bench");
     const journal = new StreamReader(reading, streamName("JOURNAL", NS));
     const lastSeq = async () => (await journal.info()).lastSeq;
     const seen: Seen[] = [];
@@ -120,7 +82,7 @@ export async function measure(sync: Sync, plan: Plan, binary: string, say: (line
     const first = (await lastSeq()) + 1;
     await closed({ inFlight: 64, seconds: Math.min(2, plan.seconds / 2), runs: 0 });
     const events = await record(reading, NS, first, 6000);
-    const writer = await connect("coordinator", "bench-ceiling");
+    const writer = await world.connect("coordinator", "bench-ceiling");
     const ceilings: Record<string, number> = {};
     for (const size of [256, 512]) ceilings[String(size)] = Math.round(await ceiling(writer, CEILING, events, size, plan.ceilingSeconds));
     say(`${sync}: ceiling ${Object.entries(ceilings).map(([size, rate]) => `${rate}/s in batches of ${size}`).join(", ")}`);
@@ -146,7 +108,7 @@ export async function measure(sync: Sync, plan: Plan, binary: string, say: (line
     const quarter = quarterLoad(loaded, await readWays(reading, NS, fromSeq));
     say(`${sync}: a quarter of that: proposal to dispatch p50 ${quarter.dispatch.p50} ms, p99 ${quarter.dispatch.p99} ms`);
 
-    for (const child of [load, ...planes]) await child.stop();
+    await world.stopChildren();
     const { ways } = await readWays(reading, NS, 1);
     const faults = await faultsOf(ways, seen, join(dataDir, "demo", `${NS}-effects.jsonl`));
     const replayed = await replay(journal, NS, plan.replayEvents);
@@ -154,10 +116,7 @@ export async function measure(sync: Sync, plan: Plan, binary: string, say: (line
     say(`${sync}: ${replayed.events} events of ${runs} runs replayed and verified: ${faults.length === 0 ? "identical" : `${faults.length} fault(s)`}`);
     return { sync, full, quarter, ceiling: ceilings, replay: replayed, runs, actions: seen.length, faults };
   } finally {
-    for (const child of children) await child.stop();
-    await Promise.allSettled(connections.map((nc) => nc.close()));
-    await server.stop();
-    await rm(dataDir, { recursive: true, force: true });
+    await world.end();
   }
 }
 

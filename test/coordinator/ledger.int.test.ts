@@ -58,7 +58,7 @@ before(async () => {
     `@id("all") permit (principal, action, resource);\n`,
   );
   await coordinator.stop();
-  journal = new StreamReader(await office.server.connect("auditor", "ledger-auditor"), streamName("JOURNAL", office.ns));
+  journal = new StreamReader(await office.server.connect("coordinator", "ledger-reader"), streamName("JOURNAL", office.ns));
   publisher = new Publisher(await office.server.connect("coordinator", "signals"));
 });
 after(() => office?.stop());

@@ -85,6 +85,27 @@ describe("AUD-3: `erase`", () => {
     assert.deepEqual(await found(PLANTED), []);
   });
 
+  it("judging again has three results: the same, otherwise, and not recomputable because erased, which is wrong unless it is allowed", async () => {
+    const run = `${AGENT}_judged`;
+    await asked("judged");
+    const judged = async (...more: string[]) => {
+      const { exit, out } = await demo.cli(["replay", ...more, "--judge", "--json"]);
+      const { reports } = JSON.parse(out) as { reports: { name: string; difference?: unknown; events: number; identical: number; judge?: { same: number; sealed: number; erased: { action: string }[]; differences: unknown[] } }[] };
+      const one = reports.find(({ name }) => name === run);
+      assert.deepEqual([one?.difference, one?.identical], [undefined, one?.events], "every event is identical");
+      return { exit, same: one?.judge?.same, sealed: one?.judge?.sealed, erased: one?.judge?.erased.length, differences: one?.judge?.differences.length };
+    };
+    assert.deepEqual(await judged(run), { exit: 0, same: 1, sealed: 1, erased: 0, differences: 0 });
+    await demo.json("erase", "ch_judged");
+    const gone = { same: 0, sealed: 0, erased: 1, differences: 0 };
+    assert.deepEqual(await judged(run), { exit: 6, ...gone });
+    assert.deepEqual(await judged(run, "--allow-erased"), { exit: 0, ...gone });
+    assert.deepEqual(await judged("--all"), { exit: 6, ...gone });
+    assert.deepEqual(await judged("--all", "--allow-erased"), { exit: 0, ...gone });
+    assert.match((await demo.cli(["replay", run, "--judge"])).out, /0 of 1 proposal\(s\) judged the same, 1 not recomputable because erased/);
+    assert.equal((await demo.cli(["replay", run])).exit, 0, "exact replay needs nothing that was erased");
+  });
+
   it("refuses a subject of whom there is nothing, and whoever is no operator", async () => {
     const nobody = await demo.cli(["erase", "ch_nobody"]);
     assert.deepEqual([nobody.exit, /erasure\.nothing/.test(nobody.err)], [3, true], nobody.err);

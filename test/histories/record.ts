@@ -8,15 +8,17 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
 import { emptyDocument, decideDocument, evolveDocument } from "../../machines/registry.ts";
 import { decide } from "../../machines/decide.ts";
+import { decideErasure, emptyErasure, evolveErasure } from "../../machines/erasure.ts";
 import { decideGuard, emptyGuard, evolveGuard } from "../../machines/guard.ts";
 import { decideLedger, emptyLedger, evolveLedger } from "../../machines/ledger.ts";
 import { evolve } from "../../machines/state.ts";
 import { CURRENT_VERSION } from "../../machines/versions.ts";
 import { canonicalDigest, sha256Digest } from "../../schemas/canonical.ts";
 import type { Cause, EventDraft, Premise } from "../../schemas/event.ts";
-import type { AppliedFacts, GuardFacts, LedgerFacts } from "../../schemas/facts.ts";
+import type { AppliedFacts, ErasureFacts, GuardFacts, LedgerFacts } from "../../schemas/facts.ts";
 import type { LedgerName } from "../../schemas/ids.ts";
-import type { GuardControl, SignalInput } from "../../schemas/inputs.ts";
+import type { GuardControl, RecordedErasure, SignalInput } from "../../schemas/inputs.ts";
+import type { KeyId, Pseudonym } from "../../schemas/sealed.ts";
 import { timestamp } from "../../schemas/time.ts";
 import { type Aggregate, EMPTY_CHAIN, type SealedEvent, seal } from "../../services/bus/commit.ts";
 import { chainAfter, chained } from "../../services/replay/fold.ts";
@@ -141,4 +143,22 @@ const ledger = { ns: NS, kind: "ledger", name: "team.a.2026-01-31" } as const;
     evolveGuard(state, decision.change);
   }
   write("guard", journal);
+}
+{
+  const state = emptyErasure(NS, "subjects", CURRENT_VERSION);
+  const journal = new Journal({ ns: NS, kind: "erasure", name: "subjects" });
+  const [subject, key] = ["5f0c6f1b1f3c4d5e8a9b0c1d2e3f4a5b" as Pseudonym, "9f8e7d6c5b4a3928" as KeyId];
+  const controls: [string, RecordedErasure, ErasureFacts][] = [
+    ["op", { verb: "erase", id: "e1", subject, reason: "asked for" }, { kind: "erasure", key }],
+    ["signalbox-eraser", { verb: "destroyed", id: `destroyed.${key}`, subject, key }, { kind: "erasure" }],
+  ];
+  for (const [index, [actor, body, facts]] of controls.entries()) {
+    const input = { actor, id: body.id, hash: canonicalDigest(body), time: timestamp(T0 + index), body };
+    const decision = decideErasure(state, input, facts);
+    if (decision.kind !== "commit") throw new Error(`erasure: ${body.id} is not taken: ${JSON.stringify(decision)}`);
+    const cause: Cause = { id: input.id, kind: "control", actor, time: input.time };
+    journal.add(decision.drafts, decision.change.at, cause, { input: body as never, input_hash: input.hash, facts });
+    evolveErasure(state, decision.change);
+  }
+  write("erasure", journal);
 }

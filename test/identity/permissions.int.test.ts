@@ -19,6 +19,7 @@ const PRINCIPALS: readonly (readonly [role: Role, name: string, options?: IssueO
   ["gateway", "g1"],
   ["ask", "k1"],
   ["reader", "r1"],
+  ["reveal", "v1"],
   ["agent", "alice"],
   ["tool", "t1", { tool: "stripe.refund" }],
   ["approver", "ann"],

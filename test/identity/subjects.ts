@@ -1,5 +1,7 @@
 /** Concrete subjects that the permission matrix tries, one line of the golden table each. */
-const STREAMS = ["INBOX", "CONTROL", "JOURNAL", "OUT", "TIMERS", "DISPATCH", "REJECTED", "DOCUMENTS", "LEASES"];
+import { partitionOf } from "../../schemas/ids.ts";
+
+const STREAMS = ["INBOX", "CONTROL", "JOURNAL", "OUT", "TIMERS", "DISPATCH", "REJECTED", "DOCUMENTS", "KEYS", "LEASES"];
 
 const in_ = (ns: string) =>
   [
@@ -17,6 +19,9 @@ const in_ = (ns: string) =>
     "in.control.omar.guard:stops",
     "in.control.olga.segments:journal",
     "in.control.omar.segments:journal",
+    "in.control.olga.erasure:subjects",
+    "in.control.omar.erasure:subjects",
+    "in.control.signalbox-eraser.erasure:subjects",
     "in.apply.olga.signalbox-registry_1",
     "in.apply.omar.signalbox-registry_1",
     "in.apply.signalbox-gateway.tool:a",
@@ -48,6 +53,7 @@ const in_ = (ns: string) =>
     "live.person.9.ann",
     "live.guard.9.stops",
     "live.segments.9.journal",
+    "live.erasure.9.subjects",
     "live.ledger.9.team.support.2026-11-21",
     "live.>",
     "event.action.started.alice_1",
@@ -73,6 +79,11 @@ const in_ = (ns: string) =>
     "grant.*",
     "doc.abc",
     "doc.*",
+    "key.0123456789abcdef0123456789abcdef",
+    "key.*",
+    "reveal.ann",
+    "reveal.bert",
+    "reveal.*",
     "query.approvals",
     "query.approval.q5",
     "query.runs",
@@ -121,6 +132,14 @@ const jetstream = (ns: string) => [
   `$JS.API.DIRECT.GET.JOURNAL_${ns}.signalbox.${ns}.log.run.5.alice_1`,
   `$JS.API.DIRECT.GET.JOURNAL_${ns}.signalbox.${ns}.log.person.9.ann`,
   `$JS.API.DIRECT.GET.JOURNAL_${ns}.signalbox.${ns}.log.guard.9.stops`,
+  // the filter of a consumer stands behind its name
+  ...["g1", "v1"].flatMap((name) => [
+    `$JS.API.CONSUMER.CREATE.JOURNAL_${ns}.${name}.signalbox.${ns}.log.erasure.${partitionOf("erasure:subjects")}.subjects`,
+    `$JS.API.CONSUMER.CREATE.JOURNAL_${ns}.${name}.signalbox.${ns}.log.run.5.alice_1`,
+    `$JS.API.CONSUMER.CREATE.JOURNAL_${ns}.${name}`,
+    `$JS.API.CONSUMER.MSG.NEXT.JOURNAL_${ns}.${name}`,
+    `$JS.API.CONSUMER.DELETE.JOURNAL_${ns}.${name}`,
+  ]),
   `$JS.API.DIRECT.GET.OUT_${ns}.signalbox.${ns}.out.alice.alice_1`,
   `$JS.API.DIRECT.GET.OUT_${ns}.signalbox.${ns}.out.bob.bob_1`,
   `$JS.API.DIRECT.GET.REJECTED_${ns}.signalbox.${ns}.rejected.alice`,

@@ -34,7 +34,7 @@ const withJudgement = (facts: ToolFacts, more: Partial<NonNullable<ToolFacts["ju
 test("CORE-6 verdicts that the recorded documents give are judged the same", async () => {
   for (const name of ["t.read", "t.write", "t.wipe", "t.unknown"]) {
     const { judge } = await judged(forged(name, (facts) => facts));
-    assert.deepEqual(judge, { same: 1, differences: [], unknown: [] }, name);
+    assert.deepEqual(judge, { same: 1, sealed: 0, erased: [], differences: [], unknown: [] }, name);
   }
 });
 
@@ -69,7 +69,7 @@ test("CORE-6 a document of another kind or name is no excuse, a missing one is n
 
 test("CORE-6 the words of an engine may change: they are not compared", async () => {
   const recorder = forged("t.read", (facts) => withJudgement(facts, { engine: "cedar 1.0", reasons: [{ code: "policy.words", message: "other words" }] }));
-  assert.deepEqual((await judged(recorder)).judge, { same: 1, differences: [], unknown: [] });
+  assert.deepEqual((await judged(recorder)).judge, { same: 1, sealed: 0, erased: [], differences: [], unknown: [] });
 });
 
 test("CORE-6 GUARD-7 what waits for its sums is judged once, by what the ledger said, and a sum that nobody gave is found", async () => {
@@ -78,7 +78,7 @@ test("CORE-6 GUARD-7 what waits for its sums is judged once, by what the ledger 
   honest.propose(RUN, "t1", "t.write", { amount: 60 });
   honest.propose(RUN, "t2", "t.write", { amount: 60 });
   assert.deepEqual([...honest.state(RUN).actions.values()].map(({ value }) => value), ["dispatched", "awaiting_approval"]);
-  assert.deepEqual((await judged(honest)).judge, { same: 2, differences: [], unknown: [] });
+  assert.deepEqual((await judged(honest)).judge, { same: 2, sealed: 0, erased: [], differences: [], unknown: [] });
   const blind = office();
   blind.start(RUN);
   blind.propose(RUN, "t1", "t.write", { amount: 60 });
