@@ -33,7 +33,7 @@ export const segmentMachine = setup({
   actions: { took: (_, _event: unknown) => {} },
 }).createMachine({
   id: "segment",
-  version: "2",
+  version: "1",
   options: { maxIterations: 16 },
   context: ({ input }) => input,
   initial: "absent",

@@ -15,7 +15,7 @@ export interface JournalListener {
   /** First stream sequence that it wants. */
   readonly from: number;
   /** The same in a later segment of the journal, where it does not want all of it: the stream's own sequence. */
-  readonly fromIn?: (segment: number) => number;
+  fromIn?(segment: number): number;
   /** Called with the next batch only when the last is done. What it throws is reported, and the batch comes again. */
   take(batch: readonly StoredMessage[]): void | Promise<void>;
 }

@@ -142,8 +142,9 @@ export class SegmentsFollower {
 }
 
 /** The stream's own sequence from which a listener wants a segment. */
-function firstOf({ from, fromIn }: JournalListener, segment: number): number {
-  if (fromIn !== undefined && segment > 1) return fromIn(segment);
+function firstOf(listener: JournalListener, segment: number): number {
+  const { from } = listener;
+  if (listener.fromIn !== undefined && segment > 1) return listener.fromIn(segment);
   if (segmentOf(from) === segment) return sequenceOf(from);
   // whoever begins in a later segment wants nothing of those before it
   return segmentOf(from) > segment ? Number.MAX_SAFE_INTEGER : 1;

@@ -11,13 +11,14 @@ import { decide } from "../../machines/decide.ts";
 import { decideErasure, emptyErasure, evolveErasure } from "../../machines/erasure.ts";
 import { decideGuard, emptyGuard, evolveGuard } from "../../machines/guard.ts";
 import { decideLedger, emptyLedger, evolveLedger } from "../../machines/ledger.ts";
+import { decideSegments, emptySegments, evolveSegments } from "../../machines/segments.ts";
 import { evolve } from "../../machines/state.ts";
 import { CURRENT_VERSION } from "../../machines/versions.ts";
 import { canonicalDigest, sha256Digest } from "../../schemas/canonical.ts";
 import type { Cause, EventDraft, Premise } from "../../schemas/event.ts";
-import type { AppliedFacts, ErasureFacts, GuardFacts, LedgerFacts } from "../../schemas/facts.ts";
+import type { AppliedFacts, ErasureFacts, GuardFacts, LedgerFacts, SegmentsFacts } from "../../schemas/facts.ts";
 import type { LedgerName } from "../../schemas/ids.ts";
-import type { GuardControl, RecordedErasure, SignalInput } from "../../schemas/inputs.ts";
+import type { GuardControl, RecordedErasure, SegmentsControl, SegmentsSignal, SignalInput } from "../../schemas/inputs.ts";
 import type { KeyId, Pseudonym } from "../../schemas/sealed.ts";
 import { timestamp } from "../../schemas/time.ts";
 import { type Aggregate, EMPTY_CHAIN, type SealedEvent, seal } from "../../services/bus/commit.ts";
@@ -161,4 +162,23 @@ const ledger = { ns: NS, kind: "ledger", name: "team.a.2026-01-31" } as const;
     evolveErasure(state, decision.change);
   }
   write("erasure", journal);
+}
+{
+  const state = emptySegments(NS, "journal", CURRENT_VERSION);
+  const journal = new Journal({ ns: NS, kind: "segments", name: "journal" });
+  const index = sha256Digest(Buffer.from("the list of runs"));
+  const told: [string, Cause["kind"], SegmentsControl | SegmentsSignal][] = [
+    ["op", "control", { verb: "open", id: "o1", reason: "a large import" }],
+    ["segments:journal", "signal", { name: "open", id: "open-3", segment: 3 }],
+    ["segments:journal", "signal", { name: "seal", id: "seal-1", segment: 1, runs: 3, index }],
+  ];
+  const facts: SegmentsFacts = { kind: "segments", streams: 3, lead_ms: 120_000 };
+  for (const [place, [actor, kind, body]] of told.entries()) {
+    const input = { actor, id: body.id, hash: canonicalDigest(body), time: timestamp(T0 + place * 3_600_000), body };
+    const decision = decideSegments(state, input, facts);
+    if (decision.kind !== "commit") throw new Error(`segments: ${body.id} is not taken: ${JSON.stringify(decision)}`);
+    journal.add(decision.drafts, decision.change.at, { id: input.id, kind, actor, time: input.time }, { input: body as never, input_hash: input.hash, facts });
+    evolveSegments(state, decision.change);
+  }
+  write("segments", journal);
 }

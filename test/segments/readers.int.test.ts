@@ -132,10 +132,10 @@ describe("a journal of three segments beside one of one", () => {
       const counted = await three.json<{ journal: { messages: number; segments: { messages: number }[] }; alarms: unknown[] }>("status");
       assert.equal(counted.journal.messages, counted.journal.segments.reduce((sum, { messages }) => sum + messages, 0));
       assert.deepEqual(counted.alarms, []);
-      await same(async (told) => (await told.json<{ runs: { run: string; state: string; seq: number }[] }>("runs")).runs.filter(({ run }) => (RUNS as readonly string[]).includes(run)).map(({ run, state, seq }) => [run, state, seq]), "runs, the newest first");
+      await same(async (told) => (await told.json<{ runs: { run: string; state: string; seq: number }[] }>("runs", "--limit", "1000")).runs.filter(({ run }) => (RUNS as readonly string[]).includes(run)).map(({ run, state, seq }) => [run, state, seq]), "runs, the newest first");
       for (const run of RUNS) {
         await same(async (told) => (await told.json<{ timeline: { type: string; seq: number }[] }>("show", run)).timeline.map(({ type, seq }) => [type, seq]), `show ${run}`);
-        await same(async (told) => (await told.json<{ evidence: { type: string }[] }>("why", run, "a2")).evidence.map(({ type }) => type), `why ${run}`);
+        await same(async (told) => (await told.json<{ evidence: { events: { type: string }[] } }>("why", run, "a2")).evidence.events.map(({ type }) => type), `why ${run}`);
       }
     });
 
