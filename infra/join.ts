@@ -32,12 +32,12 @@ const RETRY_MS = 250;
 
 /** @throws SettingsError, NotHandedOut, CredentialRefused, ServerTooOld */
 export async function joinPlane(settings: JoinSettings, say: (line: string) => void, health?: RunningHealth): Promise<JoinedPlane> {
-  const { url, dataDir, namespaces, credsFolder, roles, tracesUrl } = settings;
+  const { url, dataDir, namespaces, credsFolder, roles, tracesUrl, segmentRuns } = settings;
   await writable(dataDir);
   // a credential that is missing is a mistake in the set-up, and nothing to wait for
   for (const role of roles) handedLogin(credsFolder, role);
   for (const role of roles) await untilThere(settings, role, say, health);
-  const services = await startThreads({ url, dataDir, keyNamespaces: [], credsFolder, namespaces, roles, version: await ownVersion(), tracesUrl, watch: health?.watch });
+  const services = await startThreads({ url, dataDir, keyNamespaces: [], credsFolder, namespaces, roles, version: await ownVersion(), tracesUrl, segmentRuns, watch: health?.watch });
   return {
     url,
     lost: services.lost.then(() => "a thread of the plane"),

@@ -18,7 +18,7 @@ import { obtainNatsServer } from "./nats/obtain.ts";
 import { keepPort, lastPort } from "./nats/port.ts";
 import { ownVersion, writable } from "./folder.ts";
 import type { RunningHealth } from "./health.ts";
-import { provisionWithKeys } from "./provision.ts";
+import { keepSegments, provisionWithKeys } from "./provision.ts";
 import type { Settings } from "./settings.ts";
 import { type RunningThreads, startThreads } from "./threads.ts";
 
@@ -46,6 +46,8 @@ export const CONTEXTS: readonly { readonly context: string; readonly role: Role;
 
 /** How long the credentials of contexts live; a running plane renews them. */
 const CONTEXT_TTL_SECONDS = 3600;
+/** A stream that the journal goes on in is there long before it is needed. */
+const SEGMENTS_EVERY_MS = 600_000;
 
 export async function startPlane(settings: Settings, say: (line: string) => void, health?: RunningHealth): Promise<RunningPlane> {
   const { dataDir, namespaces } = settings;
@@ -56,10 +58,12 @@ export async function startPlane(settings: Settings, say: (line: string) => void
   const planeFile = join(dataDir, "plane.json");
   let services: RunningThreads | undefined;
   let keeper: CredsKeeper | undefined;
+  let segments: NodeJS.Timeout | undefined;
   // the embedded server is given the accounts at each start, and keeps what it is told
   const teller = embedded === undefined ? new RevocationTeller({ dataDir, url, onProblem: say }) : undefined;
   const stop = async () => {
     health?.stopping();
+    clearInterval(segments);
     await keeper?.stop();
     await teller?.stop();
     await services?.stop();
@@ -69,11 +73,13 @@ export async function startPlane(settings: Settings, say: (line: string) => void
   try {
     await teller?.start();
     await provisionWithKeys(url, keys, settings);
+    segments = setInterval(() => void keepSegments(url, keys, settings).catch((error: unknown) => say(`the journal's segments: ${String(error)}`)), SEGMENTS_EVERY_MS);
+    segments.unref();
     await publishToolKey(dataDir, await openToolKey(dataDir));
     await writeDemoIssuer(dataDir);
     const version = await ownVersion();
-    const { roles, tracesUrl } = settings;
-    services = await startThreads({ url, dataDir, keyNamespaces: namespaces, namespaces, roles, version, tracesUrl, watch: health?.watch });
+    const { roles, tracesUrl, segmentRuns } = settings;
+    services = await startThreads({ url, dataDir, keyNamespaces: namespaces, namespaces, roles, version, tracesUrl, segmentRuns, watch: health?.watch });
     await writeContexts(dataDir, url, keys, namespaces[0] as Namespace, say);
     keeper = await keepCreds(url, keys, say);
     const plane = { url, pid: process.pid, namespaces, started_at: new Date().toISOString(), version, ...(health && { health: health.url }) };

@@ -1,7 +1,8 @@
 /** Sets the streams up, by whoever has the keys, or the credential for it. */
 import { setTimeout as wait } from "node:timers/promises";
-import { CredentialRefused, ServerTooOld, connectBus } from "../services/bus/connection.ts";
-import { provision } from "../services/bus/streams.ts";
+import { CredentialRefused, type NatsConnection, ServerTooOld, connectBus } from "../services/bus/connection.ts";
+import { SegmentedReader } from "../services/bus/segmented.ts";
+import { closeSegments, provision, provisionSegments } from "../services/bus/streams.ts";
 import { issueCreds } from "../services/identity/creds.ts";
 import { handedLogin } from "../services/identity/handed.ts";
 import { type PlaneKeys, openKeys } from "../services/identity/keys.ts";
@@ -35,15 +36,38 @@ export async function provisionWithKeys(url: string, keys: PlaneKeys, settings: 
   await provisionAs(url, await issueCreds(keys, { role: "provision", name: "provision", ttlSeconds: 300 }), settings);
 }
 
+/**
+ * What a plane that runs for months does now and then: streams for segments that will be opened, and an end to those that
+ * are over. @throws PlaneUnreachable, ProvisioningFailed, ReadError
+ */
+export async function keepSegments(url: string, keys: PlaneKeys, { namespaces, replicas }: Settings): Promise<void> {
+  for (const ns of namespaces) {
+    const sealed = await as(url, await issueCreds(keys, { role: "auditor", name: "segments", ns, ttlSeconds: 60 }), async (nc) => {
+      const { segments } = await new SegmentedReader(nc, ns).refresh();
+      return segments.filter((one) => one.sealed !== undefined).map(({ segment }) => segment);
+    });
+    await as(url, await issueCreds(keys, { role: "provision", name: "provision", ttlSeconds: 300 }), async (nc) => {
+      await provisionSegments(nc, ns, { replicas });
+      await closeSegments(nc, ns, sealed);
+    });
+  }
+}
+
 interface Credential {
   readonly creds: string;
   readonly inboxPrefix: string;
 }
 
-async function provisionAs(url: string, { creds, inboxPrefix }: Credential, { namespaces, replicas }: Settings): Promise<void> {
+function provisionAs(url: string, credential: Credential, { namespaces, replicas }: Settings): Promise<void> {
+  return as(url, credential, async (nc) => {
+    for (const ns of namespaces) await provision(nc, ns, { replicas });
+  });
+}
+
+async function as<T>(url: string, { creds, inboxPrefix }: Credential, work: (nc: NatsConnection) => Promise<T>): Promise<T> {
   const nc = await connectBus({ url, name: "signalbox-provision", creds, inboxPrefix, reconnect: false });
   try {
-    for (const ns of namespaces) await provision(nc, ns, { replicas });
+    return await work(nc);
   } finally {
     await nc.close();
   }

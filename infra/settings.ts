@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { type Namespace, namespaceSchema } from "../schemas/ids.ts";
 import { SERVICES, type Service } from "../services/main.ts";
+import { MAX_RUNS } from "../services/coordinator/segment-keeper.ts";
 import { tracesUrl } from "../services/telemetry/url.ts";
 import type { HealthAddress } from "./health.ts";
 
@@ -32,6 +33,8 @@ export interface Settings {
   readonly credsFolder: string | undefined;
   /** Sets the streams up and ends. */
   readonly provisionOnly: boolean;
+  /** Runs in one stream of the journal before the next is opened. */
+  readonly segmentRuns: number;
   /** The collector that is sent traces; without it none are made. */
   readonly tracesUrl: string | undefined;
   readonly demo: boolean;
@@ -56,6 +59,7 @@ export const USAGE = `npm start -- [options]
   SIGNALBOX_NATS_SERVER  path of the nats-server to embed
   SIGNALBOX_HEALTH_PORT  as --health
   SIGNALBOX_CREDS        as --creds
+  SIGNALBOX_SEGMENT_RUNS runs in one stream of the journal before the next is opened (default: 500000)
   SIGNALBOX_LOG          level of the services' log: silent, error, warn (default), info, debug
 
   OTEL_EXPORTER_OTLP_ENDPOINT         collector for traces, by OTLP over HTTP (default: none are made)
@@ -111,6 +115,7 @@ export function readSettings(argv: readonly string[], env: NodeJS.ProcessEnv): S
     roles: roles as readonly Service[],
     health: healthOf(values.health ?? env["SIGNALBOX_HEALTH_PORT"]),
     credsFolder: creds === "" ? undefined : resolve(creds),
+    segmentRuns: segmentRunsOf(env["SIGNALBOX_SEGMENT_RUNS"]),
     provisionOnly: values.provision === true,
     tracesUrl: collectorOf(env),
     demo: values["no-demo"] !== true,
@@ -143,6 +148,13 @@ function healthOf(text: string | undefined): HealthAddress | undefined {
     throw new SettingsError(`\`${text}\` is no address for health`, "a port as `8080`, or with an address as `0.0.0.0:8080`; 0 is a free one");
   }
   return { host: host.replace(/^\[(.*)\]$/, "$1"), port };
+}
+
+function segmentRunsOf(text: string | undefined): number {
+  if (text === undefined || text === "") return MAX_RUNS;
+  const runs = Number(text);
+  if (!Number.isSafeInteger(runs) || runs < 1000) throw new SettingsError(`\`${text}\` is no number of runs`, "SIGNALBOX_SEGMENT_RUNS is a whole number from 1000; around a million the server begins to need much memory");
+  return runs;
 }
 
 function portOf(text: string | undefined): number {

@@ -22,6 +22,8 @@ export interface ThreadsOptions {
   readonly roles: readonly Service[];
   readonly version: string;
   readonly tracesUrl?: string | undefined;
+  /** Runs in one stream of the journal before the next is opened. */
+  readonly segmentRuns?: number | undefined;
   /** Told, before anything is started, whom to ask how the threads are. */
   readonly watch?: ((watched: Watched) => void) | undefined;
 }
@@ -76,9 +78,9 @@ export async function startThreads({ watch, ...options }: ThreadsOptions): Promi
 }
 
 /** The services of these roles on the thread that calls. */
-export async function startHere({ url, dataDir, keyNamespaces, credsFolder, namespaces, roles, version, tracesUrl }: OtherOptions, readiness: Readiness) {
+export async function startHere({ url, dataDir, keyNamespaces, credsFolder, namespaces, roles, version, tracesUrl, segmentRuns }: OtherOptions, readiness: Readiness) {
   const keys = credsFolder === undefined ? await openKeys(dataDir, keyNamespaces) : { credsFolder };
-  return startServices({ url, keys, namespaces, roles, dataDir, version, log: logger(), tracesUrl, readiness });
+  return startServices({ url, keys, namespaces, roles, dataDir, version, log: logger(), tracesUrl, readiness, ...(segmentRuns !== undefined && { segments: { maxRuns: segmentRuns } }) });
 }
 
 class OtherThread {

@@ -38,8 +38,10 @@ export function segmentStream(ns: Namespace, segment: number): string {
 /** Which segment a stream is; undefined for a stream that is none of this namespace's journal. */
 export function segmentOfStream(ns: Namespace, stream: string): number | undefined {
   if (stream === `JOURNAL_${ns}`) return 1;
-  const segment = Number(stream.startsWith(`JOURNAL_${ns}_`) ? stream.slice(`JOURNAL_${ns}_`.length) : NaN);
-  return Number.isInteger(segment) && segment > 1 && segment <= MAX_SEGMENTS ? segment : undefined;
+  if (!stream.startsWith(`JOURNAL_${ns}_`)) return undefined;
+  const text = stream.slice(`JOURNAL_${ns}_`.length);
+  const segment = Number(text);
+  return String(segment) === text && segment > 1 && segment <= MAX_SEGMENTS ? segment : undefined;
 }
 
 /** @param seq sequence in the segment's stream; 0 stands for "before the first" */

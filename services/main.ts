@@ -11,7 +11,7 @@ import { startAsk } from "./ask/ask.ts";
 import { type NatsConnection, connectBus } from "./bus/connection.ts";
 import { Link } from "./bus/link.ts";
 import { patiently } from "./bus/patience.ts";
-import { Coordinator } from "./coordinator/coordinator.ts";
+import { Coordinator, type CoordinatorOptions } from "./coordinator/coordinator.ts";
 import type { Quota } from "./coordinator/admission.ts";
 import { BuiltinAdapter } from "./gateway/adapters/builtin.ts";
 import { demoTools } from "./gateway/adapters/demo.ts";
@@ -44,6 +44,8 @@ export interface ServicesOptions {
   readonly version: string;
   readonly log: Logger;
   readonly quota?: Quota;
+  /** When the journal's next segment is opened. */
+  readonly segments?: CoordinatorOptions["segments"];
   /** The collector that the role `reader` posts traces to; none are made without it. */
   readonly tracesUrl?: string | undefined;
   /** How a role logs in; a harness looks over the services' shoulders here. Default: {@link connectBus}. */
@@ -123,7 +125,7 @@ export async function startServices(options: ServicesOptions): Promise<RunningSe
       const { nc, began } = await login("coordinator");
       const personal = await masterOf(options);
       for (const ns of namespaces) {
-        await started(`the coordinator of ${ns}`, log, stops, () => new Coordinator({ nc, ns, log, ...(personal && { personal }), liveFile: liveFile(options.dataDir, ns), ...(options.quota && { quota: options.quota }) }));
+        await started(`the coordinator of ${ns}`, log, stops, () => new Coordinator({ nc, ns, log, ...(personal && { personal }), liveFile: liveFile(options.dataDir, ns), ...(options.quota && { quota: options.quota }), ...(options.segments && { segments: options.segments }) }));
         began(ns, async () => undefined);
       }
     }

@@ -41,14 +41,30 @@ export async function provision(nc: NatsConnection, ns: Namespace, options: Prov
   await provisionSegments(nc, ns, options);
 }
 
+/** Streams that wait for the journal to need them. */
+const SPARE_SEGMENTS = 2;
+
 /**
- * The journal's segments behind the first: all that hold something, and one more, so that opening the next needs nobody
+ * The journal's segments behind the first: all that hold something, and two more, so that opening the next needs nobody
  * who may change streams. Doing it again changes nothing. @throws ProvisioningFailed
  */
 export async function provisionSegments(nc: NatsConnection, ns: Namespace, options: ProvisionOptions = {}): Promise<void> {
-  for (let segment = 2; segment <= MAX_SEGMENTS; segment++) {
-    const messages = await ensure(nc, segmentConfig(ns, segment, options));
-    if (messages === 0) return;
+  let spare = 0;
+  for (let segment = 2; segment <= MAX_SEGMENTS && spare < SPARE_SEGMENTS; segment++) {
+    spare = (await ensure(nc, segmentConfig(ns, segment, options))) === 0 ? spare + 1 : 0;
+  }
+}
+
+/**
+ * Closes the streams of sealed segments for ever: the server itself takes nothing any more. The first is left as it is;
+ * what is not a run stands there. @throws ProvisioningFailed
+ */
+export async function closeSegments(nc: NatsConnection, ns: Namespace, sealed: readonly number[]): Promise<void> {
+  for (const segment of sealed) {
+    if (segment === 1) continue;
+    const name = segmentStream(ns, segment);
+    const { config } = await demand(nc, `STREAM.INFO.${name}`, {}, name);
+    if (config?.["sealed"] !== true) await demand(nc, `STREAM.UPDATE.${name}`, { ...config, sealed: true }, name);
   }
 }
 

@@ -38,7 +38,8 @@ export interface KeeperOptions extends KeeperSettings {
   readonly log: Logger;
 }
 
-const MAX_RUNS = 500_000;
+/** Where the server begins to need much memory for subjects, with room. */
+export const MAX_RUNS = 500_000;
 const EVERY_MS = 60_000;
 /** Longer than any connection outlives a process that stopped: what such a one had decided is not stored any more. */
 const SEAL_AFTER_MS = 3_600_000;

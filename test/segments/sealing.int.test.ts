@@ -4,9 +4,11 @@ import { after, before, test } from "node:test";
 import { type EventData } from "../../schemas/event.ts";
 import { type RunId } from "../../schemas/ids.ts";
 import { segmentOf } from "../../schemas/segments.ts";
+import { subjects } from "../../schemas/subjects.ts";
 import { Documents } from "../../services/bus/documents.ts";
 import type { StoredMessage } from "../../services/bus/journal.ts";
 import { Publisher } from "../../services/bus/publisher.ts";
+import { closeSegments, provision } from "../../services/bus/streams.ts";
 import { SegmentTable } from "../../services/bus/segment-table.ts";
 import { SegmentedReader } from "../../services/bus/segmented.ts";
 import type { Coordinator } from "../../services/coordinator/coordinator.ts";
@@ -96,4 +98,27 @@ test("CORE-6 the table of segments replays byte for byte, the third segment is o
   const live = await liveRunsOf(journal, office.ns);
   assert.ok(live.length > 0);
   assert.ok(live.every((run) => run.startsWith("clerk_s3")), live.join(" "));
+});
+
+test("CORE-5 law 8: the stream of a sealed segment is closed for ever: nothing is added, and everything is read as before", async () => {
+  const reader = await office.server.connect("coordinator", "closer");
+  const journal = new SegmentedReader(reader, office.ns, new SegmentTable(MARGIN_MS));
+  if ((await journal.refresh()).segments[1]?.sealed === undefined) {
+    for (const run of await liveRunsOf(journal, office.ns)) if (segmentOf((await office.events(run))[0]?.streamSeq ?? 0) === 2) await finish(run);
+    await told(office, "segments.sealed", () => coordinator.lookAfterSegments());
+  }
+  const provisioning = await office.server.connect("provision", "closing");
+  const sealed = (await journal.refresh()).segments.filter((one) => one.sealed !== undefined).map(({ segment }) => segment);
+  assert.deepEqual(sealed, [1, 2]);
+  const before = await checkAll(journal, office.ns);
+  await closeSegments(provisioning, office.ns, sealed);
+  await closeSegments(provisioning, office.ns, sealed);
+  await provision(provisioning, office.ns);
+  const publisher = new Publisher(reader);
+  const forged = { subject: subjects.log(office.ns, "run", "clerk_forged", 2), data: Buffer.from("x") };
+  await assert.rejects(publisher.batch([forged]), /sealed/);
+  assert.deepEqual(await checkAll(journal, office.ns), before);
+  // the first segment goes on for what is not a run
+  await office.approver("newcomer");
+  await office.begin(clerk, "clerk_after-all");
 });
