@@ -53,7 +53,9 @@ export interface IntakeOptions {
 
 const MAX_BYTES_IN_HAND = 64 * 1024 * 1024;
 const EXPIRES_MS = 30_000;
-const MAX_TICK_MS = 5000;
+/** The server says so often that a pull still stands: the leader of a consumer may die with its server, and says nothing. */
+const MAX_TICK_MS = 1500;
+const API_TIMEOUT_MS = 5000;
 /** Ticks without a message or a heartbeat after which the pull is taken for lost. */
 const SILENT_TICKS = 3;
 const RETRY_MS = 250;
@@ -133,7 +135,7 @@ export class Intake {
     this.#started = true;
     this.#onMessages = onMessages;
     this.#generation++;
-    await untripped(() => this.#recreate(MAX_TICK_MS));
+    await untripped(() => this.#recreate(API_TIMEOUT_MS));
     if (this.#stopped) return;
     void this.#watch();
     void this.#nc.closed().then(() => this.stop());
@@ -166,7 +168,7 @@ export class Intake {
   async lastStored(): Promise<number> {
     try {
       const request = { last_by_subj: this.#options.filter ?? ">" };
-      const answer = await apiRequest(this.#nc, `STREAM.MSG.GET.${this.#options.stream}`, request, MAX_TICK_MS);
+      const answer = await apiRequest(this.#nc, `STREAM.MSG.GET.${this.#options.stream}`, request, API_TIMEOUT_MS);
       return (answer["message"] as { seq: number }).seq;
     } catch (error) {
       if (isNotFound(error)) return 0;
@@ -186,7 +188,7 @@ export class Intake {
 
   /** Deletes the consumer of an intake that has stopped, so that it is in nobody's way. @throws ApiError */
   remove(): Promise<void> {
-    return deleteConsumer(this.#nc, this.#options.stream, this.#options.consumer, MAX_TICK_MS);
+    return deleteConsumer(this.#nc, this.#options.stream, this.#options.consumer, API_TIMEOUT_MS);
   }
 
   /** @internal for {@link Item} */
@@ -221,7 +223,7 @@ export class Intake {
     for (let attempt = 1; !this.#stopped; attempt++) {
       const generation = this.#generation;
       try {
-        await this.#recreate(Math.min(MAX_TICK_MS, 1000 * attempt));
+        await this.#recreate(Math.min(API_TIMEOUT_MS, 1000 * attempt));
         if (generation !== this.#generation) continue;
         this.#open();
         return;
@@ -255,7 +257,7 @@ export class Intake {
   /** Another owner may have taken the consumer between our taking it and our first pull, and then nobody tells us. */
   async #verify(generation: number): Promise<void> {
     const { stream, consumer } = this.#options;
-    const taken = await isStillTaken(this.#nc, stream, consumer, this.#made, MAX_TICK_MS).catch(() => true); // the ticker sees to silence
+    const taken = await isStillTaken(this.#nc, stream, consumer, this.#made, API_TIMEOUT_MS).catch(() => true); // the ticker sees to silence
     if (!taken) this.#resetSoon(generation, "another owner has the consumer");
   }
 
