@@ -280,18 +280,18 @@ export class Personal {
 
   #atHand(time: string, fetching: Fetching): KeysAtHand & { demand(): void } {
     const { keys } = this;
-    if (keys === undefined) return { pseudonym: () => "" as Pseudonym, sealing: () => undefined, opening: () => undefined, demand: () => undefined };
+    if (keys === undefined) return { pseudonym: () => "" as Pseudonym, sealing: () => "no_key", opening: () => undefined, demand: () => undefined };
     const needed = new Map<string, NeedsKeys["keys"][number]>();
     const seen = new Set<Pseudonym>();
     return {
       pseudonym: (subject) => keys.pseudonym(subject),
       sealing: (subject) => {
         const erased = keys.erasures.erasedAt(subject);
-        if (erased !== undefined && time <= erased) return undefined;
-        if (seen.add(subject).size > MAX_SUBJECTS) return undefined;
+        if (erased !== undefined && time <= erased) return "erased";
+        if (seen.add(subject).size > MAX_SUBJECTS) return "no_key";
         const key = keys.current(subject);
         if (key === undefined) needed.set(subject, { subject, wanted: "make" });
-        return key;
+        return key ?? "no_key";
       },
       opening: (subject, id) => {
         if (seen.add(subject).size > MAX_SUBJECTS) return undefined;
