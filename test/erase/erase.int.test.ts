@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";
+import { pino } from "pino";
 import type { Answer } from "../../schemas/answer.ts";
 import type { Namespace } from "../../schemas/ids.ts";
 import type { JsonValue } from "../../schemas/json.ts";
@@ -11,6 +12,9 @@ import { type JournalEvent, decodeEvent } from "../../services/bus/commit.ts";
 import { StreamReader } from "../../services/bus/journal.ts";
 import { Publisher } from "../../services/bus/publisher.ts";
 import type { Coordinator } from "../../services/coordinator/coordinator.ts";
+import { Documents } from "../../services/bus/documents.ts";
+import { Personal } from "../../services/coordinator/personal.ts";
+import { RegistryView } from "../../services/registry/view.ts";
 import { SubjectKeys } from "../../services/identity/subject-keys.ts";
 import { ChainVerifier, Replayer } from "../../services/replay/replay.ts";
 import { arrival, type Rival, rival } from "../coordinator/rival.ts";
@@ -142,6 +146,33 @@ describe("AUD-3: erasure", () => {
       assert.equal(new Set(keys.map((key) => Buffer.from(key!.bytes).toString("hex"))).size, 1);
       assert.equal((await kept(`together-${round}`)).length, 1);
     }
+  });
+
+  it("two coordinators that decide the same input write the same bytes, and one of them gives way (laws 1 and 10)", async () => {
+    const run = await begun();
+    const time = Date.now();
+    const body = { kind: "tool", id: "p1", tool: "mail.send", input: { customer: "both", to: "both-Zk4@example.com" } };
+    const sides = await Promise.all(["left", "right"].map(async (name) => {
+      const nc = await ward.server.connect("coordinator", name);
+      const other = await rival(ward, nc, 5000, undefined, ward.master);
+      const registry = new RegistryView(ward.ns, other.journal, new Documents(nc, other.publisher, ward.ns));
+      await registry.load();
+      const personal = new Personal({ nc, ns: ward.ns, publisher: other.publisher, registry, master: ward.master, log: pino({ level: "silent" }) });
+      await personal.start();
+      const lane = await other.lane(run, arrival(ward, "propose", "clerk", run, body, time));
+      const first = other.turn(lane, { personal });
+      assert.ok(first.needs !== undefined && "keys" in first.needs, "the key is fetched first");
+      return { other, personal, lane, needs: first.needs };
+    }));
+    await Promise.all(sides.map(({ personal, needs }) => personal.fetch(needs as never)));
+    const turns = sides.map(({ other, personal, lane }) => other.turn(lane, { personal }));
+    const bytes = turns.map(({ events }) => events.map(({ data }) => Buffer.from(data).toString("hex")));
+    assert.ok(bytes[0]!.length > 0);
+    assert.deepEqual(bytes[0], bytes[1]);
+    const landings = await Promise.all(sides.map(({ other }, i) => other.committer.append([other.part(turns[i]!)])));
+    assert.ok(landings.some(([landing]) => landing?.kind === "stored"));
+    assert.equal((await ward.events(run)).filter(({ body: { type } }) => type === "action.proposed").length, 1);
+    for (const { personal } of sides) personal.stop();
   });
 
   it("killed after any of its steps, an erasure is completed by whoever starts next", async () => {
