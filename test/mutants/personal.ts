@@ -31,7 +31,7 @@ export const OF_PERSONS: readonly Mutant[] = [
     original: "else void this.#shredded(kind === \"propose\" ? \"INBOX\" : \"CONTROL\", message);",
     replacement: "else message.ack();",
     broken: "what came in in plain text stays in the store's blocks",
-    caughtBy: [{ file: ERASE, only: "data that comes afterwards" }],
+    caughtBy: [{ file: ERASE, only: "what came in is overwritten" }],
   },
   {
     id: "10-any-run",
@@ -63,9 +63,9 @@ export const OF_PERSONS: readonly Mutant[] = [
   {
     id: "10-restored",
     law: 10,
-    file: "services/identity/subject-keys.ts",
-    original: "if (this.erasures.has(id) || this.#gone.has(id)) return \"gone\";",
-    replacement: "if (this.#gone.has(id)) return \"gone\";",
+    file: "services/identity/erasures.ts",
+    original: "return this.#keys.has(key);",
+    replacement: "return key === undefined;",
     broken: "a key that a backup brings back opens what was erased",
     caughtBy: [{ file: ERASE, only: "a key that a restored store has back" }],
   },
