@@ -123,8 +123,8 @@ export async function startServices(options: ServicesOptions): Promise<RunningSe
       const { nc, began } = await login("coordinator");
       const personal = await masterOf(options);
       for (const ns of namespaces) {
-        await started(`the coordinator of ${ns}`, log, stops, () => new Coordinator({ nc, ns, log, ...(personal && { personal }), liveFile: liveFile(options.dataDir, ns), ...(options.quota && { quota: options.quota }) }));
-        began(ns, async () => undefined);
+        const coordinator = await started(`the coordinator of ${ns}`, log, stops, () => new Coordinator({ nc, ns, log, ...(personal && { personal }), liveFile: liveFile(options.dataDir, ns), ...(options.quota && { quota: options.quota }) }));
+        began(ns, async () => coordinator.unready);
       }
     }
     if (roles.includes("gateway")) await startGateways(options, await login("gateway"), stops);

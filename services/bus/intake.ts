@@ -26,6 +26,8 @@ export interface IntakeMessage {
   readonly inHand: boolean;
   /** Removes the input from the stream. Does nothing when its generation has ended. */
   ack(): void;
+  /** Leaves it in the stream, unacknowledged, for an owner that can do something with it; others are handed out in its place. */
+  setAside(): void;
 }
 
 export interface IntakeOptions {
@@ -51,6 +53,8 @@ export interface IntakeOptions {
   readonly onTrouble?: (error: Error) => void;
 }
 
+/** Inputs of one intake that may wait for another owner beside those in hand. */
+const MAX_ASIDE = 100_000;
 const MAX_BYTES_IN_HAND = 64 * 1024 * 1024;
 const EXPIRES_MS = 30_000;
 /** The server says so often that a pull still stands: the leader of a consumer may die with its server, and says nothing. */
@@ -79,6 +83,8 @@ export class Intake {
   /** In the order of the stream. */
   readonly #inHand = new Map<number, Item>();
   #bytesInHand = 0;
+  /** Kept for another owner: how each is answered, and when next. */
+  readonly #aside = new Map<number, { readonly reply: string; extendAt: number }>();
   #chunk: Item[] = [];
   #lastSeq = 0;
   /** Deliveries of this generation's consumer, which has no other owner. */
@@ -117,11 +123,16 @@ export class Intake {
 
   /** Every input up to this sequence has been acknowledged (this generation's first input stands behind all earlier ones). */
   get handledThrough(): number {
-    for (const seq of this.#inHand.keys()) return seq - 1;
-    return this.#lastSeq;
+    const open = [...this.#inHand.keys()].slice(0, 1).concat([...this.#aside.keys()].slice(0, 1));
+    return open.length === 0 ? this.#lastSeq : Math.min(...open) - 1;
   }
 
-  /** Messages given to the owner and not yet acknowledged. */
+  /** Messages that were set aside. */
+  get aside(): number {
+    return this.#aside.size;
+  }
+
+  /** Messages given to the owner, not yet acknowledged and not set aside. */
   get inHand(): number {
     return this.#inHand.size;
   }
@@ -208,11 +219,20 @@ export class Intake {
     this.#queueFill();
   }
 
+  /** @internal for {@link Item}. Beyond its room the message stays in hand: somewhere it has to end. */
+  keepAside(item: Item): void {
+    if (item.generation !== this.#generation || this.#aside.size >= MAX_ASIDE || !this.#inHand.delete(item.seq)) return;
+    this.#bytesInHand -= item.data.length;
+    this.#aside.set(item.seq, { reply: item.reply, extendAt: item.extendAt });
+    this.#queueFill();
+  }
+
   #drop(reason: string): void {
     this.#generation++;
     this.#subscription?.unsubscribe();
     this.#subscription = undefined;
     this.#inHand.clear();
+    this.#aside.clear();
     this.#chunk = [];
     this.#bytesInHand = this.#outstanding = this.#lastSeq = this.#delivered = 0;
     this.#options.onReset?.(this.#generation, reason);
@@ -236,7 +256,7 @@ export class Intake {
   }
 
   async #recreate(timeoutMs: number): Promise<void> {
-    const config = { ...this.#options, ackWaitMs: this.#ackWaitMs, maxAckPending: this.#maxAckPending };
+    const config = { ...this.#options, ackWaitMs: this.#ackWaitMs, maxAckPending: this.#maxAckPending + MAX_ASIDE };
     this.#made = await takeConsumer(this.#nc, config, timeoutMs, this.#options.supersedes);
   }
 
@@ -341,7 +361,7 @@ export class Intake {
   #tick(): void {
     if (this.#subscription === undefined) return;
     const now = performance.now();
-    for (const item of this.#inHand.values()) {
+    for (const item of [...this.#inHand.values(), ...this.#aside.values()]) {
       if (item.extendAt > now) continue;
       item.extendAt = now + this.#ackWaitMs / 2;
       this.#nc.publish(item.reply, IN_PROGRESS);
@@ -408,5 +428,9 @@ class Item implements IntakeMessage {
 
   ack(): void {
     this.#intake.acknowledge(this);
+  }
+
+  setAside(): void {
+    this.#intake.keepAside(this);
   }
 }

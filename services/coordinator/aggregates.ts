@@ -4,7 +4,7 @@ import type { AggregateKind, Namespace } from "../../schemas/ids.ts";
 import { subjects } from "../../schemas/subjects.ts";
 import { type Aggregate, type ChainHead, EMPTY_CHAIN, type JournalEvent, chainLink, decodeEvent, seal } from "../bus/commit.ts";
 import type { StreamReader } from "../bus/journal.ts";
-import { type Computed, type Driven, type StoredCommit, beginning, fold, recomputed } from "../replay/fold.ts";
+import { type Computed, type Driven, MachineMissing, type StoredCommit, beginning, fold, recomputed } from "../replay/fold.ts";
 import type { Part } from "./committer.ts";
 import { Recent } from "./recent.ts";
 
@@ -28,6 +28,21 @@ export interface LoadResult {
   readonly rest: Part | undefined;
 }
 
+/** Versions of machines at hand. */
+export interface Machines {
+  readonly plays: (version: string) => boolean;
+  /** What a run begins with that has no event yet. It is recorded in that event, and holds until the run ends. */
+  readonly newest: () => string;
+}
+
+const ALL: Machines = { plays: () => true, newest: () => CURRENT_VERSION };
+
+/**
+ * What is no run is driven alike by every version since, and begins with the first that did: so a release of before can
+ * still read it when an upgrade is taken back. Whoever changes such a machine changes its line.
+ */
+const BEGINS: Partial<Record<AggregateKind, string>> = { ledger: "2", guard: "2", tool: "2", agent: "2", policy: "2", person: "2", issuer: "2", budget: "2" };
+
 /**
  * @param first stream sequence of a subject's first event, where somebody knows it: among a million subjects the server
  * finds the beginning of one several times faster when it is told where
@@ -39,6 +54,7 @@ export async function loadAggregate(
   kind: AggregateKind,
   name: string,
   first: (subject: string) => number | undefined = () => undefined,
+  machines: Machines = ALL,
 ): Promise<LoadResult> {
   const subject = subjects.log(ns, kind, name);
   const events: JournalEvent[] = [];
@@ -49,7 +65,8 @@ export async function loadAggregate(
     const event = decodeEvent(message);
     const { seq, prev } = event.body;
     // an index that says where to begin may be wrong; the journal is not (law 4)
-    if (events.length === 0 && seq !== 1 && fromSeq !== undefined) return loadAggregate(journal, ns, kind, name);
+    if (events.length === 0 && seq !== 1 && fromSeq !== undefined) return loadAggregate(journal, ns, kind, name, undefined, machines);
+    if (events.length === 0 && !machines.plays(event.body.machine)) throw new MachineMissing(event.body.machine);
     if (seq !== head.seq + 1 || Buffer.compare(prev, head.prev) !== 0) {
       throw new Frozen(`event ${seq} at sequence ${message.seq} on \`${subject}\` does not follow event ${head.seq}`);
     }
@@ -57,10 +74,10 @@ export async function loadAggregate(
     streamSeq = message.seq;
     events.push(event);
   }
-  if (events.length === 0 && fromSeq !== undefined) return loadAggregate(journal, ns, kind, name);
+  if (events.length === 0 && fromSeq !== undefined) return loadAggregate(journal, ns, kind, name, undefined, machines);
   const recent = new Recent();
   const folded = fold(ns, kind, name, events, (before, stored, computed) => recent.note(before, stored, computed));
-  const driven = folded?.state ?? beginning(ns, kind, name, CURRENT_VERSION);
+  const driven = folded?.state ?? beginning(ns, kind, name, kind === "run" ? machines.newest() : (BEGINS[kind] ?? CURRENT_VERSION));
   const loaded: Loaded = { ns, name, subject, head, streamSeq, recent, ...driven };
   const torn = folded?.torn;
   if (torn === undefined) return { loaded, rest: undefined };

@@ -5,6 +5,7 @@
  */
 import type { Logger } from "pino";
 import { DOCUMENT_KINDS, type DocumentKind } from "../../machines/registry.ts";
+import { MACHINE_VERSIONS } from "../../machines/versions.ts";
 import type { AggregateKind, Digest, Namespace, RunId } from "../../schemas/ids.ts";
 import { parseLog, patterns, streamName } from "../../schemas/subjects.ts";
 import { decodeEvent } from "../bus/commit.ts";
@@ -46,6 +47,8 @@ export interface CoordinatorOptions {
   readonly liveFile?: string;
   /** Opens the keys of data subjects. Without it what is personal is withheld, and refused. */
   readonly personal?: PersonalMaster;
+  /** The machine versions that it plays, oldest first; fewer than the program has, it is one of an older release. All when left out. */
+  readonly machines?: readonly string[];
   /** Who rules on proposals; the policies in force when left out. */
   readonly judge?: Judge;
   /** Which process this is, for others on the same machine, who then need not wait for its silence; null: it is not said. */
@@ -79,7 +82,7 @@ export class Coordinator {
   #stopped = false;
 
   constructor(options: CoordinatorOptions) {
-    const { nc, ns, quota } = options;
+    const { nc, ns, quota, machines = MACHINE_VERSIONS } = options;
     const log = options.log.child({ service: "coordinator", ns });
     this.#ns = ns;
     this.#log = log;
@@ -108,7 +111,15 @@ export class Coordinator {
     this.#turns = new Turns({
       lanes: this.#lanes,
       sources: { registry, validators: new Validators(), judge: options.judge ?? new PolicyJudge(), guard: this.#guard, people, personal: this.#personal },
-      loader: new Loader(journal, this.#committer, ns, log, (subject) => this.#liveRuns.first(subject)),
+      loader: new Loader({
+        journal,
+        committer: this.#committer,
+        ns,
+        log,
+        first: (subject) => this.#liveRuns.first(subject),
+        machines: { plays: (machine) => machines.includes(machine), newest: () => this.#shares.commonMachine },
+      }),
+      lacks: (share, machine) => this.#shares.lacks(share, machine),
       committer: this.#committer,
       applied: this.#applied,
       documents: this.#documents,
@@ -124,6 +135,7 @@ export class Coordinator {
       nc,
       ns,
       ...(options.process !== undefined && { process: options.process }),
+      machines,
       lanes: this.#lanes,
       desk: this.#desk,
       outbox: this.#outbox,
@@ -136,6 +148,14 @@ export class Coordinator {
   /** Shares of the inputs that it owns; none while others own all. */
   get owned(): ReadonlySet<number> {
     return this.#shares.owned;
+  }
+
+  /** Why inputs would wait; undefined when it decides those of its shares, or watches while others own all. */
+  get unready(): string | undefined {
+    if (this.#stopped) return "stopping";
+    if (this.#restTimer === undefined) return "it is taking over";
+    if (this.#turns.held) return "what is in force is being read again";
+    return this.#shares.certain ? undefined : "nobody has heard its signs of life: its shares may be another one's";
   }
 
   /** Takes its part of the namespace over: what is in force, inputs from the oldest, and what is owed. */

@@ -2,7 +2,7 @@
 import type { Logger } from "pino";
 import type { Namespace } from "../../schemas/ids.ts";
 import { ReadError, type StreamReader } from "../bus/journal.ts";
-import { type Loaded, loadAggregate } from "./aggregates.ts";
+import { type Loaded, type Machines, loadAggregate } from "./aggregates.ts";
 import { type GroupCommitter, Stopped } from "./committer.ts";
 import type { Lane } from "./lanes.ts";
 import { pause } from "./pause.ts";
@@ -11,22 +11,27 @@ const AT_ONCE = 128;
 const RETRY_MS = 100;
 const MAX_RETRY_MS = 2000;
 
+export interface LoaderParts {
+  readonly journal: StreamReader;
+  readonly committer: GroupCommitter;
+  readonly ns: Namespace;
+  readonly log: Logger;
+  /** Stream sequence at which a subject begins, where it is known. */
+  readonly first?: (subject: string) => number | undefined;
+  readonly machines?: Machines;
+}
+
 export class Loader {
-  readonly #journal: StreamReader;
+  readonly #parts: LoaderParts;
   readonly #committer: GroupCommitter;
-  readonly #ns: Namespace;
   readonly #log: Logger;
-  readonly #first: (subject: string) => number | undefined;
   readonly #waiting = new Map<Lane, () => void>();
   #open = 0;
 
-  /** @param first stream sequence at which a subject begins, where it is known */
-  constructor(journal: StreamReader, committer: GroupCommitter, ns: Namespace, log: Logger, first: (subject: string) => number | undefined = () => undefined) {
-    this.#journal = journal;
-    this.#committer = committer;
-    this.#ns = ns;
-    this.#log = log;
-    this.#first = first;
+  constructor(parts: LoaderParts) {
+    this.#parts = parts;
+    this.#committer = parts.committer;
+    this.#log = parts.log;
   }
 
   /**
@@ -45,10 +50,11 @@ export class Loader {
   }
 
   async #read(lane: Lane): Promise<Loaded | Error> {
+    const { journal, ns, first, machines } = this.#parts;
     for (let attempt = 1; ; attempt++) {
       if (this.#committer.stopped) throw new Stopped();
       try {
-        const { loaded, rest } = await loadAggregate(this.#journal, this.#ns, lane.kind, lane.name, this.#first);
+        const { loaded, rest } = await loadAggregate(journal, ns, lane.kind, lane.name, first, machines);
         if (rest === undefined) return loaded;
         const [landing] = await this.#committer.append([rest]);
         if (landing?.kind === "stored") {

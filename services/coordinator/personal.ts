@@ -111,6 +111,7 @@ export class Personal {
         if (this.#clean.has(careful)) message.ack();
         else void this.#shredded(kind === "propose" ? "INBOX" : "CONTROL", message);
       },
+      setAside: () => message.setAside(),
     };
     return careful;
   }
