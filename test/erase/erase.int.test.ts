@@ -210,7 +210,7 @@ describe("AUD-3: erasure", () => {
     const first = await new StreamReader(nc, streamName("INBOX", ward.ns)).read({ subject, leader: true }).next();
     assert.ok(first.done !== true);
     const acknowledged = Promise.withResolvers<void>();
-    const message = { ...first.value, redelivered: false, deliveries: 1, generation: 1, reply: "", inHand: true, ack: () => acknowledged.resolve() };
+    const message = { ...first.value, redelivered: false, deliveries: 1, generation: 1, reply: "", inHand: true, setAside: () => undefined, ack: () => acknowledged.resolve() };
     personal.careful(message).ack();
     await acknowledged.promise;
     assert.deepEqual(await ward.holding("gina-done-Zk4"), []);
