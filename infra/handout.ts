@@ -28,21 +28,25 @@ export const STORE = "/data/jetstream";
 export const HANDED = ["provision", ...SERVICES] as const;
 type Handed = (typeof HANDED)[number];
 
-const PERSONAL = "personal.key";
-
 /** Keys that a role needs beside its credential, as files of `<data>/keys`. */
 export const KEYS_OF: Readonly<Record<Handed, readonly string[]>> = {
   provision: [],
-  // what is personal is sealed where it is recorded, and opened where it is acted on or shown to an approver
-  coordinator: [PERSONAL],
+  // who seals and opens what is personal has the key that its subjects' keys are wrapped with
+  coordinator: ["personal.key"],
   // tools check the tokens that it signs, so no other role may have it
-  gateway: ["tool_tokens.pem", PERSONAL],
+  gateway: ["tool_tokens.pem", "personal.key"],
   ask: [],
-  reader: [PERSONAL],
+  reader: ["personal.key"],
 };
 
-/** Credentials that a process uses beside its role's own: what is personal is shown to approvers on a connection apart. */
-export const ALSO: Readonly<Partial<Record<Handed, readonly Role[]>>> = { reader: ["reveal"] };
+/** Roles that a service plays besides its own, each on a connection of its own. */
+const BESIDES: Readonly<Partial<Record<Handed, readonly Role[]>>> = {
+  // approvers are shown what is personal in a request by the reader's process, and a reader has no right to keys
+  reader: ["reveal"],
+};
+
+/** Whose credentials a role is handed. */
+export const credsOf = (role: Handed): readonly Role[] => [role, ...(BESIDES[role] ?? [])];
 
 export interface HandoutOptions {
   readonly dataDir: string;
@@ -68,9 +72,9 @@ export async function handOut({ dataDir, folder, namespaces, ttlDays }: HandoutO
     cluster: { name: "signalbox", listen: `0.0.0.0:${ROUTE_PORT}`, routes: SERVERS.map((server) => `nats://${server}:${ROUTE_PORT}`) },
   })));
   for (const role of HANDED) {
-    for (const as of [role, ...(ALSO[role] ?? [])]) {
-      const { creds } = await issueCreds(keys, { role: as, name: `${as}-deployed`, ttlSeconds: ttlDays * 24 * 3600 });
-      files.set(`${role}/${as}.creds`, creds);
+    for (const one of credsOf(role)) {
+      const { creds } = await issueCreds(keys, { role: one, name: `${one}-deployed`, ttlSeconds: ttlDays * 24 * 3600 });
+      files.set(`${role}/${one}.creds`, creds);
     }
     for (const key of KEYS_OF[role]) files.set(`${role}/keys/${key}`, await readFile(join(dataDir, "keys", key), "utf8"));
   }
@@ -90,7 +94,7 @@ lame_duck_duration: "30s"
 
 function kustomization(base: string, namespaces: readonly Namespace[]): string {
   const secrets = HANDED.map(
-    (role) => `  - name: signalbox-${role}\n    files:\n${[role, ...(ALSO[role] ?? [])].map((as) => `${as}.creds`).concat(KEYS_OF[role].map((key) => `keys/${key}`)).map((file) => `      - ${role}/${file}`).join("\n")}`,
+    (role) => `  - name: signalbox-${role}\n    files:\n${[...credsOf(role).map((one) => `${one}.creds`), ...KEYS_OF[role].map((key) => `keys/${key}`)].map((file) => `      - ${role}/${file}`).join("\n")}`,
   );
   return `# Written by infra/handout.ts. Apply with: kubectl apply -k <this folder>
 apiVersion: kustomize.config.k8s.io/v1beta1

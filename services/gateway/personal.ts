@@ -52,8 +52,8 @@ export class PersonalGate {
 
   constructor(options: PersonalGateOptions) {
     this.#options = options;
-    const { nc, ns, publisher, master, onTrouble, name: self } = options;
-    this.#keys = master && new SubjectKeys({ nc, ns, self, publisher, master, onTrouble });
+    const { nc, ns, publisher, master, onTrouble } = options;
+    this.#keys = master && new SubjectKeys({ nc, ns, apart: true, publisher, master, onTrouble });
   }
 
   /** @throws ReadError */
