@@ -44,6 +44,7 @@ export interface LiveSnapshot extends LiveHead {
 
 export class LiveRuns {
   readonly ns: Namespace;
+  readonly #prefix: string;
   /** By subject. */
   readonly #runs = new Map<string, Life>();
   #position: number;
@@ -53,6 +54,7 @@ export class LiveRuns {
   /** @param snapshot one that {@link isPartOf} the journal; from the journal's beginning without it */
   constructor(ns: Namespace, snapshot?: LiveSnapshot) {
     this.ns = ns;
+    this.#prefix = patterns.logOfKind(ns, "run").slice(0, -1);
     this.#position = snapshot?.position ?? 0;
     this.#mark = snapshot?.mark ?? "";
     for (const [run, first, ended, torn, inFlight, leased] of snapshot?.runs ?? []) {
@@ -82,7 +84,7 @@ export class LiveRuns {
   /** Takes the journal's next message, of whatever kind; what was taken before is left out. */
   take(message: StoredMessage): void {
     const { subject, headers, seq } = message;
-    if (seq <= this.#position || !isRun(subject)) return;
+    if (seq <= this.#position || !subject.startsWith(this.#prefix)) return;
     this.#position = seq;
     this.#last = message;
     const type = headers.get("ce-type")?.slice(TYPE_PREFIX) ?? "";
@@ -137,10 +139,6 @@ export async function isPartOf({ ns, position, mark }: LiveHead, journal: Stream
 
 function markOf({ subject, data }: StoredMessage): string {
   return Buffer.from(chainLink(subject, data)).toString("hex");
-}
-
-function isRun(subject: string): boolean {
-  return parseLog(subject)?.kind === "run";
 }
 
 function nameOf(subject: string): RunId {
