@@ -25,7 +25,7 @@ import { ERASURES_NAME } from "../identity/erasures-name.ts";
 import { type KeysAtHand, type Opened, openFields, sealFields } from "../identity/personal-fields.ts";
 import { ERASER } from "../identity/permissions.ts";
 import type { PersonalMaster } from "../identity/sealing.ts";
-import { SubjectKeys } from "../identity/subject-keys.ts";
+import { KeyDamaged, SubjectKeys } from "../identity/subject-keys.ts";
 import { type Mark, marksOfTool } from "../registry/personal.ts";
 import { readApplied } from "../registry/parse.ts";
 import type { RegistryView } from "../registry/view.ts";
@@ -223,7 +223,8 @@ export class Personal {
         await Promise.all(keys.map(({ subject, wanted }) => this.#keysOrThrow().fetch(subject, wanted)));
         return;
       } catch (error) {
-        log.warn({ error: String(error) }, "a subject's key cannot be had");
+        const level = error instanceof KeyDamaged ? "error" : "warn";
+        log[level]({ ...(level === "error" && { alarm: "keys" }), error: String(error) }, "a subject's key cannot be had");
         await pause(Math.min(MAX_RETRY_MS, RETRY_MS * attempt));
       }
     }
