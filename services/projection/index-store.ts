@@ -11,6 +11,7 @@ import { startingAgent, type RunId } from "../../schemas/ids.ts";
 import { parseLog } from "../../schemas/subjects.ts";
 import { chainLink, decodeEvent, EventMalformed } from "../bus/commit.ts";
 import type { StoredMessage } from "../bus/journal.ts";
+import { glance } from "./glance.ts";
 import { FlightIndex } from "./index-flight.ts";
 import { LedgerIndex } from "./index-ledgers.ts";
 import { type ApprovalAbout, shown } from "./approval-about.ts";
@@ -235,7 +236,7 @@ export class RunIndex {
     } else if (type === "taint.lowered") {
       row.tainted = 0;
     }
-    if (this.flight.concerns(run, type)) this.flight.take(run, bodyOf(message));
+    if (this.flight.concerns(run, type)) this.flight.take(run, glance(message));
   }
 
   #approvalEvent(message: StoredMessage, row: RunRow, what: string): void {

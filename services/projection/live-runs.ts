@@ -10,6 +10,7 @@ import type { Namespace, RunId } from "../../schemas/ids.ts";
 import { parseLog, patterns, subjects } from "../../schemas/subjects.ts";
 import { chainLink, decodeEvent } from "../bus/commit.ts";
 import type { StoredMessage, StreamReader } from "../bus/journal.ts";
+import { type Glance, glance } from "./glance.ts";
 
 const TYPE_PREFIX = "signalbox.".length;
 const ENDS: ReadonlySet<string> = new Set(["run.completed", "run.failed", "run.cancelled", "run.refused"]);
@@ -157,13 +158,21 @@ function account(leased: Set<string>, message: StoredMessage): void {
 }
 
 function actionOf(message: StoredMessage): string {
-  return String(bodyOf(message)?.data["action"] ?? "");
+  return String(glanceOf(message)?.data["action"] ?? "");
 }
 
 /** The first part of a commit alone was stored: whoever loads the run completes it. */
 function isTorn(message: StoredMessage): boolean {
-  const [index, count] = bodyOf(message)?.part ?? [1, 1];
+  const [index, count] = glanceOf(message)?.part ?? [1, 1];
   return index < count;
+}
+
+function glanceOf(message: StoredMessage): Glance | undefined {
+  try {
+    return glance(message);
+  } catch {
+    return undefined;
+  }
 }
 
 /** What is no event of ours is met again, and frozen, when its run is loaded. */
