@@ -1,6 +1,6 @@
 /**
  * `node infra/handout.ts`: what a deployment is given of a data folder, so that no machine of it holds the plane's keys.
- * The configuration of its three nats-servers, a credential for each role, the one key that gateways sign with, and a
+ * The configuration of its three nats-servers, a credential for each role, the few keys that a role needs besides, and a
  * kustomization that makes ConfigMap and Secrets of them. `infra/compose.yaml` and `infra/kubernetes` take it.
  */
 import { readFile } from "node:fs/promises";
@@ -12,6 +12,8 @@ import { issueCreds } from "../services/identity/creds.ts";
 import { writeSecret } from "../services/identity/files.ts";
 import { knownNamespaces, openKeys } from "../services/identity/keys.ts";
 import { renderServerConfig } from "../services/identity/natsConfig.ts";
+import type { Role } from "../services/identity/roles.ts";
+import { openPersonalMaster } from "../services/identity/sealing.ts";
 import { openToolKey } from "../services/identity/tool-keys.ts";
 import { SERVICES } from "../services/main.ts";
 import { SettingsError, dataFolderOf } from "./settings.ts";
@@ -29,12 +31,22 @@ type Handed = (typeof HANDED)[number];
 /** Keys that a role needs beside its credential, as files of `<data>/keys`. */
 export const KEYS_OF: Readonly<Record<Handed, readonly string[]>> = {
   provision: [],
-  coordinator: [],
+  // who seals and opens what is personal has the key that its subjects' keys are wrapped with
+  coordinator: ["personal.key"],
   // tools check the tokens that it signs, so no other role may have it
-  gateway: ["tool_tokens.pem"],
+  gateway: ["tool_tokens.pem", "personal.key"],
   ask: [],
-  reader: [],
+  reader: ["personal.key"],
 };
+
+/** Roles that a service plays besides its own, each on a connection of its own. */
+const BESIDES: Readonly<Partial<Record<Handed, readonly Role[]>>> = {
+  // approvers are shown what is personal in a request by the reader's process, and a reader has no right to keys
+  reader: ["reveal"],
+};
+
+/** Whose credentials a role is handed. */
+export const credsOf = (role: Handed): readonly Role[] => [role, ...(BESIDES[role] ?? [])];
 
 export interface HandoutOptions {
   readonly dataDir: string;
@@ -51,6 +63,7 @@ const BASE = new URL("kubernetes", import.meta.url).pathname;
 export async function handOut({ dataDir, folder, namespaces, ttlDays }: HandoutOptions): Promise<string[]> {
   const keys = await openKeys(dataDir, namespaces);
   await openToolKey(dataDir);
+  await openPersonalMaster(dataDir);
   const files = new Map<string, string>();
   files.set("nats.conf", serverConfig(renderServerConfig(await signAccounts(keys), {
     listen: `0.0.0.0:${CLIENT_PORT}`,
@@ -59,8 +72,10 @@ export async function handOut({ dataDir, folder, namespaces, ttlDays }: HandoutO
     cluster: { name: "signalbox", listen: `0.0.0.0:${ROUTE_PORT}`, routes: SERVERS.map((server) => `nats://${server}:${ROUTE_PORT}`) },
   })));
   for (const role of HANDED) {
-    const { creds } = await issueCreds(keys, { role, name: `${role}-deployed`, ttlSeconds: ttlDays * 24 * 3600 });
-    files.set(`${role}/${role}.creds`, creds);
+    for (const one of credsOf(role)) {
+      const { creds } = await issueCreds(keys, { role: one, name: `${one}-deployed`, ttlSeconds: ttlDays * 24 * 3600 });
+      files.set(`${role}/${one}.creds`, creds);
+    }
     for (const key of KEYS_OF[role]) files.set(`${role}/keys/${key}`, await readFile(join(dataDir, "keys", key), "utf8"));
   }
   files.set("kustomization.yaml", kustomization(relative(folder, BASE), namespaces));
@@ -79,7 +94,7 @@ lame_duck_duration: "30s"
 
 function kustomization(base: string, namespaces: readonly Namespace[]): string {
   const secrets = HANDED.map(
-    (role) => `  - name: signalbox-${role}\n    files:\n${[`${role}.creds`, ...KEYS_OF[role].map((key) => `keys/${key}`)].map((file) => `      - ${role}/${file}`).join("\n")}`,
+    (role) => `  - name: signalbox-${role}\n    files:\n${[...credsOf(role).map((one) => `${one}.creds`), ...KEYS_OF[role].map((key) => `keys/${key}`)].map((file) => `      - ${role}/${file}`).join("\n")}`,
   );
   return `# Written by infra/handout.ts. Apply with: kubectl apply -k <this folder>
 apiVersion: kustomize.config.k8s.io/v1beta1

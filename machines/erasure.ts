@@ -32,7 +32,7 @@ export const erasureMachine = setup({
   actions: { took: (_, _event: unknown) => {} },
 }).createMachine({
   id: "erasure",
-  version: "1",
+  version: "3",
   options: { maxIterations: 16 },
   context: ({ input }) => ({ ...input, by: "", reason: "" }),
   initial: "kept",

@@ -75,7 +75,10 @@ const versions: Readonly<Record<string, MachineVersion>> = {
   "3": { emptyRun, decide, evolve, ...documents, ...accounts },
 };
 
-/** The version that new runs begin with. */
+/** All of them, oldest first. */
+export const MACHINE_VERSIONS: readonly string[] = Object.keys(versions).toSorted((a, b) => Number(a) - Number(b));
+
+/** The newest: what new runs begin with where every coordinator has it. */
 export const CURRENT_VERSION = "3";
 
 /** Undefined when this program lacks the version: it must then leave the input to a program that has it. */

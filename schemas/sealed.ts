@@ -29,8 +29,8 @@ export const sealedSchema = z.strictObject({
 });
 export type Sealed = z.infer<typeof sealedSchema>;
 
-/** Why a value was kept out instead: nobody could say whose it is, its tool is not known, or its subject was erased. */
-export const withheldSchema = z.enum(["no_subject", "unknown_tool", "erased"]);
+/** Why a value was kept out instead: nobody could say whose it is, its tool is not known, its subject was erased, or there was no key for it. */
+export const withheldSchema = z.enum(["no_subject", "unknown_tool", "erased", "no_key"]);
 export type Withheld = z.infer<typeof withheldSchema>;
 
 /** The members that mark the two forms. Tools cannot use them: the gateway takes them out of outputs. */

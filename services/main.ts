@@ -125,8 +125,8 @@ export async function startServices(options: ServicesOptions): Promise<RunningSe
       const { nc, began } = await login("coordinator");
       const personal = await masterOf(options);
       for (const ns of namespaces) {
-        await started(`the coordinator of ${ns}`, log, stops, () => new Coordinator({ nc, ns, log, ...(personal && { personal }), liveFile: liveFile(options.dataDir, ns), ...(options.quota && { quota: options.quota }), ...(options.segments && { segments: options.segments }) }));
-        began(ns, async () => undefined);
+        const coordinator = await started(`the coordinator of ${ns}`, log, stops, () => new Coordinator({ nc, ns, log, ...(personal && { personal }), liveFile: liveFile(options.dataDir, ns), ...(options.quota && { quota: options.quota }), ...(options.segments && { segments: options.segments }) }));
+        began(ns, async () => coordinator.unready);
       }
     }
     if (roles.includes("gateway")) await startGateways(options, await login("gateway"), stops);
@@ -156,16 +156,16 @@ async function revealing(
   options: ServicesOptions,
   ns: Namespace,
   reading: RevealParts["reading"],
-  login: () => Promise<{ readonly nc: NatsConnection; readonly name: string }>,
+  login: () => Promise<{ readonly nc: NatsConnection }>,
   stops: (() => Promise<unknown>)[],
 ): Promise<void> {
   const { version, log } = options;
   const master = await masterOf(options);
   if (master === undefined) return;
   try {
-    const { nc, name } = await login();
+    const { nc } = await login();
     const onTrouble = (error: unknown) => log.warn({ ns, error: String(error) }, "what is personal in a request cannot be shown");
-    const reveals = await serveReveals({ nc, reading, ns, name, master, version, onTrouble });
+    const reveals = await serveReveals({ nc, reading, ns, master, version, onTrouble });
     stops.push(() => reveals.stop());
   } catch (error) {
     // nobody's data is lost by it: approvers see the sealed form

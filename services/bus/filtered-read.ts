@@ -3,6 +3,7 @@
  * messages know streams and not subjects, but the request that makes a consumer names its filter in its own subject,
  * and the server holds it to that.
  */
+import { randomBytes } from "node:crypto";
 import type { Msg, NatsConnection } from "nats";
 import { readHeaders } from "./headers.ts";
 import { newInbox } from "./replies.ts";
@@ -13,10 +14,11 @@ const IDLE_NS = 30_000_000_000;
 
 /**
  * Everything from a sequence on, in order, as the stream's leader has it.
- * @param consumer a name that nobody else uses
  * @throws ReadError
  */
-export async function* readFiltered(nc: NatsConnection, stream: string, consumer: string, filter: string, fromSeq: number): AsyncGenerator<StoredMessage, void, undefined> {
+export async function* readFiltered(nc: NatsConnection, stream: string, filter: string, fromSeq: number): AsyncGenerator<StoredMessage, void, undefined> {
+  // of its own for each read: two on one consumer would share out the messages
+  const consumer = `read-${randomBytes(8).toString("hex")}`;
   const config = {
     name: consumer,
     ack_policy: "none",
@@ -27,7 +29,6 @@ export async function* readFiltered(nc: NatsConnection, stream: string, consumer
     mem_storage: true,
     num_replicas: 1,
   };
-  await api(nc, `CONSUMER.DELETE.${stream}.${consumer}`, "");
   const made = await api(nc, `CONSUMER.CREATE.${stream}.${consumer}.${filter}`, JSON.stringify({ stream_name: stream, config }));
   if (made.error !== undefined) throw new ReadError(`stream \`${stream}\` can not be read: ${made.error.description ?? "no reason given"}`);
   try {

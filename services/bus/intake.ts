@@ -26,6 +26,8 @@ export interface IntakeMessage {
   readonly inHand: boolean;
   /** Removes the input from the stream. Does nothing when its generation has ended. */
   ack(): void;
+  /** Leaves it in the stream, unacknowledged, for an owner that can do something with it; others are handed out in its place. */
+  setAside(): void;
 }
 
 export interface IntakeOptions {
@@ -51,9 +53,13 @@ export interface IntakeOptions {
   readonly onTrouble?: (error: Error) => void;
 }
 
+/** Inputs of one intake that may wait for another owner beside those in hand. */
+const MAX_ASIDE = 100_000;
 const MAX_BYTES_IN_HAND = 64 * 1024 * 1024;
 const EXPIRES_MS = 30_000;
-const MAX_TICK_MS = 5000;
+/** The server says so often that a pull still stands: the leader of a consumer may die with its server, and says nothing. */
+const MAX_TICK_MS = 1500;
+const API_TIMEOUT_MS = 5000;
 /** Ticks without a message or a heartbeat after which the pull is taken for lost. */
 const SILENT_TICKS = 3;
 const RETRY_MS = 250;
@@ -77,6 +83,8 @@ export class Intake {
   /** In the order of the stream. */
   readonly #inHand = new Map<number, Item>();
   #bytesInHand = 0;
+  /** Kept for another owner: how each is answered, and when next. */
+  readonly #aside = new Map<number, { readonly reply: string; extendAt: number }>();
   #chunk: Item[] = [];
   #lastSeq = 0;
   /** Deliveries of this generation's consumer, which has no other owner. */
@@ -115,11 +123,16 @@ export class Intake {
 
   /** Every input up to this sequence has been acknowledged (this generation's first input stands behind all earlier ones). */
   get handledThrough(): number {
-    for (const seq of this.#inHand.keys()) return seq - 1;
-    return this.#lastSeq;
+    const open = [...this.#inHand.keys()].slice(0, 1).concat([...this.#aside.keys()].slice(0, 1));
+    return open.length === 0 ? this.#lastSeq : Math.min(...open) - 1;
   }
 
-  /** Messages given to the owner and not yet acknowledged. */
+  /** Messages that were set aside. */
+  get aside(): number {
+    return this.#aside.size;
+  }
+
+  /** Messages given to the owner, not yet acknowledged and not set aside. */
   get inHand(): number {
     return this.#inHand.size;
   }
@@ -133,7 +146,7 @@ export class Intake {
     this.#started = true;
     this.#onMessages = onMessages;
     this.#generation++;
-    await untripped(() => this.#recreate(MAX_TICK_MS));
+    await untripped(() => this.#recreate(API_TIMEOUT_MS));
     if (this.#stopped) return;
     void this.#watch();
     void this.#nc.closed().then(() => this.stop());
@@ -166,7 +179,7 @@ export class Intake {
   async lastStored(): Promise<number> {
     try {
       const request = { last_by_subj: this.#options.filter ?? ">" };
-      const answer = await apiRequest(this.#nc, `STREAM.MSG.GET.${this.#options.stream}`, request, MAX_TICK_MS);
+      const answer = await apiRequest(this.#nc, `STREAM.MSG.GET.${this.#options.stream}`, request, API_TIMEOUT_MS);
       return (answer["message"] as { seq: number }).seq;
     } catch (error) {
       if (isNotFound(error)) return 0;
@@ -186,7 +199,7 @@ export class Intake {
 
   /** Deletes the consumer of an intake that has stopped, so that it is in nobody's way. @throws ApiError */
   remove(): Promise<void> {
-    return deleteConsumer(this.#nc, this.#options.stream, this.#options.consumer, MAX_TICK_MS);
+    return deleteConsumer(this.#nc, this.#options.stream, this.#options.consumer, API_TIMEOUT_MS);
   }
 
   /** @internal for {@link Item} */
@@ -206,11 +219,20 @@ export class Intake {
     this.#queueFill();
   }
 
+  /** @internal for {@link Item}. Beyond its room the message stays in hand: somewhere it has to end. */
+  keepAside(item: Item): void {
+    if (item.generation !== this.#generation || this.#aside.size >= MAX_ASIDE || !this.#inHand.delete(item.seq)) return;
+    this.#bytesInHand -= item.data.length;
+    this.#aside.set(item.seq, { reply: item.reply, extendAt: item.extendAt });
+    this.#queueFill();
+  }
+
   #drop(reason: string): void {
     this.#generation++;
     this.#subscription?.unsubscribe();
     this.#subscription = undefined;
     this.#inHand.clear();
+    this.#aside.clear();
     this.#chunk = [];
     this.#bytesInHand = this.#outstanding = this.#lastSeq = this.#delivered = 0;
     this.#options.onReset?.(this.#generation, reason);
@@ -221,7 +243,7 @@ export class Intake {
     for (let attempt = 1; !this.#stopped; attempt++) {
       const generation = this.#generation;
       try {
-        await this.#recreate(Math.min(MAX_TICK_MS, 1000 * attempt));
+        await this.#recreate(Math.min(API_TIMEOUT_MS, 1000 * attempt));
         if (generation !== this.#generation) continue;
         this.#open();
         return;
@@ -234,7 +256,7 @@ export class Intake {
   }
 
   async #recreate(timeoutMs: number): Promise<void> {
-    const config = { ...this.#options, ackWaitMs: this.#ackWaitMs, maxAckPending: this.#maxAckPending };
+    const config = { ...this.#options, ackWaitMs: this.#ackWaitMs, maxAckPending: this.#maxAckPending + MAX_ASIDE };
     this.#made = await takeConsumer(this.#nc, config, timeoutMs, this.#options.supersedes);
   }
 
@@ -255,7 +277,7 @@ export class Intake {
   /** Another owner may have taken the consumer between our taking it and our first pull, and then nobody tells us. */
   async #verify(generation: number): Promise<void> {
     const { stream, consumer } = this.#options;
-    const taken = await isStillTaken(this.#nc, stream, consumer, this.#made, MAX_TICK_MS).catch(() => true); // the ticker sees to silence
+    const taken = await isStillTaken(this.#nc, stream, consumer, this.#made, API_TIMEOUT_MS).catch(() => true); // the ticker sees to silence
     if (!taken) this.#resetSoon(generation, "another owner has the consumer");
   }
 
@@ -339,7 +361,7 @@ export class Intake {
   #tick(): void {
     if (this.#subscription === undefined) return;
     const now = performance.now();
-    for (const item of this.#inHand.values()) {
+    for (const item of [...this.#inHand.values(), ...this.#aside.values()]) {
       if (item.extendAt > now) continue;
       item.extendAt = now + this.#ackWaitMs / 2;
       this.#nc.publish(item.reply, IN_PROGRESS);
@@ -406,5 +428,9 @@ class Item implements IntakeMessage {
 
   ack(): void {
     this.#intake.acknowledge(this);
+  }
+
+  setAside(): void {
+    this.#intake.keepAside(this);
   }
 }

@@ -88,8 +88,9 @@ export class LeaseView {
   /** What the leader holds of a share now. @throws ReadError */
   async share(share: number): Promise<SeenShare | undefined> {
     const last = await this.#reader.lastOf(subjects.lease(this.#ns, share));
-    if (last === undefined) this.shares.delete(share);
-    else this.#put(last.subject, last.seq, last.data);
+    // whatever was known: a stream that was lost and made anew counts from the beginning
+    this.shares.delete(share);
+    if (last !== undefined) this.#put(last.subject, last.seq, last.data);
     return this.shares.get(share);
   }
 

@@ -6,9 +6,9 @@
  */
 import type { NatsConnection } from "nats";
 import type { Namespace } from "../../schemas/ids.ts";
-import type { LeaseRecord } from "../../schemas/lease.ts";
+import type { LeaseRecord, MemberRecord } from "../../schemas/lease.ts";
 import { SHARES, subjects } from "../../schemas/subjects.ts";
-import { LeaseView } from "./lease-view.ts";
+import { LeaseView, type SeenMember } from "./lease-view.ts";
 import { BEAT_MS, Membership, SILENCE_MS } from "./membership.ts";
 import { isProcessGone, ownProcess } from "./own-process.ts";
 import { Publisher, PublishError } from "./publisher.ts";
@@ -18,6 +18,8 @@ export interface LeasesOptions {
   readonly ns: Namespace;
   /** Which process this is, for others on the same machine; null: they may find out by its silence alone. Default: {@link ownProcess}. */
   readonly process?: string | null;
+  /** Versions of the machines that this coordinator has, oldest first. */
+  readonly machines: readonly string[];
   /** A share is owned: take its inputs. @param epoch names the consumers. What it throws is tried again. */
   readonly take: (share: number, epoch: number) => Promise<void>;
   /** A share is to be handed over: end what is under way. Resolves when nothing of it is in hand. Never throws. */
@@ -41,6 +43,12 @@ const TIMEOUT_MS = 2000;
 const RETRY_MS = 500;
 const FAREWELL_MS = 1000;
 
+/** Of a release that did not say. */
+const UNSAID: readonly string[] = ["1", "2"];
+
+const machinesOf = (record: MemberRecord): readonly string[] => record.machines ?? UNSAID;
+const hasAll = (record: MemberRecord, needs: readonly string[]): boolean => needs.every((machine) => machinesOf(record).includes(machine));
+
 export class Leases {
   readonly #options: LeasesOptions;
   readonly #publisher: Publisher;
@@ -49,6 +57,8 @@ export class Leases {
   /** Epochs of the shares that are owned. */
   readonly #owned = new Map<number, number>();
   readonly #releasing = new Set<number>();
+  /** Versions that were found missing here, by share; until somebody is told. */
+  readonly #needs = new Map<number, Set<string>>();
   #ticker: NodeJS.Timeout | undefined;
   #balancing: Promise<void> | undefined;
   #again = false;
@@ -66,6 +76,7 @@ export class Leases {
       nc,
       ns,
       process: options.process === undefined ? ownProcess() : options.process,
+      machines: options.machines,
       onCertain: () => this.#settled(),
       onGone: (why) => this.#lost(why),
       onTrouble: (error) => this.#trouble("a sign of life was not taken", error),
@@ -86,6 +97,24 @@ export class Leases {
   /** Whether nobody can own what this process believes to own. Asked before whatever the journal does not fence. */
   get certain(): boolean {
     return this.#membership.certain;
+  }
+
+  /**
+   * The newest version of the machines that every coordinator has that is up: what begins with it may be anybody's. Its
+   * own newest where they have none in common.
+   */
+  get common(): string {
+    const { machines } = this.#options;
+    const others = this.#up().map(([, { record }]) => machinesOf(record));
+    return machines.findLast((machine) => others.every((has) => has.includes(machine))) ?? machines.at(-1) ?? "";
+  }
+
+  /** In this share is something that only a coordinator with that version drives: it is left to one, as soon as there is any. */
+  lacks(share: number, machine: string): void {
+    const needs = this.#needs.get(share);
+    if (needs?.has(machine) === true) return;
+    this.#needs.set(share, new Set(needs).add(machine));
+    this.#balanceSoon();
   }
 
   /** Resolves at once, or as soon as it is certain what is owned; false when it is stopped before. */
@@ -193,11 +222,15 @@ export class Leases {
     if (!this.certain) return;
     await this.#bury();
     const quota = this.#quota();
-    const surplus = [...this.#owned.keys()].filter((share) => !this.#releasing.has(share)).sort((a, b) => b - a);
-    for (const share of surplus.slice(0, Math.max(0, surplus.length - quota))) void this.#release(share);
-    const free = [];
-    for (let share = 0; share < SHARES && this.#owned.size + free.length < quota; share++) {
-      if (this.#isFree(share)) free.push(share);
+    const owned = [...this.#owned.keys()].filter((share) => !this.#releasing.has(share)).sort((a, b) => b - a);
+    const unfit = owned.filter((share) => !this.#mayOwn(share));
+    const surplus = owned.filter((share) => !unfit.includes(share) && !this.#isExclusive(share)).slice(0, Math.max(0, owned.length - unfit.length - quota));
+    for (const share of [...unfit, ...surplus]) void this.#release(share);
+    const free: number[] = [];
+    for (let share = 0; share < SHARES; share++) {
+      if (!this.#isFree(share) || !this.#mayOwn(share)) continue;
+      // what not everybody can drive is taken by whoever can, beyond any due
+      if (this.#owned.size + free.length < quota || this.#isExclusive(share)) free.push(share);
     }
     const took = (await Promise.all(free.map((share) => this.#take(share, strict)))).filter((share) => share !== undefined);
     if (took.length > 0) this.#options.taken(took);
@@ -216,9 +249,30 @@ export class Leases {
     }
   }
 
+  #up(): [string, SeenMember][] {
+    return [...this.#view.members].filter(([, { record }]) => record.life === "up");
+  }
+
+  #needsOf(share: number): readonly string[] {
+    return [...new Set([...(this.#view.shares.get(share)?.record.needs ?? []), ...(this.#needs.get(share) ?? [])])];
+  }
+
+  /** Whether some of those that are up lack what the share needs. */
+  #isExclusive(share: number): boolean {
+    const needs = this.#needsOf(share);
+    return needs.length > 0 && this.#up().some(([, { record }]) => !hasAll(record, needs));
+  }
+
+  /** Who has what it needs; or, while nobody has, anybody: the rest of the share goes on. */
+  #mayOwn(share: number): boolean {
+    const needs = this.#needsOf(share);
+    if (needs.every((machine) => this.#options.machines.includes(machine))) return true;
+    return !this.#up().some(([, { record }]) => hasAll(record, needs));
+  }
+
   /** How many shares are this one's due: all alike, and of what is left over the older ones one more each. */
   #quota(): number {
-    const up = [...this.#view.members].filter(([, { record }]) => record.life === "up");
+    const up = this.#up();
     const age = ([, { seq, record }]: (typeof up)[number]) => record.since || seq;
     const place = up.sort((a, b) => age(a) - age(b)).findIndex(([id]) => id === this.#membership.id);
     if (place < 0) return 0;
@@ -271,7 +325,11 @@ export class Leases {
       if (this.#owned.get(share) !== epoch) return;
       this.#owned.delete(share);
       const seen = this.#view.shares.get(share);
-      if (seen !== undefined && seen.record.owner === owner) await this.#record(share, { ...seen.record, owner: null }, seen.seq);
+      if (seen !== undefined && seen.record.owner === owner) {
+        const needs = this.#needsOf(share);
+        await this.#record(share, { ...seen.record, owner: null, ...(needs.length > 0 && { needs: [...needs] }) }, seen.seq);
+        this.#needs.delete(share);
+      }
     } catch (error) {
       // it is taken again, or by somebody else when this one is gone
       this.#trouble(`share \`${share}\` was not handed over`, error as Error);
@@ -285,7 +343,8 @@ export class Leases {
   async #claim(share: number, epoch: number, expected: number): Promise<boolean> {
     const owner = this.#membership.id;
     if (owner === undefined) return false;
-    const record: LeaseRecord = { v: 1, owner, epoch };
+    const { needs } = this.#view.shares.get(share)?.record ?? {};
+    const record: LeaseRecord = { v: 1, owner, epoch, ...(needs !== undefined && { needs }) };
     try {
       await this.#record(share, record, expected);
       return true;

@@ -25,6 +25,8 @@ export interface MembershipOptions {
   readonly nc: NatsConnection;
   readonly ns: Namespace;
   readonly process: string | null;
+  /** Versions of the machines that it has. */
+  readonly machines: readonly string[];
   /** A sign of life was taken: everything that was owned before it is owned still. */
   readonly onCertain: () => void;
   /** Somebody else wrote there, or the record is no more: nothing is owned. */
@@ -74,7 +76,7 @@ export class Membership {
     this.#since = 0;
     this.#beat = 0;
     const [sentAt, sentAtWall] = [performance.now(), Date.now()];
-    const seq = await this.#write(id, { v: 1, life: "up", since: 0, beat: 0, process: this.#options.process }, 0, KEPT_UP);
+    const seq = await this.#write(id, this.#record("up"), 0, KEPT_UP);
     this.#id = id;
     this.#since = seq;
     this.#inDoubt = false;
@@ -110,7 +112,8 @@ export class Membership {
   }
 
   #record(life: MemberRecord["life"]): MemberRecord {
-    return { v: 1, life, since: this.#since, beat: this.#beat, process: this.#options.process };
+    const { process, machines } = this.#options;
+    return { v: 1, life, since: this.#since, beat: this.#beat, process, machines: [...machines] };
   }
 
   async #tryBeat(): Promise<void> {

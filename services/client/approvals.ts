@@ -5,7 +5,7 @@ import type { Rejection } from "../../schemas/answer.ts";
 import { sha256Digest } from "../../schemas/canonical.ts";
 import { type Actor, type Digest, type Namespace, runIdSchema } from "../../schemas/ids.ts";
 import { decisionSchema, type Standing } from "../../schemas/inputs.ts";
-import type { JsonValue } from "../../schemas/json.ts";
+import { type JsonValue, jsonValueSchema } from "../../schemas/json.ts";
 import { reasonsOf } from "../../schemas/reason.ts";
 import { subjects } from "../../schemas/subjects.ts";
 import type { NatsConnection } from "../bus/connection.ts";
@@ -69,6 +69,15 @@ const shown = z.object({
   view: z.string(),
 });
 
+/** A personal field of a request, opened. */
+export interface PersonalField {
+  /** JSON pointer into the view. */
+  readonly path: string;
+  readonly value?: JsonValue;
+}
+
+const revealed = z.object({ fields: z.array(z.object({ path: z.string(), value: jsonValueSchema.optional() })) });
+
 /** For an answer of the read model, milliseconds. */
 const SHOW_MS = 10_000;
 
@@ -112,6 +121,27 @@ export class Approvals {
     const parsed = shown.safeParse(parse(reply.data));
     if (!parsed.success) throw new NotUnderstood("the request has a form that is not known");
     return { ...parsed.data, digest: sha256Digest(parsed.data.view) };
+  }
+
+  /**
+   * What is personal in a request, for the eyes of the person who decides and for nothing else: the fields of `view` that
+   * stand there sealed, by JSON pointer. A field whose subject was erased has no value. Empty when nothing is personal.
+   * @throws Refused when the request is closed, NotPermitted, NotServed
+   */
+  async personal(run: string, request: string): Promise<readonly PersonalField[]> {
+    const subject = subjects.reveal(this.#ns, this.#name());
+    let reply: Reply;
+    try {
+      reply = await ask(this.#nc, subject, new TextEncoder().encode(JSON.stringify({ run, request })), { timeoutMs: SHOW_MS });
+    } catch (error) {
+      if (error instanceof RequestError && error.kind === "forbidden") throw new NotPermitted(`ask on \`${subject}\``, error);
+      throw error instanceof RequestError ? new NotServed(`\`${subject}\``, error) : error;
+    }
+    const fault = reply.headers.get(SERVICE_ERROR.message);
+    if (fault !== undefined) throw new Refused(run, null, [{ code: `reveal.${reply.headers.get(SERVICE_ERROR.code) ?? "failed"}`, message: fault }]);
+    const parsed = revealed.safeParse(parse(reply.data));
+    if (!parsed.success) throw new NotUnderstood("the answer has a form that is not known");
+    return parsed.data.fields.map(({ path, value }) => (value === undefined ? { path } : { path, value }));
   }
 
   /**

@@ -5,7 +5,7 @@ export type { WaitOptions } from "./ask.ts";
 export type { Outcome } from "./outcome.ts";
 export type { Call, ProbeAnswer, ProbeHandler, ServedTool, ToolHandler, ToolOptions } from "./tool.ts";
 export type { TokenOptions, ToolKeys } from "./tool-keys.ts";
-export { Approvals, type Decide, type Decided, type Shown } from "./approvals.ts";
+export { Approvals, type Decide, type Decided, type PersonalField, type Shown } from "./approvals.ts";
 export type { EventFilter, TypedEvent } from "./events.ts";
 export { NotConfigured, NotPermitted, NotServed, NotUnderstood, Refused, ToolFailure, Unanswered } from "./errors.ts";
 

@@ -4,7 +4,7 @@ import type { AggregateKind, Namespace } from "../../schemas/ids.ts";
 import { subjects } from "../../schemas/subjects.ts";
 import { type Aggregate, type ChainHead, EMPTY_CHAIN, type JournalEvent, chainLink, decodeEvent, seal } from "../bus/commit.ts";
 import type { StreamReader } from "../bus/journal.ts";
-import { type Computed, type Driven, type StoredCommit, beginning, fold, recomputed } from "../replay/fold.ts";
+import { type Computed, type Driven, MachineMissing, type StoredCommit, beginning, fold, recomputed } from "../replay/fold.ts";
 import type { Part } from "./committer.ts";
 import { Recent } from "./recent.ts";
 
@@ -32,7 +32,22 @@ export interface LoadResult {
   readonly rest: Part | undefined;
 }
 
-/** Where an aggregate is stored, as far as somebody knows. */
+/** Versions of machines at hand. */
+export interface Machines {
+  readonly plays: (version: string) => boolean;
+  /** What a run begins with that has no event yet. It is recorded in that event, and holds until the run ends. */
+  readonly newest: () => string;
+}
+
+const ALL: Machines = { plays: () => true, newest: () => CURRENT_VERSION };
+
+/**
+ * What is no run is driven alike by every version since, and begins with the first that did: so a release of before can
+ * still read it when an upgrade is taken back. Whoever changes such a machine changes its line.
+ */
+const BEGINS: Partial<Record<AggregateKind, string>> = { ledger: "2", guard: "2", tool: "2", agent: "2", policy: "2", person: "2", issuer: "2", budget: "2" };
+
+/** Where an aggregate is stored, as far as somebody knows, and what plays it. */
 export interface Whereabouts {
   /** Of the journal; 1 when left out. */
   readonly segment?: number | undefined;
@@ -42,23 +57,25 @@ export interface Whereabouts {
    * Position of a subject's first event: among a million subjects the server finds the beginning of one several times
    * faster when it is told where.
    */
-  readonly first?: (subject: string) => number | undefined;
+  readonly first?: ((subject: string) => number | undefined) | undefined;
+  readonly machines?: Machines | undefined;
 }
 
 /** @throws Frozen, MachineMissing, Diverged, EventMalformed, ReadError */
 export async function loadAggregate(journal: StreamReader, ns: Namespace, kind: AggregateKind, name: string, where: Whereabouts = {}): Promise<LoadResult> {
-  const { segment = 1, looked, first } = where;
+  const { segment = 1, looked, first, machines = ALL } = where;
   const subject = subjects.log(ns, kind, name, segment);
   const events: JournalEvent[] = [];
   let head = EMPTY_CHAIN;
   let streamSeq = 0;
   const fromSeq = first?.(subject);
-  const again = () => loadAggregate(journal, ns, kind, name, { segment, looked });
+  const again = () => loadAggregate(journal, ns, kind, name, { segment, looked, machines });
   for await (const message of journal.read({ subject, segment, ...(fromSeq !== undefined && { fromSeq }) })) {
     const event = decodeEvent(message);
     const { seq, prev } = event.body;
     // an index that says where to begin may be wrong; the journal is not (law 4)
     if (events.length === 0 && seq !== 1 && fromSeq !== undefined) return again();
+    if (events.length === 0 && !machines.plays(event.body.machine)) throw new MachineMissing(event.body.machine);
     if (seq !== head.seq + 1 || Buffer.compare(prev, head.prev) !== 0) {
       throw new Frozen(`event ${seq} at sequence ${message.seq} on \`${subject}\` does not follow event ${head.seq}`);
     }
@@ -69,7 +86,7 @@ export async function loadAggregate(journal: StreamReader, ns: Namespace, kind: 
   if (events.length === 0 && fromSeq !== undefined) return again();
   const recent = new Recent();
   const folded = fold(ns, kind, name, events, (before, stored, computed) => recent.note(before, stored, computed));
-  const driven = folded?.state ?? beginning(ns, kind, name, CURRENT_VERSION);
+  const driven = folded?.state ?? beginning(ns, kind, name, kind === "run" ? machines.newest() : (BEGINS[kind] ?? CURRENT_VERSION));
   const loaded: Loaded = { ns, name, subject, ...(segment > 1 && { segment }), ...(looked !== undefined && { looked }), head, streamSeq, recent, ...driven };
   const torn = folded?.torn;
   if (torn === undefined) return { loaded, rest: undefined };

@@ -5,6 +5,7 @@
  */
 import type { Logger } from "pino";
 import { DOCUMENT_KINDS, type DocumentKind } from "../../machines/registry.ts";
+import { MACHINE_VERSIONS } from "../../machines/versions.ts";
 import type { AggregateKind, Digest, Namespace, RunId } from "../../schemas/ids.ts";
 import { parseLog, patterns, shareOf, streamName } from "../../schemas/subjects.ts";
 import { decodeEvent } from "../bus/commit.ts";
@@ -51,6 +52,8 @@ export interface CoordinatorOptions {
   readonly liveFile?: string;
   /** Opens the keys of data subjects. Without it what is personal is withheld, and refused. */
   readonly personal?: PersonalMaster;
+  /** The machine versions that it plays, oldest first; fewer than the program has, it is one of an older release. All when left out. */
+  readonly machines?: readonly string[];
   /** Who rules on proposals; the policies in force when left out. */
   readonly judge?: Judge;
   /** Which process this is, for others on the same machine, who then need not wait for its silence; null: it is not said. */
@@ -58,6 +61,8 @@ export interface CoordinatorOptions {
 }
 
 const REST_EVERY_MS = 1000;
+/** The first machine version whose releases know of segments. */
+const KNOWS_SEGMENTS = 3;
 const FAREWELL_MS = 1000;
 const RETRY_MS = 250;
 const MAX_RETRY_MS = 5000;
@@ -86,7 +91,7 @@ export class Coordinator {
   #stopped = false;
 
   constructor(options: CoordinatorOptions) {
-    const { nc, ns, quota } = options;
+    const { nc, ns, quota, machines = MACHINE_VERSIONS } = options;
     const log = options.log.child({ service: "coordinator", ns });
     this.#ns = ns;
     this.#log = log;
@@ -100,7 +105,7 @@ export class Coordinator {
       if (kind === "person") people.changed();
     });
     this.#guard = new GuardView(ns, journal, people);
-    this.#placement = new Placement(nc, ns, journal, this.#documents, options.segments);
+    this.#placement = new Placement(nc, ns, journal, this.#documents, { together: () => Number(this.#shares.commonMachine) >= KNOWS_SEGMENTS, ...options.segments });
     this.#committer = new GroupCommitter(this.#publisher, journal, log, (segment) => this.#placement.maySend(segment));
     this.#keeper = new SegmentKeeper({
       ...options.segments,
@@ -127,7 +132,16 @@ export class Coordinator {
     this.#turns = new Turns({
       lanes: this.#lanes,
       sources: { registry, validators: new Validators(), judge: options.judge ?? new PolicyJudge(), guard: this.#guard, people, personal: this.#personal, placement: this.#placement },
-      loader: new Loader(journal, this.#committer, ns, log, (subject) => this.#liveRuns.first(subject), this.#placement),
+      loader: new Loader({
+        journal,
+        committer: this.#committer,
+        ns,
+        log,
+        placement: this.#placement,
+        first: (subject) => this.#liveRuns.first(subject),
+        machines: { plays: (machine) => machines.includes(machine), newest: () => this.#shares.commonMachine },
+      }),
+      lacks: (share, machine) => this.#shares.lacks(share, machine),
       committer: this.#committer,
       applied: this.#applied,
       documents: this.#documents,
@@ -143,6 +157,7 @@ export class Coordinator {
       nc,
       ns,
       ...(options.process !== undefined && { process: options.process }),
+      machines,
       lanes: this.#lanes,
       desk: this.#desk,
       outbox: this.#outbox,
@@ -160,6 +175,14 @@ export class Coordinator {
   /** Looks after the journal's segments now, and not only when it is time; for operators' tools and tests. */
   lookAfterSegments(): Promise<void> {
     return this.#keeper.look();
+  }
+
+  /** Why inputs would wait; undefined when it decides those of its shares, or watches while others own all. */
+  get unready(): string | undefined {
+    if (this.#stopped) return "stopping";
+    if (this.#restTimer === undefined) return "it is taking over";
+    if (this.#turns.held) return "what is in force is being read again";
+    return this.#shares.certain ? undefined : "nobody has heard its signs of life: its shares may be another one's";
   }
 
   /** Takes its part of the namespace over: what is in force, inputs from the oldest, and what is owed. */

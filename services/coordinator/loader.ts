@@ -2,7 +2,7 @@
 import type { Logger } from "pino";
 import type { Namespace, RunId } from "../../schemas/ids.ts";
 import { ReadError, type StreamReader } from "../bus/journal.ts";
-import { type Loaded, loadAggregate } from "./aggregates.ts";
+import { type Loaded, type Machines, loadAggregate } from "./aggregates.ts";
 import { type GroupCommitter, Stopped } from "./committer.ts";
 import type { Lane } from "./lanes.ts";
 import { pause } from "./pause.ts";
@@ -12,24 +12,29 @@ const AT_ONCE = 128;
 const RETRY_MS = 100;
 const MAX_RETRY_MS = 2000;
 
+export interface LoaderParts {
+  readonly journal: StreamReader;
+  readonly committer: GroupCommitter;
+  readonly ns: Namespace;
+  readonly log: Logger;
+  /** Position at which a subject begins, where it is known. */
+  readonly first?: (subject: string) => number | undefined;
+  readonly machines?: Machines;
+  /** In which segment of the journal a run is; the first without it. */
+  readonly placement?: Placement;
+}
+
 export class Loader {
-  readonly #journal: StreamReader;
+  readonly #parts: LoaderParts;
   readonly #committer: GroupCommitter;
-  readonly #ns: Namespace;
-  readonly #placement: Placement | undefined;
   readonly #log: Logger;
-  readonly #first: (subject: string) => number | undefined;
   readonly #waiting = new Map<Lane, () => void>();
   #open = 0;
 
-  /** @param first position at which a subject begins, where it is known @param placement says in which segment a run is; the first without it */
-  constructor(journal: StreamReader, committer: GroupCommitter, ns: Namespace, log: Logger, first: (subject: string) => number | undefined = () => undefined, placement?: Placement) {
-    this.#journal = journal;
-    this.#committer = committer;
-    this.#ns = ns;
-    this.#log = log;
-    this.#placement = placement;
-    this.#first = first;
+  constructor(parts: LoaderParts) {
+    this.#parts = parts;
+    this.#committer = parts.committer;
+    this.#log = parts.log;
   }
 
   /**
@@ -48,11 +53,12 @@ export class Loader {
   }
 
   async #read(lane: Lane): Promise<Loaded | Error> {
+    const { journal, ns, first, machines, placement } = this.#parts;
     for (let attempt = 1; ; attempt++) {
       if (this.#committer.stopped) throw new Stopped();
       try {
-        const place = lane.kind === "run" ? await this.#placement?.locate(lane.name as RunId, lane.queue()?.[0]?.input.time) : undefined;
-        const { loaded, rest } = await loadAggregate(this.#journal, this.#ns, lane.kind, lane.name, { ...place, first: this.#first });
+        const place = lane.kind === "run" ? await placement?.locate(lane.name as RunId, lane.queue()?.[0]?.input.time) : undefined;
+        const { loaded, rest } = await loadAggregate(journal, ns, lane.kind, lane.name, { ...place, first, machines });
         if (rest === undefined) return loaded;
         const [landing] = await this.#committer.append([rest]);
         if (landing?.kind === "stored") {

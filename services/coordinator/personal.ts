@@ -25,7 +25,7 @@ import { ERASURES_NAME } from "../identity/erasures-name.ts";
 import { type KeysAtHand, type Opened, openFields, sealFields } from "../identity/personal-fields.ts";
 import { ERASER } from "../identity/permissions.ts";
 import type { PersonalMaster } from "../identity/sealing.ts";
-import { SubjectKeys } from "../identity/subject-keys.ts";
+import { KeyDamaged, SubjectKeys } from "../identity/subject-keys.ts";
 import { type Mark, marksOfTool } from "../registry/personal.ts";
 import { readApplied } from "../registry/parse.ts";
 import type { RegistryView } from "../registry/view.ts";
@@ -111,6 +111,7 @@ export class Personal {
         if (this.#clean.has(careful)) message.ack();
         else void this.#shredded(kind === "propose" ? "INBOX" : "CONTROL", message);
       },
+      setAside: () => message.setAside(),
     };
     return careful;
   }
@@ -222,7 +223,8 @@ export class Personal {
         await Promise.all(keys.map(({ subject, wanted }) => this.#keysOrThrow().fetch(subject, wanted)));
         return;
       } catch (error) {
-        log.warn({ error: String(error) }, "a subject's key cannot be had");
+        const level = error instanceof KeyDamaged ? "error" : "warn";
+        log[level]({ ...(level === "error" && { alarm: "keys" }), error: String(error) }, "a subject's key cannot be had");
         await pause(Math.min(MAX_RETRY_MS, RETRY_MS * attempt));
       }
     }
@@ -280,18 +282,18 @@ export class Personal {
 
   #atHand(time: string, fetching: Fetching): KeysAtHand & { demand(): void } {
     const { keys } = this;
-    if (keys === undefined) return { pseudonym: () => "" as Pseudonym, sealing: () => undefined, opening: () => undefined, demand: () => undefined };
+    if (keys === undefined) return { pseudonym: () => "" as Pseudonym, sealing: () => "no_key", opening: () => undefined, demand: () => undefined };
     const needed = new Map<string, NeedsKeys["keys"][number]>();
     const seen = new Set<Pseudonym>();
     return {
       pseudonym: (subject) => keys.pseudonym(subject),
       sealing: (subject) => {
         const erased = keys.erasures.erasedAt(subject);
-        if (erased !== undefined && time <= erased) return undefined;
-        if (seen.add(subject).size > MAX_SUBJECTS) return undefined;
+        if (erased !== undefined && time <= erased) return "erased";
+        if (seen.add(subject).size > MAX_SUBJECTS) return "no_key";
         const key = keys.current(subject);
         if (key === undefined) needed.set(subject, { subject, wanted: "make" });
-        return key;
+        return key ?? "no_key";
       },
       opening: (subject, id) => {
         if (seen.add(subject).size > MAX_SUBJECTS) return undefined;

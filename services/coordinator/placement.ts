@@ -22,6 +22,8 @@ import { millis } from "../../schemas/time.ts";
 export interface PlacementOptions {
   /** What the wire says, but in tests. */
   readonly marginMs?: number;
+  /** Whether every coordinator of the namespace knows of segments: one that does not looks for a run in the first. */
+  readonly together?: () => boolean;
   /** Our own clock, ms: it only counts how long something was ago. */
   readonly now?: () => number;
 }
@@ -40,6 +42,7 @@ export class Placement {
   readonly #documents: Pick<Documents, "get">;
   readonly #marginMs: number;
   readonly #now: () => number;
+  readonly #together: () => boolean;
   /** Server's time, ms: the table was read from the leader when it was at least this late. */
   #readAt = Number.NEGATIVE_INFINITY;
   /** The same by our own clock, which only counts how long it was ago. */
@@ -48,22 +51,23 @@ export class Placement {
   #reading: Promise<void> | undefined;
   readonly #known = new Map<Digest, Promise<readonly Uint8Array[]>>();
 
-  constructor(nc: NatsConnection, ns: Namespace, journal: SegmentedReader, documents: Pick<Documents, "get">, { marginMs = SEGMENT_MARGIN_MS, now = () => performance.now() }: PlacementOptions = {}) {
+  constructor(nc: NatsConnection, ns: Namespace, journal: SegmentedReader, documents: Pick<Documents, "get">, { marginMs = SEGMENT_MARGIN_MS, now = () => performance.now(), together = () => true }: PlacementOptions = {}) {
     this.#nc = nc;
     this.#ns = ns;
     this.#journal = journal;
     this.#documents = documents;
     this.#marginMs = marginMs;
     this.#now = now;
+    this.#together = together;
   }
 
   get table(): SegmentTable {
     return this.#journal.table;
   }
 
-  /** The last segment that has a stream, as it was when the table was read. */
+  /** The last segment that could be opened: it has a stream, as it was when the table was read, and everybody would know of it. */
   get streams(): number {
-    return this.#streams;
+    return this.#together() ? this.#streams : (this.table.segments.at(-1) as Segment).segment;
   }
 
   /** How long before its time a segment is opened: it is to count though its commit waits as long as may be for its turn. */

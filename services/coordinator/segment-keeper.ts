@@ -98,7 +98,7 @@ export class SegmentKeeper {
     if (state.num_subjects < maxRuns) return;
     const next = segment + 1;
     if (next > placement.streams) {
-      log.error({ alarm: "segments", segment, runs: state.num_subjects }, "the journal's newest segment is full, and the next has no stream: start the plane again, or provision it");
+      log.error({ alarm: "segments", segment, runs: state.num_subjects }, "the journal's newest segment is full, and the next cannot be opened: it has no stream yet (start the plane again, or provision it), or a coordinator of an older release runs");
       return;
     }
     await this.#say({ name: "open", id: `open-${next}`, segment: next });

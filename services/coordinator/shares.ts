@@ -15,6 +15,7 @@ export interface SharesOptions {
   readonly ns: Namespace;
   /** As {@link Leases} takes it. */
   readonly process?: string | null;
+  readonly machines: readonly string[];
   readonly lanes: Lanes;
   readonly desk: Desk;
   readonly outbox: Outbox;
@@ -31,10 +32,11 @@ export class Shares {
 
   constructor(options: SharesOptions) {
     this.#options = options;
-    const { nc, ns, sweeper, wake, log } = options;
+    const { nc, ns, machines, sweeper, wake, log } = options;
     this.#leases = new Leases({
       nc,
       ns,
+      machines,
       ...(options.process !== undefined && { process: options.process }),
       take: (share, epoch) => this.#take(share, epoch),
       drain: (share) => this.#drain(share),
@@ -56,6 +58,16 @@ export class Shares {
   /** Whether nobody else can own them by now: asked before anything is decided. */
   get certain(): boolean {
     return this.#leases.certain;
+  }
+
+  /** As {@link Leases.common}. */
+  get commonMachine(): string {
+    return this.#leases.common;
+  }
+
+  /** As {@link Leases.lacks}. */
+  lacks(share: number, machine: string): void {
+    this.#leases.lacks(share, machine);
   }
 
   /** Waits until that is certain, before what no journal fences; false when it is stopped before. */

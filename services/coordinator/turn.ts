@@ -5,7 +5,7 @@
 import { answerTo, touched } from "../../machines/answers.ts";
 import type { RunInput } from "../../machines/decide.ts";
 import type { DocumentState } from "../../machines/registry.ts";
-import type { RunState } from "../../machines/state.ts";
+import type { Change, RunState } from "../../machines/state.ts";
 import { type MachineVersion, machineVersion } from "../../machines/versions.ts";
 import type { Answer } from "../../schemas/answer.ts";
 import { GRANT_WITHHELD, type Grant } from "../../schemas/dispatch.ts";
@@ -275,8 +275,9 @@ function decideRun(sources: Lookups, machine: MachineVersion, loaded: Of<"run">,
       const before = state.life.value;
       const chain = chainAfter(state, decision.change);
       append(loaded, arrival, decision.drafts, decision.change.at, input.body as unknown as JsonValue, facts, open, chain, input.hash);
+      const told = begunOf(state, decision.change);
       machine.evolve(state, decision.change);
-      for (const key of touched(state, decision.change)) open.answers.add(key);
+      for (const key of touched(state, decision.change)) if (!told.has(key)) open.answers.add(key);
       // an agent's own `finish` or `fail` has an answer of its own
       open.news ||= state.life.value !== before && input.kind !== "propose";
       open.done.push({ arrival, refused: undefined, grant: verdictOf(arrival, state) });
@@ -293,6 +294,21 @@ function place({ placement }: FactSources, loaded: Of<"run">, time: string): voi
   loaded.segment = segment;
   loaded.subject = subjects.log(loaded.ns, "run", loaded.name, segment);
 }
+
+/**
+ * Proposals whose action only began: their agents were told that it is approved when it was dispatched, and hear the
+ * same again when it has ended. Who asks is answered all the same.
+ */
+function begunOf(state: RunState, change: Change): ReadonlySet<string> {
+  let begun: Set<string> | undefined;
+  for (const [id, { value, context }] of change.actions) {
+    if (value !== "started" || state.actions.get(id)?.value !== "dispatched" || change.proposals.size > 0) continue;
+    begun ??= new Set();
+    begun.add(`${context.agent}/${context.proposal}`);
+  }
+  return begun ?? NONE;
+}
+const NONE: ReadonlySet<string> = new Set();
 
 /** Whoever owned the run before may have died between its commit and its answers. */
 function retell({ recent }: Loaded, input: RunInput, open: Open): void {

@@ -15,6 +15,7 @@ import type { Pseudonym } from "../../schemas/sealed.ts";
 import { DocumentCorrupt, DocumentMissing, type Documents } from "../bus/documents.ts";
 import { verifyPrincipal } from "../identity/principal.ts";
 import { readStored } from "../registry/parse.ts";
+import { MachineMissing } from "../replay/fold.ts";
 import type { Applied } from "./applied.ts";
 import type { Arrival } from "./arrival.ts";
 import { type GroupCommitter, type Landing, Stopped } from "./committer.ts";
@@ -40,6 +41,8 @@ export interface TurnParts {
   readonly documents: Documents;
   readonly outbox: Outbox;
   readonly desk: Desk;
+  /** Something of this share is driven by a version that this coordinator does not have. */
+  readonly lacks: (share: number, machine: string) => void;
   /** Whether nobody else owns what is in hand, for certain. Whoever finds out that it is so calls {@link Turns.wake}. */
   readonly mayDecide: () => boolean;
   readonly log: Logger;
@@ -58,6 +61,10 @@ export class Turns {
 
   stop(): void {
     this.#stopped = true;
+  }
+
+  get held(): boolean {
+    return this.#held;
   }
 
   /** Decides nothing until {@link resume}: what is in force is not known. */
@@ -252,12 +259,18 @@ export class Turns {
 
   #refuseFrozen(lane: Lane, why: Error): void {
     lane.endSweep();
-    // a release that has the version takes these inputs; this one leaves them where they are
-    if (why.name === "MachineMissing") return;
+    if (why instanceof MachineMissing) return this.#leave(lane, why);
     const frozen = reason("run.frozen", `\`${lane.token}\` is frozen: ${why.message}`, { help: "ask the plane's operator" });
     for (let queue = lane.queue(); queue !== undefined; queue = lane.queue()) {
       void this.#parts.desk.refuseArrival(queue.shift() as Arrival, [frozen]);
     }
+    this.#parts.lanes.release(lane);
+  }
+
+  /** A release that has the version takes these inputs: this one leaves them where they are, and out of the others' way. */
+  #leave(lane: Lane, { machine }: MachineMissing): void {
+    for (let queue = lane.queue(); queue !== undefined; queue = lane.queue()) queue.shift()?.message.setAside();
+    this.#parts.lacks(lane.share, machine);
     this.#parts.lanes.release(lane);
   }
 

@@ -41,8 +41,9 @@ export interface PersonalGateOptions {
 
 const NONE: readonly Mark[] = [];
 const CONTRACTS = 4096;
-/** Shorter ones stand everywhere by chance. */
-const MIN_REPEATED = 4;
+/** Shorter ones stand everywhere by chance: in an error's message, and in an output, which has a schema to keep to. */
+const MIN_IN_ERRORS = 4;
+const MIN_IN_OUTPUTS = 8;
 const TAKEN_OUT = "[personal]";
 
 export class PersonalGate {
@@ -52,8 +53,8 @@ export class PersonalGate {
 
   constructor(options: PersonalGateOptions) {
     this.#options = options;
-    const { nc, ns, publisher, master, onTrouble, name: self } = options;
-    this.#keys = master && new SubjectKeys({ nc, ns, self, publisher, master, onTrouble });
+    const { nc, ns, publisher, master, onTrouble } = options;
+    this.#keys = master && new SubjectKeys({ nc, ns, apart: true, publisher, master, onTrouble });
   }
 
   /** @throws ReadError */
@@ -130,7 +131,7 @@ export class PersonalGate {
         sealing: (subject) => {
           const key = keys.current(subject);
           if (key === undefined) needed.set(subject, "make");
-          return key;
+          return key ?? "no_key";
         },
         opening: (subject, id) => {
           const key = keys.find(subject, id);
@@ -150,7 +151,7 @@ function textsAt(value: JsonValue, marks: readonly Mark[]): string[] {
   const visit = (part: JsonValue): void => {
     if (typeof part === "string" || typeof part === "number") {
       const text = String(part);
-      if (text.length >= MIN_REPEATED) texts.add(text);
+      if (text.length >= MIN_IN_ERRORS) texts.add(text);
     } else if (typeof part === "object" && part !== null) for (const member of Object.values(part)) visit(member as JsonValue);
   };
   replaced(value, marks, ({ value: field }) => {
@@ -162,7 +163,8 @@ function textsAt(value: JsonValue, marks: readonly Mark[]): string[] {
 
 function cleared(result: AdapterResult, marks: readonly Mark[], repeated: readonly string[]): AdapterResult {
   if (repeated.length === 0) return result;
-  const clear = (text: string) => repeated.reduce((left, one) => (left.includes(one) ? left.replaceAll(one, TAKEN_OUT) : left), text);
+  const clearOf = (texts: readonly string[]) => (text: string) => texts.reduce((left, one) => (left.includes(one) ? left.replaceAll(one, TAKEN_OUT) : left), text);
+  const clear = clearOf(result.ok ? repeated.filter(({ length }) => length >= MIN_IN_OUTPUTS) : repeated);
   if (!result.ok) return { ...result, error: { ...result.error, code: clear(result.error.code), message: clear(result.error.message) } };
   // what is marked is sealed: only the rest is looked through
   const kept: JsonValue[] = [];

@@ -165,7 +165,7 @@ function rightsIn(role: Role, self: Actor, ns: Namespace, options: PermissionOpt
           `${API}.STREAM.INFO.${stream("JOURNAL")}`,
           // Whether a change of documents is in force: their journals, and no run's.
           ...DOCUMENT_KINDS.map((kind) => `${API}.DIRECT.GET.${stream("JOURNAL")}.${patterns.logOfKind(ns, kind)}`),
-          ...opening(ns, self),
+          ...opening(ns),
           patterns.keys(ns),
         ],
         subscribe: [
@@ -196,7 +196,7 @@ function rightsIn(role: Role, self: Actor, ns: Namespace, options: PermissionOpt
         subscribe: [patterns.live(ns), patterns.queries(ns)],
       };
     case "reveal":
-      return { publish: opening(ns, self), subscribe: [patterns.liveOfKind(ns, "erasure"), patterns.reveals(ns)] };
+      return { publish: opening(ns), subscribe: [patterns.liveOfKind(ns, "erasure"), patterns.reveals(ns)] };
     case "agent":
       return {
         publish: [
@@ -244,8 +244,8 @@ function rightsIn(role: Role, self: Actor, ns: Namespace, options: PermissionOpt
 }
 
 /** Reading subjects' keys, and which of them were erased. */
-function opening(ns: Namespace, self: Actor): string[] {
-  const journal = `${streamName("JOURNAL", ns)}.${self}`;
+function opening(ns: Namespace): string[] {
+  const journal = `${streamName("JOURNAL", ns)}.*`;
   return [
     `${API}.STREAM.MSG.GET.${streamName("KEYS", ns)}`,
     // The filter stands in the subject, and the server holds the consumer to it: no run's events can be read by this.

@@ -8,8 +8,8 @@ import { openValue, sealValue, type SubjectKey } from "./sealing.ts";
 /** Keys as they are asked for here. What is not at hand is said by throwing. */
 export interface KeysAtHand {
   pseudonym(subject: string): Pseudonym;
-  /** The key that new values are sealed with; undefined for a subject that was erased after this was said. */
-  sealing(subject: Pseudonym): SubjectKey | undefined;
+  /** The key that new values are sealed with; or why there is none, as for a subject that was erased after this was said. */
+  sealing(subject: Pseudonym): SubjectKey | "erased" | "no_key";
   /** Undefined when it was destroyed. */
   opening(subject: Pseudonym, key: KeyId): SubjectKey | undefined;
 }
@@ -40,7 +40,7 @@ export function sealFields(keys: KeysAtHand, { ns, run }: Within, at: string, va
     const subject = subjectOf(keys, { ns, run }, field, subjects);
     if (subject === undefined) return withheldValue("no_subject");
     const key = keys.sealing(keys.pseudonym(subject));
-    return key === undefined ? withheldValue("erased") : sealedValue(sealValue(key, ns, run, `${at}${field.path}`, field.value));
+    return typeof key === "string" ? withheldValue(key) : sealedValue(sealValue(key, ns, run, `${at}${field.path}`, field.value));
   });
   return { value: sealed, changed };
 }
@@ -91,6 +91,7 @@ export interface Opened {
 const WITHHELD_FAULTS = {
   no_subject: ["personal.no_subject", "nobody can say whose data this is: the field that names the subject is missing"],
   unknown_tool: ["personal.withheld", "it was withheld, because the tool was not known"],
+  no_key: ["personal.no_key", "it is personal, and no key was to be had for it: the coordinator was started without the plane's, or it speaks of too many subjects"],
   erased: ["personal.erased", "whose data this is was erased after it was said"],
 } as const;
 

@@ -35,8 +35,8 @@ export interface SubjectKeysParts {
   readonly nc: NatsConnection;
   readonly ns: Namespace;
   readonly master: PersonalMaster;
-  /** Of a service that may read erasures and no other event: the name that it was given a consumer for. */
-  readonly self?: string;
+  /** Of a service that may read erasures and no other event. */
+  readonly apart?: boolean;
   /** Undefined for whoever makes no keys. */
   readonly publisher?: Publisher;
   readonly onTrouble?: (error: unknown) => void;
@@ -62,11 +62,11 @@ export class SubjectKeys {
     this.#parts = parts;
     this.#limit = parts.limit ?? LIMIT;
     this.#store = new StreamReader(parts.nc, streamName("KEYS", parts.ns));
-    const { nc, ns, self } = parts;
+    const { nc, ns, apart } = parts;
     const stream = streamName("JOURNAL", ns);
     const subject = subjects.log(ns, "erasure", ERASURES_NAME);
     const journal = new StreamReader(nc, stream);
-    const read = (fromSeq: number) => (self === undefined ? journal.read({ subject, fromSeq }) : readFiltered(nc, stream, self, subject, fromSeq));
+    const read = (fromSeq: number) => (apart !== true ? journal.read({ subject, fromSeq }) : readFiltered(nc, stream, subject, fromSeq));
     this.erasures = new Erasures(read, (erasure) => this.#forget(erasure));
   }
 

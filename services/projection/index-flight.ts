@@ -4,7 +4,8 @@
  * claimed may be happening outside.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { EventBody, EventData } from "../../schemas/event.ts";
+import type { EventData } from "../../schemas/event.ts";
+import type { Glance } from "./glance.ts";
 
 /** `approved` waits for the run, `dispatched` for a gateway; `started` was claimed, and `in_doubt` never reported. */
 export type FlightState = "approved" | "dispatched" | "started" | "in_doubt";
@@ -57,7 +58,7 @@ export class FlightIndex {
     return OPENS.has(type) || (type.startsWith("action.") && this.#runs.has(run)) || (ENDS.has(type) && this.#runs.has(run));
   }
 
-  take(run: string, { type, data, at }: EventBody): void {
+  take(run: string, { type, data, at }: Glance): void {
     if (ENDS.has(type)) return this.#endOf(run);
     const action = String(data["action"]);
     const known = this.#runs.get(run)?.get(action);

@@ -12,6 +12,7 @@ import { positionOf, segmentOf, SEGMENTS } from "../../schemas/segments.ts";
 import { parseLog } from "../../schemas/subjects.ts";
 import { chainLink, decodeEvent, EventMalformed } from "../bus/commit.ts";
 import type { StoredMessage } from "../bus/journal.ts";
+import { glance } from "./glance.ts";
 import { FlightIndex } from "./index-flight.ts";
 import { LedgerIndex } from "./index-ledgers.ts";
 import { type ApprovalAbout, shown } from "./approval-about.ts";
@@ -252,7 +253,7 @@ export class RunIndex {
     } else if (type === "taint.lowered") {
       row.tainted = 0;
     }
-    if (this.flight.concerns(run, type)) this.flight.take(run, bodyOf(message));
+    if (this.flight.concerns(run, type)) this.flight.take(run, glance(message));
   }
 
   #approvalEvent(message: StoredMessage, row: RunRow, what: string): void {

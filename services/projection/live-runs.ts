@@ -11,6 +11,7 @@ import { positionOf, segmentOf, sequenceOf } from "../../schemas/segments.ts";
 import { parseLog, patterns, subjects } from "../../schemas/subjects.ts";
 import { chainLink, decodeEvent } from "../bus/commit.ts";
 import type { StoredMessage, StreamReader } from "../bus/journal.ts";
+import { type Glance, glance } from "./glance.ts";
 
 const TYPE_PREFIX = "signalbox.".length;
 const ENDS: ReadonlySet<string> = new Set(["run.completed", "run.failed", "run.cancelled", "run.refused"]);
@@ -46,6 +47,7 @@ export interface LiveSnapshot extends LiveHead {
 export class LiveRuns {
   readonly ns: Namespace;
   readonly #segment: number;
+  readonly #prefix: string;
   /** By subject. */
   readonly #runs = new Map<string, Life>();
   #position: number;
@@ -60,6 +62,7 @@ export class LiveRuns {
     this.ns = ns;
     this.#segment = segment;
     this.#position = snapshot?.position ?? positionOf(segment, 0);
+    this.#prefix = patterns.logOfKind(ns, "run", segment).slice(0, -1);
     this.#mark = snapshot?.mark ?? "";
     for (const [run, first, ended, torn, inFlight, leased] of snapshot?.runs ?? []) {
       this.#runs.set(subjects.log(ns, "run", run, segment), { first, ended: ended === 1, torn: torn === 1, inFlight: new Set(inFlight), leased: new Set(leased) });
@@ -88,7 +91,7 @@ export class LiveRuns {
   /** Takes the journal's next message, of whatever kind; what was taken before is left out. */
   take(message: StoredMessage): void {
     const { subject, headers, seq } = message;
-    if (seq <= this.#position || segmentOf(seq) !== this.#segment || !isRun(subject)) return;
+    if (seq <= this.#position || !subject.startsWith(this.#prefix)) return;
     this.#position = seq;
     this.#last = message;
     const type = headers.get("ce-type")?.slice(TYPE_PREFIX) ?? "";
@@ -147,10 +150,6 @@ function markOf({ subject, data }: StoredMessage): string {
   return Buffer.from(chainLink(subject, data)).toString("hex");
 }
 
-function isRun(subject: string): boolean {
-  return parseLog(subject)?.kind === "run";
-}
-
 function nameOf(subject: string): RunId {
   return (parseLog(subject)?.name ?? "") as RunId;
 }
@@ -167,13 +166,21 @@ function account(leased: Set<string>, message: StoredMessage): void {
 }
 
 function actionOf(message: StoredMessage): string {
-  return String(bodyOf(message)?.data["action"] ?? "");
+  return String(glanceOf(message)?.data["action"] ?? "");
 }
 
 /** The first part of a commit alone was stored: whoever loads the run completes it. */
 function isTorn(message: StoredMessage): boolean {
-  const [index, count] = bodyOf(message)?.part ?? [1, 1];
+  const [index, count] = glanceOf(message)?.part ?? [1, 1];
   return index < count;
+}
+
+function glanceOf(message: StoredMessage): Glance | undefined {
+  try {
+    return glance(message);
+  } catch {
+    return undefined;
+  }
 }
 
 /** What is no event of ours is met again, and frozen, when its run is loaded. */

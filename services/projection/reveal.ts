@@ -41,8 +41,6 @@ export interface RevealParts {
   /** That of the reader, which reads the journal, and has the index. */
   readonly reading: { readonly nc: NatsConnection; readonly index: RunIndex; readonly follower: SegmentsFollower };
   readonly ns: Namespace;
-  /** The instance's name, for which the credential is. */
-  readonly name: string;
   readonly master: PersonalMaster;
   readonly version: string;
   readonly onTrouble: (error: unknown) => void;
@@ -61,8 +59,8 @@ const FRESH_MS = 2_000;
 
 /** Begins to answer, and returns when the server knows of it. @throws ReadError */
 export async function serveReveals(parts: RevealParts): Promise<{ stop(): Promise<void> }> {
-  const { nc, ns, name, master, version, onTrouble } = parts;
-  const keys = new SubjectKeys({ nc, ns, self: name, master, onTrouble });
+  const { nc, ns, master, version, onTrouble } = parts;
+  const keys = new SubjectKeys({ nc, ns, apart: true, master, onTrouble });
   await keys.start();
   const about = { name: `signalbox-reveal-${ns}`, version, description: `what is personal in requests for approval of the namespace ${ns}` };
   const service: RunningService = await serve(nc, about, [

@@ -22,10 +22,22 @@ const TAKEN_APART = new WeakMap<Tool["personal"], readonly Mark[]>();
 
 /** Of a call of this tool by an agent under this contract; the same empty list where nothing is personal. */
 export function marksOfTool(tool: Tool, contract: Contract | undefined): readonly Mark[] {
-  const more = contract === undefined ? undefined : contractTool(contract, tool.name)?.personal;
+  const more = contract === undefined || !marksAnything(contract) ? undefined : contractTool(contract, tool.name)?.personal;
   if (more === undefined || more.length === 0) return tool.personal.length === 0 ? NONE : apart(tool.personal);
   // what holds other fields comes first: they are sealed with it
   return [...apart(tool.personal), ...apart(more)].sort((a, b) => a.path.length - b.path.length);
+}
+
+const MARKING = new WeakMap<Contract, boolean>();
+
+/** Looked for once: most contracts mark nothing, and this is asked of every call. */
+function marksAnything(contract: Contract): boolean {
+  let found = MARKING.get(contract);
+  if (found === undefined) {
+    found = contract.tools.allowlist.some(({ personal }) => personal !== undefined && personal.length > 0);
+    MARKING.set(contract, found);
+  }
+  return found;
 }
 
 /** What the tool itself marks. */

@@ -30,6 +30,11 @@ export class Diverged extends Error {
 /** No program of this release can drive a run of that version. */
 export class MachineMissing extends Error {
   override readonly name = "MachineMissing";
+  readonly machine: string;
+  constructor(machine: string) {
+    super(`this release has no machine version \`${machine}\``);
+    this.machine = machine;
+  }
 }
 
 /** Events of one input. `complete` is false for a commit of which the journal holds only the beginning. */
@@ -91,7 +96,7 @@ export interface Computed {
 
 export function version(name: string): MachineVersion {
   const found = machineVersion(name);
-  if (found === undefined) throw new MachineMissing(`this release has no machine version \`${name}\``);
+  if (found === undefined) throw new MachineMissing(name);
   return found;
 }
 

@@ -40,14 +40,16 @@ export function nextIsMap(members: number): boolean {
 /** Whether these very bytes come next, and passes them. */
 export function nextAre(expected: Uint8Array): boolean {
   const { length } = expected;
-  for (let i = 0; i < length; i++) if (walked[at + i] !== expected[i]) return false;
+  const [bytes, from] = [walked, at];
+  for (let i = 0; i < length; i++) if (bytes[from + i] !== expected[i]) return false;
   at += length;
   return true;
 }
 /** The same of the byte values of a text's characters. */
 export function nextAreCharacters(expected: string): boolean {
   const { length } = expected;
-  for (let i = 0; i < length; i++) if (walked[at + i] !== expected.charCodeAt(i)) return false;
+  const [bytes, from] = [walked, at];
+  for (let i = 0; i < length; i++) if (bytes[from + i] !== expected.charCodeAt(i)) return false;
   at += length;
   return true;
 }
@@ -64,7 +66,7 @@ let walked: Buffer = Buffer.alloc(0);
 let at = 0;
 const float = Buffer.alloc(8);
 /** Up to here a loop over characters beats a call out of JavaScript. */
-const SHORT = 48;
+const SHORT = 96;
 
 function walk(value: unknown): boolean {
   switch (typeof value) {
@@ -92,17 +94,25 @@ function array(items: readonly unknown[]): boolean {
 function map(value: Record<string, unknown>): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) return false;
-  const keys = Object.keys(value);
   let count = 0;
   let sorted = true;
   let last = "";
-  for (const key of keys) {
+  // nothing is inherited: the prototype was looked at
+  for (const key in value) {
     if (value[key] !== undefined) count += 1;
     if (key < last) sorted = false;
     last = key;
   }
-  if (!sorted) keys.sort();
   if (!head(count, 0x80, 16, undefined, 0xde)) return false;
+  if (!sorted) return members(value, Object.keys(value).sort());
+  for (const key in value) {
+    const member = value[key];
+    if (member !== undefined && !(text(key) && walk(member))) return false;
+  }
+  return true;
+}
+
+function members(value: Record<string, unknown>, keys: readonly string[]): boolean {
   for (const key of keys) {
     const member = value[key];
     if (member !== undefined && !(text(key) && walk(member))) return false;
@@ -123,10 +133,11 @@ function text(value: string): boolean {
   if (length <= SHORT) {
     const start = at;
     if (head(length, 0xa0, 32, 0xd9, 0xda)) {
+      const [bytes, from] = [walked, at];
       let i = 0;
       while (i < length) {
         const code = value.charCodeAt(i);
-        if (code >= 0x80 || walked[at + i] !== code) break;
+        if (code >= 0x80 || bytes[from + i] !== code) break;
         i += 1;
       }
       if (i === length) {

@@ -41,9 +41,14 @@ const keyed = (key: string, ...more: number[]) => Buffer.from([0xa0 | key.length
 const AT = Buffer.concat([Buffer.of(0x8d), keyed("at")]);
 const [CAUSE, DATA, FROM, MACHINE, SEQ, TO, TYPE] = [keyed("cause"), keyed("data"), keyed("from"), keyed("machine"), keyed("seq"), keyed("to"), keyed("type")];
 const PART = keyed("part", 0x92);
-/** A link is 32 bytes. */
-const PREV = keyed("prev", 0xc4, 32);
+const LINK_BYTES = 32;
+const PREV = keyed("prev", 0xc4, LINK_BYTES);
 const V = keyed("v", 1);
+
+function passed(length: number): true {
+  passTo(position() + length);
+  return true;
+}
 
 let scratch = Buffer.alloc(64 * 1024);
 
@@ -57,15 +62,15 @@ function linkOf({ salt }: Place, data: Uint8Array): string {
 }
 
 /**
- * @param link of the event before, as 32 characters of one byte each
- * @returns the link of the last event; undefined when anything differs
+ * @param link of the event before, as 32 characters of one byte each; undefined where links are believed as they stand
+ * @returns the link of the last event, empty where links are believed; undefined when anything differs
  */
-export function sameCommit(place: Place, seq: number, link: string, messages: readonly StoredMessage[], { body, ...spans }: OpenedEvent, { drafts, content }: Computed): string | undefined {
+export function sameCommit(place: Place, seq: number, link: string | undefined, messages: readonly StoredMessage[], { body, ...spans }: OpenedEvent, { drafts, content }: Computed): string | undefined {
   if (drafts.length !== messages.length) return undefined;
   const { at, cause, machine, premise } = content;
   let first: Buffer | undefined;
   let repeated = 0;
-  let prev = link;
+  let prev = link ?? "";
   for (let i = 0; i < messages.length; i++) {
     const { subject, data, headers } = messages[i] as StoredMessage;
     const draft = drafts[i] as (typeof drafts)[number];
@@ -86,12 +91,26 @@ export function sameCommit(place: Place, seq: number, link: string, messages: re
     }
     const same =
       nextAre(FROM) && nextIsText(draft.from) && nextAre(MACHINE) && nextIsText(machine) && nextAre(place.ns) &&
-      nextAre(PART) && nextIsCount(i + 1) && nextIsCount(messages.length) && nextAre(PREV) && nextAreCharacters(prev) &&
+      nextAre(PART) && nextIsCount(i + 1) && nextIsCount(messages.length) && nextAre(PREV) && (link === undefined ? passed(LINK_BYTES) : nextAreCharacters(prev)) &&
       nextAre(place.run) && nextAre(SEQ) && nextIsCount(seq + i + 1) && nextAre(TO) && nextIsText(draft.to) && nextAre(TYPE) && nextIsText(draft.type) && nextAre(V);
     if (!same || position() !== bytes.length) return undefined;
-    prev = linkOf(place, bytes);
+    if (link !== undefined) prev = linkOf(place, bytes);
   }
   return prev;
+}
+
+/** By the keys of a draft's data, which are few: theirs and the premise's, sorted. */
+const sorted = new Map<string, readonly string[]>();
+
+function keysWithPremise(own: Readonly<Record<string, unknown>>): readonly string[] {
+  let shape = "";
+  for (const key in own) if (own[key] !== undefined) shape += `${key} `;
+  let keys = sorted.get(shape);
+  if (keys === undefined) {
+    keys = [...new Set([...shape.split(" ").slice(0, -1), "facts", "input", "input_hash"])].sort();
+    sorted.set(shape, keys);
+  }
+  return keys;
 }
 
 function premiseOf({ data }: OpenedEvent["body"]): Premise {
@@ -101,13 +120,11 @@ function premiseOf({ data }: OpenedEvent["body"]): Premise {
 /** The draft's own data with the premise among it, in the order of the keys. */
 function nextIsPremised(data: object, spans: Omit<OpenedEvent, "body">): boolean {
   const own = data as Readonly<Record<string, unknown>>;
-  const keys = Object.keys(own).filter((key) => own[key] !== undefined && !(key in spans));
-  keys.push("facts", "input", "input_hash");
-  keys.sort();
+  const keys = keysWithPremise(own);
   if (!nextIsMap(keys.length)) return false;
   for (const key of keys) {
     if (!nextIsText(key)) return false;
-    const span = spans[key as keyof typeof spans] as OpenedEvent["facts"] | undefined;
+    const span = key === "facts" ? spans.facts : key === "input" ? spans.input : key === "input_hash" ? spans.input_hash : undefined;
     if (span === undefined) {
       if (!nextIs(own[key])) return false;
     } else {
@@ -118,12 +135,20 @@ function nextIsPremised(data: object, spans: Omit<OpenedEvent, "body">): boolean
   return true;
 }
 
+const types = new Map<string, string>();
+/** As in the header, made once each. */
+function typeHeader(type: string): string {
+  let header = types.get(type);
+  if (header === undefined) types.set(type, (header = `signalbox.${type}`));
+  return header;
+}
+
 /** The headers that `headersOf` makes of the body (law 7). */
 function saysSo(headers: StoredMessage["headers"], { name, source }: Place, seq: number, type: string, at: string): boolean {
   return (
     headers.get("ce-time") === at &&
     headers.get("ce-id") === `${name}:${seq}` &&
-    headers.get("ce-type") === `signalbox.${type}` &&
+    headers.get("ce-type") === typeHeader(type) &&
     headers.get("ce-source") === source &&
     headers.get("ce-specversion") === "1.0" &&
     headers.get("content-type") === "application/msgpack"

@@ -24,7 +24,7 @@ export interface OpenedEvent {
 
 const KEYS = ["at", "cause", "data", "from", "machine", "ns", "part", "prev", "run", "seq", "to", "type", "v"] as const;
 /** Each key as it stands in the bytes, with its head. */
-const ENCODED = KEYS.map((key) => [0xa0 | key.length, ...Buffer.from(key)]);
+const ENCODED = KEYS.map((key) => Uint8Array.of(0xa0 | key.length, ...Buffer.from(key)));
 const LINK_BYTES = 32;
 const MAX_DEPTH = 128;
 
@@ -64,8 +64,9 @@ export function openFirst(data: Uint8Array): OpenedEvent | undefined {
 /** The next key of the envelope has to be this one. */
 function key(index: number): boolean {
   if (other) return false;
-  const expected = ENCODED[index] as number[];
-  for (let i = 0; i < expected.length; i++) if (bytes[at + i] !== expected[i]) return refused() ?? false;
+  const expected = ENCODED[index] as Uint8Array;
+  const source = bytes;
+  for (let i = 0; i < expected.length; i++) if (source[at + i] !== expected[i]) return refused() ?? false;
   at += expected.length;
   return true;
 }
@@ -195,24 +196,25 @@ function text(length: number): string {
   }
   if (length > KEPT_LENGTH) return longText(start);
   // a few bytes tell most texts apart; those that share a place push each other out
-  const middle = start + (length >> 1);
+  const source = bytes;
+  const quarter = length >> 2;
   let mixed = length;
-  mixed = Math.imul(mixed ^ (bytes[start] as number), 0x01000193);
-  mixed = Math.imul(mixed ^ (bytes[middle] as number), 0x01000193);
-  mixed = Math.imul(mixed ^ (bytes[middle + (length >> 2)] as number), 0x01000193);
-  mixed = Math.imul(mixed ^ (bytes[start + (length >> 2)] as number), 0x01000193);
-  mixed = Math.imul(mixed ^ (bytes[at - (length >> 3) - 1] as number), 0x01000193);
-  mixed = Math.imul(mixed ^ (bytes[at - 1] as number), 0x01000193);
+  mixed = Math.imul(mixed ^ (source[start] as number), 0x01000193);
+  mixed = Math.imul(mixed ^ (source[start + quarter] as number), 0x01000193);
+  mixed = Math.imul(mixed ^ (source[start + 2 * quarter] as number), 0x01000193);
+  mixed = Math.imul(mixed ^ (source[at - 1 - (quarter >> 1)] as number), 0x01000193);
+  mixed = Math.imul(mixed ^ (source[at - 1] as number), 0x01000193);
   const place = (mixed ^ (mixed >>> 15)) & (KEPT - 1);
   const offset = place * KEPT_LENGTH;
   const known = keptTexts[place] as string;
+  const kept = keptBytes;
   if (known.length === length) {
     let i = 0;
-    while (i < length && keptBytes[offset + i] === bytes[start + i]) i += 1;
+    while (i < length && kept[offset + i] === source[start + i]) i += 1;
     if (i === length) return known;
   }
   let high = 0;
-  for (let i = 0; i < length; i++) high |= keptBytes[offset + i] = bytes[start + i] as number;
+  for (let i = 0; i < length; i++) high |= kept[offset + i] = source[start + i] as number;
   if (high < 0x80) return (keptTexts[place] = buffer.toString("latin1", start, at));
   // others have fewer characters than bytes, and are not kept
   keptTexts[place] = "";

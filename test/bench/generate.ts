@@ -133,7 +133,8 @@ export class RunMaker {
 
 /** The agent of the n-th generated run, and the run's name; `part` tells one generation from another. */
 export function nameOf(part: string, n: number): { agent: Actor; run: RunId } {
-  const agent = actor(agentName(n % AGENTS));
+  // runs at equal distances are those of all agents
+  const agent = actor(agentName((n + Math.floor(n / 7)) % AGENTS));
   return { agent, run: runId(`${agent}_${part}${n}`) };
 }
 

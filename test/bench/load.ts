@@ -71,13 +71,6 @@ class Run {
     this.id = runId(`${agent.name}_r${++runs}`);
   }
 
-  /** One that was begun long ago. */
-  static stored(agent: Agent, id: RunId): Run {
-    const run = new Run(agent);
-    Object.assign(run, { id });
-    return run;
-  }
-
   async start(): Promise<void> {
     const answer = await this.agent.propose(this.id, { kind: "start", id: "start", agent: { name: this.agent.name }, goal: "do nothing, quickly" }, undefined, this.agent.token(this.id));
     if (answer?.status !== "started") throw new Error(`run ${this.id} did not start: ${JSON.stringify(answer)}`);
@@ -251,17 +244,17 @@ async function verdict(): Promise<Took> {
   return { ms: [clock() - begun], seconds: 0, faults: [] };
 }
 
-/** An action of each of these runs, one after the other. */
-async function touch({ names }: { names: readonly RunId[] }): Promise<Took> {
+/** Asks each of these runs, which have ended after one action, once more how it ended, one after the other. */
+async function recall({ names }: { names: readonly RunId[] }): Promise<Took> {
   const ms: number[] = [];
   const faults: string[] = [];
   const begun = clock();
   for (const name of names) {
     const agent = agents.find(({ name: own }) => name.startsWith(`${own}_`)) as Agent;
     const from = clock();
-    const fault = faultOf(await Run.stored(agent, name).act());
+    const answer = await agent.propose(name, { kind: "finish", id: "finish", output: { actions: 1 } });
     ms.push(clock() - from);
-    if (fault !== undefined) faults.push(fault);
+    if (answer?.status !== "completed") faults.push(`${name} says that it is \`${answer?.status ?? "missing"}\``);
   }
   return { ms, seconds: (clock() - begun) / 1000, faults };
 }
@@ -280,6 +273,6 @@ serveParent({
   notes: ({ options }: { options: Steady }) => notes(options),
   many: ({ options }: { options: { readonly atATime: number; readonly actions: number } }) => many(options),
   verdict: () => verdict(),
-  touch: ({ options }: { options: { readonly names: readonly RunId[] } }) => touch(options),
+  recall: ({ options }: { options: { readonly names: readonly RunId[] } }) => recall(options),
   stop: async () => undefined,
 });

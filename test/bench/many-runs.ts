@@ -5,10 +5,10 @@
 import type { Service } from "../../services/main.ts";
 import { SERVICES } from "../../services/main.ts";
 import { type Percentiles, hundredth, percentiles } from "./figures.ts";
-import { type RunMaker, generate, nameOf } from "./generate.ts";
+import { type RunMaker, generate } from "./generate.ts";
 import type { Loaded, Open, Took } from "./load.ts";
 import { type Child, cpuSeconds } from "./processes.ts";
-import { liveNames } from "./startup.ts";
+import { endedNames, scriptOf } from "./startup.ts";
 import type { World } from "./world.ts";
 
 export interface ManyRuns {
@@ -20,7 +20,7 @@ export interface ManyRuns {
   readonly ratio: Percentiles;
   /** Processor milliseconds of plane and server for an action, and their ratio. */
   readonly cpu_ms: { readonly few: number; readonly many: number; readonly ratio: number };
-  /** The next action of a stored run that no coordinator has in memory, ms: its events are read and folded first. */
+  /** A question to a run that ended long ago, ms: its events are read and folded before it is answered. */
   readonly stored_run_ms: { readonly few: Percentiles; readonly many: Percentiles };
   /** Of each server, MiB. */
   readonly server_mib: { readonly few: number; readonly many: number };
@@ -47,22 +47,23 @@ interface Side {
 }
 
 const ROLES: readonly Service[] = SERVICES;
+const RECALLED = 400;
 
 /** @param large with a journal of `stored` runs; @param small with an empty one; nothing runs on either but the server */
 export async function measureManyRuns(large: World, small: World, maker: RunMaker, plan: ManyRunsPlan, say: (line: string) => void): Promise<ManyRuns> {
   const { few, many, stored, live, perSecond, seconds, rounds } = plan;
-  await generate(await small.connect("coordinator", "bench-generate"), maker, "g", few, (n) => (n % 100 === 0 ? { actions: 1, end: "open" } : { actions: 1, end: "finish" }));
+  await generate(await small.connect("coordinator", "bench-generate"), maker, "g", few, scriptOf(few, Math.ceil(few / 100)));
   const began = performance.now();
   // begun and ended: a subject, and hardly a byte more
   await generate(await large.connect("coordinator", "bench-generate"), maker, "f", Math.max(0, many - stored), () => ({ actions: 0, end: "finish" }));
   say(`many runs: ${many} stored, ${Math.round((performance.now() - began) / 1000)} s for those that were missing`);
   const sides: [Side, Side] = [await side(small), await side(large)];
   const faults: string[] = [];
-  const names = [Array.from({ length: Math.floor(few / 100) }, (_, index) => nameOf("g", index * 100).run), liveNames(stored, live)];
-  const touched: Percentiles[] = [];
+  const names = [endedNames(few, Math.ceil(few / 100), RECALLED), endedNames(stored, live, RECALLED)];
+  const recalled: Percentiles[] = [];
   for (const [index, { load }] of sides.entries()) {
-    const took = await load.ask<Took>({ do: "touch", options: { names: (names[index] ?? []).slice(0, 200) } });
-    touched.push(percentiles(took.ms));
+    const took = await load.ask<Took>({ do: "recall", options: { names: names[index] } });
+    recalled.push(percentiles(took.ms));
     faults.push(...took.faults);
   }
   // the first round warms both
@@ -89,7 +90,7 @@ export async function measureManyRuns(large: World, small: World, maker: RunMake
     many_ms,
     ratio: { p50: hundredth(many_ms.p50 / few_ms.p50), p99: hundredth(many_ms.p99 / few_ms.p99) },
     cpu_ms: { few: cpuOf(a), many: cpuOf(b), ratio: hundredth(b.cpu / b.took.length / (a.cpu / a.took.length)) },
-    stored_run_ms: { few: touched[0] as Percentiles, many: touched[1] as Percentiles },
+    stored_run_ms: { few: recalled[0] as Percentiles, many: recalled[1] as Percentiles },
     server_mib,
     faults,
   };

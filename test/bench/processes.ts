@@ -20,7 +20,8 @@ export function startChild(script: URL, profile: string | undefined, more: reado
   const execArgv = [...more, ...(profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`, "--cpu-prof-interval=500"])];
   const child: ChildProcess = fork(script, [], { execArgv, serialization: "advanced", stdio: ["ignore", "inherit", "inherit", "ipc"] });
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  process.once("exit", () => child.kill("SIGKILL"));
+  running.add(child);
+  child.once("exit", () => running.delete(child));
   return {
     pid: child.pid ?? 0,
     ask: <T>(command: Readonly<Record<string, unknown>>) =>
@@ -44,6 +45,11 @@ export function startChild(script: URL, profile: string | undefined, more: reado
     },
   };
 }
+
+const running = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
 
 /** The child's side: one command at a time. `stop` ends the process once its handler is done. */
 export function serveParent(handlers: Readonly<Record<string, (command: never) => Promise<unknown>>>): void {

@@ -7,6 +7,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { streamName } from "../../schemas/subjects.ts";
 import { StreamReader } from "../../services/bus/journal.ts";
+import type { RunId } from "../../schemas/ids.ts";
 import type { Service } from "../../services/main.ts";
 import { type Script, generate, type RunMaker, nameOf } from "./generate.ts";
 import { tenth } from "./figures.ts";
@@ -41,10 +42,16 @@ export interface Startup {
 const ROLES: readonly Service[] = ["coordinator", "reader", "ask"];
 const PART = "g";
 
-/** Runs whose dispatch is owed, in equal distances. */
-export function liveNames(runs: number, live: number) {
-  const every = Math.floor(runs / live);
-  return Array.from({ length: live }, (_, index) => nameOf(PART, index * every).run);
+/** Of runs that have ended after one action, from all over the journal. */
+export function endedNames(runs: number, live: number, most: number) {
+  const script = scriptOf(runs, live);
+  const names: RunId[] = [];
+  for (let index = 0; index < most; index++) {
+    const n = Math.floor((index * runs) / most) + 1;
+    const { actions, end } = script(n);
+    if (n < runs && actions === 1 && end === "finish") names.push(nameOf(PART, n).run);
+  }
+  return names;
 }
 
 /** Ten events a run on average, one run in a hundred live. */

@@ -6,6 +6,7 @@ import { pino } from "pino";
 import { actor } from "../../schemas/ids.ts";
 import { type AskService, startAsk } from "../../services/ask/ask.ts";
 import { type Box, Refused, ToolFailure, connect } from "../../services/client/index.ts";
+import { openPersonalMaster } from "../../services/identity/sealing.ts";
 import { Gateway } from "../../services/gateway/gateway.ts";
 import type { Role } from "../../services/identity/roles.ts";
 import { type Reader, startReader } from "../../services/projection/reader.ts";
@@ -37,7 +38,7 @@ before(async () => {
   const { server, ns } = plane;
   await plane.coordinator();
   await plane.apply(join(SHOP, "tools"), join(SHOP, "contracts"), join(SHOP, "default"));
-  gateway = new Gateway({ nc: await server.connect("gateway", "g1"), ns, name: actor("g1"), logger: log });
+  gateway = new Gateway({ nc: await server.connect("gateway", "g1"), ns, name: actor("g1"), personal: await openPersonalMaster(server.dataDir), logger: log });
   await gateway.start();
   ask = await startAsk({ nc: await server.connect("ask", "a1"), namespaces: [ns], log });
   reader = await startReader({ nc: await server.connect("reader", "r1"), ns, dataDir: undefined });

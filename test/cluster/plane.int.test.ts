@@ -32,8 +32,7 @@ describe("OPS-2: a plane on a replicated cluster", () => {
     plane = await startTestPlane({ server: cluster.server });
     await serveTools(cluster.server, plane.ns, ledger);
     const order = { do: "start", url: cluster.url, dataDir: cluster.dataDir, ns: plane.ns, serverPid: 0, ackWaitMs: 2_000, repeatMs: 500 } as const;
-    // one coordinator: on a cluster two of them take the inputs from each other (README, Limits)
-    for (const roles of [["coordinator", "gateway"], ["gateway"]] as const) services.push(new Supervisor({ order: () => ({ ...order, roles }), standby: false }));
+    for (const roles of [["coordinator", "gateway"], ["coordinator", "gateway"]] as const) services.push(new Supervisor({ order: () => ({ ...order, roles }), standby: false }));
     await Promise.all(services.map((one) => one.start()));
     await plane.applyValues([...toolDocuments(2_000, 4), CONTRACT], '@id("all") permit (principal, action, resource);');
     clerk = await plane.agent("clerk");

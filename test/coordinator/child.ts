@@ -11,7 +11,7 @@ const nc = await connectBus({
   creds: env("SIGNALBOX_TEST_CREDS"),
   inboxPrefix: env("SIGNALBOX_TEST_INBOX"),
 });
-const log = pino({ level: process.env["SIGNALBOX_TEST_LOG"] ?? "silent" });
+const log = pino({ level: process.env["SIGNALBOX_TEST_LOG"] ?? "silent" }, pino.destination(2));
 const elsewhere = env("SIGNALBOX_TEST_ELSEWHERE") === "1" ? { process: null } : {};
 await new Coordinator({ nc, ns: namespace(env("SIGNALBOX_TEST_NS")), log, ...elsewhere }).start();
 process.stdout.write("ready\n");

@@ -92,7 +92,7 @@ function delivered(subject: string, body: object, time: number): Arrival {
     generation: 1,
     inHand: true,
     reply: "",
-    ack: () => undefined,
+    ack: () => undefined, setAside: () => undefined,
   };
   const read = readInput(message);
   if (!read.ok) throw new Error(JSON.stringify(read.reasons));

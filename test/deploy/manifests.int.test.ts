@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
-import { HANDED, KEYS_OF, handOut } from "../../infra/handout.ts";
+import { HANDED, KEYS_OF, credsOf, handOut } from "../../infra/handout.ts";
 import { USAGE } from "../../infra/settings.ts";
 import { namespace } from "../../schemas/ids.ts";
 import { SERVICES } from "../../services/main.ts";
@@ -60,7 +60,7 @@ describe("OPS-2 the manifests", () => {
       const role = args.includes("--provision") ? "provision" : args[args.indexOf("--roles") + 1];
       const handed = mounts.find(({ at }) => at === "/etc/signalbox/credentials");
       const keys = KEYS_OF[role as (typeof HANDED)[number]].map((key) => [`keys/${key}`, `${role}/keys/${key}`]);
-      assert.deepEqual(Object.fromEntries(handed?.files ?? []), Object.fromEntries([[`${role}.creds`, `${role}/${role}.creds`], ...keys]), `${from}: ${name}`);
+      assert.deepEqual(Object.fromEntries(handed?.files ?? []), Object.fromEntries([...credsOf(role as (typeof HANDED)[number]).map((one) => [`${one}.creds`, `${role}/${one}.creds`]), ...keys]), `${from}: ${name}`);
       assert.equal(handed?.writable, false);
     }
     for (const file of given) assert.doesNotMatch(await readFile(join(handout, file), "utf8"), /\bS[OA][A-Z2-7]{56}/, `${file} holds a seed of an operator or account`);

@@ -8,14 +8,16 @@ import { startTestServer, type TestServer } from "../harness/server.ts";
 import { loseableDisk } from "./disk.ts";
 
 /** Sparse: the streams reserve room that they never use. */
-const DISK_BYTES = 32 * 1024 ** 3;
+export const DISK_BYTES = 32 * 1024 ** 3;
 const LOAD_MS = 1500;
-const WRITERS = 32;
-const BODY = Buffer.alloc(700, 7);
+export const WRITERS = 32;
+export const BODY = Buffer.alloc(700, 7);
 
 export interface Outcome {
   readonly acknowledged: number;
   readonly lost: number;
+  /** The servers are back, and none of them leads the stream: whatever is there, nobody gets it without mending by hand. */
+  readonly stuck?: boolean;
 }
 
 export type Mishap = "killed" | "power cut";

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";
+import { pino } from "pino";
 import type { Answer } from "../../schemas/answer.ts";
 import type { Namespace } from "../../schemas/ids.ts";
 import type { JsonValue } from "../../schemas/json.ts";
@@ -11,6 +12,10 @@ import { type JournalEvent, decodeEvent } from "../../services/bus/commit.ts";
 import { StreamReader } from "../../services/bus/journal.ts";
 import { Publisher } from "../../services/bus/publisher.ts";
 import type { Coordinator } from "../../services/coordinator/coordinator.ts";
+import type { NatsConnection } from "../../services/bus/connection.ts";
+import { Documents } from "../../services/bus/documents.ts";
+import { Personal } from "../../services/coordinator/personal.ts";
+import { RegistryView } from "../../services/registry/view.ts";
 import { SubjectKeys } from "../../services/identity/subject-keys.ts";
 import { ChainVerifier, Replayer } from "../../services/replay/replay.ts";
 import { arrival, type Rival, rival } from "../coordinator/rival.ts";
@@ -120,7 +125,7 @@ describe("AUD-3: erasure", () => {
     await ward.clerk.send("propose", late, { kind: "tool", id: "p1", tool: "mail.send", input: { customer: "cora", to: "cora-late-Zk4@example.com" } });
     assert.deepEqual((await ward.holding("cora-late-Zk4")).filter((file) => !/INBOX/.test(file)), [], "only the inbox holds it, until somebody reads it");
     assert.equal((await ward.holding("cora-late-Zk4")).length, 1, "the search finds what is there");
-    await storedElsewhere("cora", "control");
+    await storedElsewhere("cora");
     coordinator = await ward.coordinator({ personal: ward.master });
     const answer = await ward.clerk.answer(late, ({ id }) => id === "p1");
     assert.deepEqual([answer.status, answer.reasons?.map(({ code }) => code)], ["rejected", ["personal.erased"]]);
@@ -144,6 +149,30 @@ describe("AUD-3: erasure", () => {
     }
   });
 
+  it("two coordinators that decide the same input write the same bytes, and one of them gives way (laws 1 and 10)", async () => {
+    const run = await begun();
+    const time = Date.now();
+    const body = { kind: "tool", id: "p1", tool: "mail.send", input: { customer: "both", to: "both-Zk4@example.com" } };
+    const sides = await Promise.all(["left", "right"].map(async (name) => {
+      const nc = await ward.server.connect("coordinator", name);
+      const other = await rival(ward, nc, 5000, undefined, ward.master);
+      const personal = await personalOf(nc, other);
+      const lane = await other.lane(run, arrival(ward, "propose", "clerk", run, body, time));
+      const first = other.turn(lane, { personal });
+      assert.ok(first.needs !== undefined && "keys" in first.needs, "the key is fetched first");
+      return { other, personal, lane, needs: first.needs };
+    }));
+    await Promise.all(sides.map(({ personal, needs }) => personal.fetch(needs as never)));
+    const turns = sides.map(({ other, personal, lane }) => other.turn(lane, { personal }));
+    const bytes = turns.map(({ events }) => events.map(({ data }) => Buffer.from(data).toString("hex")));
+    assert.ok(bytes[0]!.length > 0);
+    assert.deepEqual(bytes[0], bytes[1]);
+    const landings = await Promise.all(sides.map(({ other }, i) => other.committer.append([other.part(turns[i]!)])));
+    assert.ok(landings.some(([landing]) => landing?.kind === "stored"));
+    assert.equal((await ward.events(run)).filter(({ body: { type } }) => type === "action.proposed").length, 1);
+    for (const { personal } of sides) personal.stop();
+  });
+
   it("killed after any of its steps, an erasure is completed by whoever starts next", async () => {
     for (const step of ["recorded", "replaced", "overwritten", "said"] as const) {
       const customer = `dora-${step}`;
@@ -151,7 +180,7 @@ describe("AUD-3: erasure", () => {
       await send(run, customer);
       const [message = ""] = await kept(customer);
       await coordinator.stop();
-      const subject = await storedElsewhere(customer, "journal");
+      const subject = await storedElsewhere(customer);
       const nc = await ward.server.connect("coordinator", `killed-${step}`);
       const publisher = new Publisher(nc);
       const { key } = JSON.parse(message) as { key: never };
@@ -167,6 +196,51 @@ describe("AUD-3: erasure", () => {
       assert.deepEqual(await ward.holding(wrappedOf(message)), [], step);
       assert.equal((await ward.erasures()).filter(({ body }) => body.type === "erasure.completed" && body.data["key"] === key).length, 1, "said once");
     }
+  });
+
+  it("what came in is overwritten when it is done with, though its stream is never empty", async () => {
+    const run = await begun();
+    await coordinator.stop();
+    for (const name of ["done", "waiting"]) {
+      await ward.clerk.send("propose", run, { kind: "tool", id: name, tool: "mail.send", input: { customer: "gina", to: `gina-${name}-Zk4@example.com` } });
+    }
+    const nc = await ward.server.connect("coordinator", "taker");
+    const personal = await personalOf(nc, await rival(ward, nc, 5000, undefined, ward.master));
+    const subject = `signalbox.${ward.ns}.part.*.propose.clerk.${run}`;
+    const first = await new StreamReader(nc, streamName("INBOX", ward.ns)).read({ subject, leader: true }).next();
+    assert.ok(first.done !== true);
+    const acknowledged = Promise.withResolvers<void>();
+    const message = { ...first.value, redelivered: false, deliveries: 1, generation: 1, reply: "", inHand: true, setAside: () => undefined, ack: () => acknowledged.resolve() };
+    personal.careful(message).ack();
+    await acknowledged.promise;
+    assert.deepEqual(await ward.holding("gina-done-Zk4"), []);
+    assert.equal((await ward.holding("gina-waiting-Zk4")).length, 1, "what waits is still there");
+    personal.stop();
+    coordinator = await ward.coordinator({ personal: ward.master });
+    await ward.drained();
+    assert.deepEqual(await ward.holding("gina-waiting-Zk4"), []);
+  });
+
+  it("an input that was decided by somebody who died before it was taken off the disk is taken off by the next one", async () => {
+    const run = await begun();
+    const body = { kind: "tool", id: "p1", tool: "mail.send", input: { customer: "frida", to: "frida-Zk4@example.com" } };
+    await send(await begun(), "frida", "frida-first@example.com");
+    await coordinator.stop();
+    await ward.clerk.send("propose", run, body);
+    const nc = await ward.server.connect("coordinator", "died");
+    const other = await rival(ward, nc, 5000, undefined, ward.master);
+    const lane = await other.lane(run, arrival(ward, "propose", "clerk", run, body, Date.now()));
+    const personal = await personalOf(nc, other);
+    const { needs } = other.turn(lane, { personal });
+    await personal.fetch(needs as never);
+    const [landing] = await other.committer.append([other.part(other.turn(lane, { personal }))]);
+    assert.equal(landing?.kind, "stored");
+    assert.equal((await ward.holding("frida-Zk4")).length, 1, "the inbox still has it");
+    coordinator = await ward.coordinator({ personal: ward.master });
+    await ward.event(run, "action.verified");
+    await ward.drained();
+    assert.deepEqual(await ward.holding("frida-Zk4"), []);
+    assert.equal((await ward.events(run)).filter(({ body: { type } }) => type === "action.proposed").length, 1, "it counts once");
   });
 
   it("a key that a restored store has back is refused, because the journal says that it is erased, and destroyed again", async () => {
@@ -212,8 +286,17 @@ async function completed(key: string): Promise<void> {
   }
 }
 
+/** A coordinator's dealings with persons, on a connection of its own. */
+async function personalOf(nc: NatsConnection, { journal: reader, publisher }: Rival): Promise<Personal> {
+  const registry = new RegistryView(ward.ns, reader, new Documents(nc, publisher, ward.ns));
+  await registry.load();
+  const personal = new Personal({ nc, ns: ward.ns, publisher, registry, master: ward.master, log: pino({ level: "silent" }) });
+  await personal.start();
+  return personal;
+}
+
 /** The request for an erasure recorded by a coordinator that died before it did anything else. */
-async function storedElsewhere(customer: string, _how: string) {
+async function storedElsewhere(customer: string) {
   const nc = await ward.server.connect("coordinator", `elsewhere-${randomUUID().slice(0, 8)}`);
   const other: Rival = await rival(ward, nc, 5000, undefined, ward.master);
   const subject = ward.master.pseudonym(ward.ns, customer);

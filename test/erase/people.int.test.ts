@@ -48,6 +48,16 @@ describe("law 10: who sees what is personal", () => {
     assert.deepEqual(await found(PLANTED), []);
   });
 
+  it("a program that decides for a person reads it with the client", async () => {
+    const action = await asked("client");
+    const box = await demo.box("approver", "ada");
+    const run = `${AGENT}_client`;
+    const { approvals } = await demo.json<{ approvals: { run: string; action: string; request: string }[] }>("approvals");
+    const { request } = approvals.find((one) => one.run === run && one.action === action)!;
+    assert.deepEqual(await box.approvals.personal(run, request), [{ path: "/action_document/input/reason", value: PLANTED }]);
+    await assert.rejects(box.approvals.personal(run, "q9999"), /asked nobody/);
+  });
+
   it("the broker lets nobody else ask, and an approver only under their own name", async () => {
     const ns = namespace("default");
     for (const [role, name, as] of [["auditor", "auditor-2", "auditor-2"], ["operator", "operator-2", "ada"], ["approver", "fay", "ada"], ["agent", AGENT, "ada"]] as const) {

@@ -48,7 +48,7 @@ describe("a clock that jumps", { timeout: 60_000 }, () => {
       if (debt.kind !== "timer") continue;
       const message = {
         subject: subjects.due(office.ns, runId(run)), data: Buffer.from(JSON.stringify({ timer: debt.name, armed: debt.armed })), headers: new Map<string, string>(),
-        seq: 1, time, redelivered: false, deliveries: 1, generation: 1, inHand: true, reply: "", ack: () => undefined,
+        seq: 1, time, redelivered: false, deliveries: 1, generation: 1, inHand: true, reply: "", ack: () => undefined, setAside: () => undefined,
       };
       for (let times = 2; times > 0; times--) {
         const due = readDue(message);

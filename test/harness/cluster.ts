@@ -39,7 +39,8 @@ export interface TestCluster {
 
 const READY_MS = 30_000;
 
-export async function startTestCluster(sync = "2m"): Promise<TestCluster> {
+/** @param stores where each server's streams lie, by its number; folders of the cluster's own when left out */
+export async function startTestCluster(sync = "2m", stores: readonly string[] = []): Promise<TestCluster> {
   const ns = namespace("default");
   const dataDir = await mkdtemp(join(tmpdir(), "signalbox-cluster-"));
   const keys = await openKeys(dataDir, [ns]);
@@ -53,7 +54,7 @@ export async function startTestCluster(sync = "2m"): Promise<TestCluster> {
       const config = renderServerConfig(identity, {
         listen: `127.0.0.1:${port}`,
         serverName: serverName(i),
-        storeDir: join(dataDir, `jetstream-${i}`),
+        storeDir: stores[i] ?? join(dataDir, `jetstream-${i}`),
         sync,
         cluster: { name: "test", listen: `127.0.0.1:${routes[i]}`, routes: routes.map((route) => `nats://127.0.0.1:${route}`) },
       });

@@ -14,6 +14,7 @@ import { SegmentedReader } from "../../services/bus/segmented.ts";
 import { Publisher } from "../../services/bus/publisher.ts";
 import { Coordinator, type CoordinatorOptions } from "../../services/coordinator/coordinator.ts";
 import { CHANGE_ACTOR } from "../../services/identity/permissions.ts";
+import { openPersonalMaster } from "../../services/identity/sealing.ts";
 import { loadPath } from "../../services/registry/load.ts";
 import type { StoredDocument } from "../../services/registry/kinds.ts";
 import { type TestIssuer, type TestPerson, personDocument, testIssuer } from "./issuer.ts";
@@ -143,7 +144,7 @@ export async function startTestPlane(options: TestServerOptions | { readonly ser
     issuer,
     coordinator: async (more = {}) => {
       const nc = await server.connect("coordinator", `c-${randomUUID().slice(0, 8)}`);
-      const coordinator = new Coordinator({ nc, ns, log: log(), ...more });
+      const coordinator = new Coordinator({ nc, ns, log: log(), personal: await openPersonalMaster(server.dataDir), ...more });
       await coordinator.start();
       stops.push(() => coordinator.stop());
       return coordinator;

@@ -133,14 +133,8 @@ const jetstream = (ns: string) => [
   `$JS.API.DIRECT.GET.JOURNAL_${ns}.signalbox.${ns}.log.person.9.ann`,
   `$JS.API.DIRECT.GET.JOURNAL_${ns}.signalbox.${ns}.log.guard.9.stops`,
   // the filter of a consumer stands behind its name
-  ...["g1", "v1"].flatMap((name) => [
-    `$JS.API.CONSUMER.CREATE.JOURNAL_${ns}.${name}.signalbox.${ns}.log.erasure.${partitionOf("erasure:subjects")}.subjects`,
-    `$JS.API.CONSUMER.CREATE.JOURNAL_${ns}.${name}.signalbox.${ns}.log.run.5.alice_1`,
-    `$JS.API.CONSUMER.CREATE.JOURNAL_${ns}.${name}`,
-    `$JS.API.CONSUMER.MSG.NEXT.JOURNAL_${ns}.${name}`,
-    `$JS.API.CONSUMER.DELETE.JOURNAL_${ns}.${name}`,
-  ]),
-  `$JS.API.DIRECT.GET.OUT_${ns}.signalbox.${ns}.out.alice.alice_1`,
+  `$JS.API.CONSUMER.CREATE.JOURNAL_${ns}.c.signalbox.${ns}.log.erasure.${partitionOf("erasure:subjects")}.subjects`,
+  `$JS.API.CONSUMER.CREATE.JOURNAL_${ns}.c.signalbox.${ns}.log.run.5.alice_1`,  `$JS.API.DIRECT.GET.OUT_${ns}.signalbox.${ns}.out.alice.alice_1`,
   `$JS.API.DIRECT.GET.OUT_${ns}.signalbox.${ns}.out.bob.bob_1`,
   `$JS.API.DIRECT.GET.REJECTED_${ns}.signalbox.${ns}.rejected.alice`,
   `$JS.API.DIRECT.GET.REJECTED_${ns}.signalbox.${ns}.rejected.bob`,

@@ -3,6 +3,7 @@ import type { AnyStateMachine, AnyTransitionDefinition } from "xstate";
 import { actionMachine } from "../../machines/action.ts";
 import { approvalMachine } from "../../machines/approval.ts";
 import { documentMachine } from "../../machines/document.ts";
+import { erasureMachine } from "../../machines/erasure.ts";
 import { stopMachine } from "../../machines/guard.ts";
 import { ledgerMachine } from "../../machines/ledger.ts";
 import { runMachine } from "../../machines/run.ts";
@@ -17,7 +18,7 @@ import { runMachine as runOfTwo } from "../../machines/v2/run.ts";
 export const MACHINES: Readonly<Record<string, readonly AnyStateMachine[]>> = {
   "1": [runOfOne, actionOfOne, approvalOfOne, documentMachine],
   "2": [runOfTwo, actionOfTwo, approvalOfTwo, documentMachine, ledgerMachine, stopMachine],
-  "3": [runMachine, actionMachine, approvalMachine, documentMachine, ledgerMachine, stopMachine],
+  "3": [runMachine, actionMachine, approvalMachine, documentMachine, ledgerMachine, stopMachine, erasureMachine],
 };
 
 export interface ChartTransition {

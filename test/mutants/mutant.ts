@@ -1,6 +1,6 @@
 /** A small fault that is put into a copy of the code, and the tests that must not let it pass. */
 
-export const LAWS = [1, 2, 3, 4, 5, 6, 7, 8, 9] as const;
+export const LAWS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10] as const;
 
 export interface Mutant {
   /** Number of the law, and what is broken in a word. */

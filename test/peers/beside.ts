@@ -23,7 +23,7 @@ export const PAIRS: readonly { readonly what: string; readonly own: readonly [ke
     what: `${STEPS} steps in sequence, durable`,
     own: ["signalbox_runs", `Signalbox: runs of ${STEPS} governed actions`],
     other: ["restate_handlers", `Restate: handlers of ${STEPS} steps`],
-    own_does: "each action is validated, judged by 20 policies, claimed by a gateway in front of a write, carried out there, checked, recorded as seven events in a chain, and answered to an agent on another connection; ten inputs a run",
+    own_does: "each action is validated, judged by 20 policies, claimed by a gateway in front of a write, carried out there, checked, recorded as seven events in a chain, and answered to an agent on another connection; some twenty inputs a run, two for a read and three for a write",
     other_does: "each step is a function called in the handler's own process, and its result recorded; nothing is judged, claimed or chained; one HTTP request a handler",
   },
   {

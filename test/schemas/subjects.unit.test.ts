@@ -63,12 +63,13 @@ test("an input's stored subject gives back who said what to whom", () => {
 test("a journal subject, stored or republished, gives back its aggregate, dots in the name included", () => {
   fc.assert(
     fc.property(fc.constantFrom(...AGGREGATE_KINDS), tools, (kind, of) => {
-      const expected = { ns: "finance", kind, partition: partitionOf(aggregateToken(kind, of)), name: of };
+      const expected = { ns: "finance", kind, partition: partitionOf(aggregateToken(kind, of)), name: of, segment: 1 };
       assert.deepEqual(parseLog(subjects.log(ns, kind, of)), expected);
       assert.deepEqual(parseLog(subjects.live(ns, kind, of)), expected);
+      assert.deepEqual(parseLog(subjects.log(ns, kind, of, 12)), { ...expected, segment: 12 });
     }),
   );
-  for (const wrong of ["signalbox.finance.log.run.1", "signalbox.finance.event.run.1.a", "other.finance.log.run.1.a"]) {
+  for (const wrong of ["signalbox.finance.log.run.1", "signalbox.finance.event.run.1.a", "other.finance.log.run.1.a", "signalbox.finance.segment.2.run.1"]) {
     assert.equal(parseLog(wrong), undefined, wrong);
   }
 });
@@ -129,6 +130,7 @@ test("every subject falls under its own pattern, and under no other namespace's"
     ["inboxSource", subjects.input(ns, "propose", me, run)],
     ["inputs", subjects.input(ns, "report", me, run)],
     ["log", subjects.log(ns, "tool", "a.b")],
+    ["segments", subjects.log(ns, "run", run, 2)],
     ["live", subjects.live(ns, "run", run)],
     ["events", subjects.event(ns, "run.started", run)],
     ["teams", subjects.team(ns, "Team A", "run.started", run)],
@@ -145,7 +147,7 @@ test("every subject falls under its own pattern, and under no other namespace's"
     ["leases", subjects.lease(ns, 7)],
     ["queries", subjects.query(ns, "approval.a_b")],
   ];
-  const of = (key: keyof typeof patterns, space: typeof ns) => (patterns[key] as (ns: string, kind?: string) => string)(space, "run");
+  const of = (key: keyof typeof patterns, space: typeof ns) => (key === "log" ? patterns.log(space) : (patterns[key] as (ns: string, kind?: string) => string)(space, "run"));
   for (const [key, subject] of pairs) {
     assert.ok(matches(of(key, ns), subject), `${of(key, ns)} has not ${subject}`);
     assert.ok(!matches(of(key, namespace("other")), subject));
