@@ -18,7 +18,7 @@ import type { KeyId, Pseudonym } from "../../schemas/sealed.ts";
 import { withheldValue } from "../../schemas/sealed.ts";
 import { aggregateToken, streamName, subjects } from "../../schemas/subjects.ts";
 import type { NatsConnection } from "../bus/connection.ts";
-import type { IntakeMessage } from "../bus/intake.ts";
+import type { IntakeMessage } from "../bus/intake-item.ts";
 import type { Publisher } from "../bus/publisher.ts";
 import { shred } from "../bus/shred.ts";
 import { ERASURES_NAME } from "../identity/erasures-name.ts";
