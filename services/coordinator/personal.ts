@@ -109,7 +109,8 @@ export class Personal {
       },
       ack: () => {
         if (this.#clean.has(careful)) message.ack();
-        else void this.#shredded(kind === "propose" ? "INBOX" : "CONTROL", message);
+        // what is another owner's by now is overwritten by that one
+        else if (message.inHand) void this.#shredded(kind === "propose" ? "INBOX" : "CONTROL", message);
       },
       setAside: () => message.setAside(),
     };
