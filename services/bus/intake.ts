@@ -4,31 +4,10 @@
  * consumer is made anew, and everything unacknowledged comes again from the oldest.
  */
 import type { Msg, NatsConnection, Subscription } from "nats";
-import { parseAckSubject } from "./ack-subject.ts";
-import { type HeaderMap, readHeaders } from "./headers.ts";
+import { readHeaders } from "./headers.ts";
 import { deleteConsumer, isStillTaken, takeConsumer, untripped } from "./intake-consumer.ts";
+import { type IntakeMessage, Item, type Keeper } from "./intake-item.ts";
 import { apiRequest, isNotFound, newInbox } from "./replies.ts";
-
-export interface IntakeMessage {
-  readonly subject: string;
-  readonly data: Uint8Array;
-  readonly headers: HeaderMap;
-  /** Sequence in the stream. Within a generation it only grows. */
-  readonly seq: number;
-  /** When the server stored it: whole milliseconds since the epoch. */
-  readonly time: number;
-  readonly redelivered: boolean;
-  /** Counted by this generation's consumer: 1, since a second delivery ends the generation. */
-  readonly deliveries: number;
-  readonly generation: number;
-  readonly reply: string;
-  /** False once its generation has ended: it comes again, here or to another owner. */
-  readonly inHand: boolean;
-  /** Removes the input from the stream. Does nothing when its generation has ended. */
-  ack(): void;
-  /** Leaves it in the stream, unacknowledged, for an owner that can do something with it; others are handed out in its place. */
-  setAside(): void;
-}
 
 export interface IntakeOptions {
   readonly stream: string;
@@ -67,7 +46,7 @@ const MAX_RETRY_MS = 2000;
 const NANOS = 1_000_000;
 const IN_PROGRESS = Buffer.from("+WPI");
 
-export class Intake {
+export class Intake implements Keeper {
   readonly #nc: NatsConnection;
   readonly #options: IntakeOptions;
   readonly #batch: number;
@@ -376,61 +355,5 @@ export class Intake {
       if (status.type === "disconnect") this.#drop("the connection was lost");
       else if (status.type === "reconnect") void this.reset("the connection is back");
     }
-  }
-}
-
-class Item implements IntakeMessage {
-  readonly #intake: Intake;
-  readonly #message: Msg;
-  #headers: HeaderMap | undefined;
-  readonly reply: string;
-  readonly generation: number;
-  readonly seq: number;
-  /** Its place among the consumer's deliveries, from 1. */
-  readonly nth: number;
-  readonly time: number;
-  readonly deliveries: number;
-  /** When to tell the server that it is still being worked on, on the monotonic clock. */
-  extendAt: number;
-
-  constructor(intake: Intake, message: Msg, reply: string, generation: number, extendAt: number) {
-    this.#intake = intake;
-    this.#message = message;
-    this.reply = reply;
-    this.generation = generation;
-    this.extendAt = extendAt;
-    const { seq, nth, time, deliveries } = parseAckSubject(reply);
-    this.seq = seq;
-    this.nth = nth;
-    this.time = time;
-    this.deliveries = deliveries;
-  }
-
-  get subject(): string {
-    return this.#message.subject;
-  }
-
-  get data(): Uint8Array {
-    return this.#message.data;
-  }
-
-  get headers(): HeaderMap {
-    return (this.#headers ??= readHeaders(this.#message).headers);
-  }
-
-  get redelivered(): boolean {
-    return this.deliveries > 1;
-  }
-
-  get inHand(): boolean {
-    return this.#intake.has(this);
-  }
-
-  ack(): void {
-    this.#intake.acknowledge(this);
-  }
-
-  setAside(): void {
-    this.#intake.keepAside(this);
   }
 }

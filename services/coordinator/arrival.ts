@@ -37,7 +37,7 @@ import { type Reason, reason, reasonsOf } from "../../schemas/reason.ts";
 import { aggregateToken, type InputKind, parseAggregateToken, parseStoredInput, type StoredInputAddress } from "../../schemas/subjects.ts";
 import { timestamp } from "../../schemas/time.ts";
 import { readBody } from "../bus/body.ts";
-import type { IntakeMessage } from "../bus/intake.ts";
+import type { IntakeMessage } from "../bus/intake-item.ts";
 import { ERASURES_NAME } from "../identity/erasures-name.ts";
 import { CHANGE_ACTOR, ERASER } from "../identity/permissions.ts";
 import { secretFaults, textWithoutSecrets } from "../policy/scan/index.ts";

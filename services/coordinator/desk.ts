@@ -2,7 +2,7 @@
 import type { Logger } from "pino";
 import { type Reason, reason } from "../../schemas/reason.ts";
 import type { InputKind } from "../../schemas/subjects.ts";
-import type { IntakeMessage } from "../bus/intake.ts";
+import type { IntakeMessage } from "../bus/intake-item.ts";
 import type { Admission, Admissions } from "./admission.ts";
 import { type Arrival, type Origin, readInput } from "./arrival.ts";
 import type { Lanes } from "./lanes.ts";

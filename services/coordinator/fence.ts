@@ -3,7 +3,8 @@
  * however late it is read. The fence of a timer is the last input of its share in INBOX and CONTROL at the time it is read.
  */
 import type { Logger } from "pino";
-import type { Intake, IntakeMessage } from "../bus/intake.ts";
+import type { Intake } from "../bus/intake.ts";
+import type { IntakeMessage } from "../bus/intake-item.ts";
 import { type Arrival, readDue } from "./arrival.ts";
 import { pause } from "./pause.ts";
 

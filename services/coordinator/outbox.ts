@@ -13,7 +13,7 @@ import type { Reason } from "../../schemas/reason.ts";
 import { escapeToken, parseStoredInput, subjects } from "../../schemas/subjects.ts";
 import { millis, timestamp } from "../../schemas/time.ts";
 import type { NatsConnection } from "../bus/connection.ts";
-import type { IntakeMessage } from "../bus/intake.ts";
+import type { IntakeMessage } from "../bus/intake-item.ts";
 import { type Publisher, PublishError } from "../bus/publisher.ts";
 import type { Timers } from "../bus/timers.ts";
 import type { Origin } from "./arrival.ts";

@@ -18,7 +18,7 @@ import type { KeyId, Pseudonym } from "../../schemas/sealed.ts";
 import { withheldValue } from "../../schemas/sealed.ts";
 import { aggregateToken, streamName, subjects } from "../../schemas/subjects.ts";
 import type { NatsConnection } from "../bus/connection.ts";
-import type { IntakeMessage } from "../bus/intake.ts";
+import type { IntakeMessage } from "../bus/intake-item.ts";
 import type { Publisher } from "../bus/publisher.ts";
 import { shred } from "../bus/shred.ts";
 import { ERASURES_NAME } from "../identity/erasures-name.ts";
@@ -109,7 +109,8 @@ export class Personal {
       },
       ack: () => {
         if (this.#clean.has(careful)) message.ack();
-        else void this.#shredded(kind === "propose" ? "INBOX" : "CONTROL", message);
+        // what is another owner's by now is overwritten by that one
+        else if (message.inHand) void this.#shredded(kind === "propose" ? "INBOX" : "CONTROL", message);
       },
       setAside: () => message.setAside(),
     };

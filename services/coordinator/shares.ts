@@ -2,7 +2,7 @@
 import type { Logger } from "pino";
 import { type Namespace } from "../../schemas/ids.ts";
 import type { NatsConnection } from "../bus/connection.ts";
-import type { IntakeMessage } from "../bus/intake.ts";
+import type { IntakeMessage } from "../bus/intake-item.ts";
 import { Leases } from "../bus/leases.ts";
 import type { Desk } from "./desk.ts";
 import type { Lanes } from "./lanes.ts";

@@ -38,8 +38,8 @@ export class RegistryView {
   readonly #last = new Map<string, Last>();
   /** Names by kind, so that the few persons are not looked for among many agents. */
   readonly #names = new Map<DocumentKind, Set<string>>();
-  /** Looked for when it is asked for the first time after a change. */
-  #personal: boolean | undefined;
+  /** Tools and contracts in force that mark a field as personal. */
+  readonly #marking = new Set<string>();
   /** Tools by hash, for actions that were approved under a version which is no longer in force. */
   readonly #tools = new Map<Digest, Tool>();
 
@@ -80,7 +80,6 @@ export class RegistryView {
   async put(kind: DocumentKind, name: string, digest: Digest): Promise<void> {
     const document = await this.document(digest);
     const key = `${kind}/${name}`;
-    this.#personal = undefined;
     const last = this.#last.get(key);
     if (last?.digest !== digest) this.#last.set(key, { digest, previous: last?.digest, version: (last?.version ?? 0) + 1 });
     if (document?.kind === kind && document.name === name) {
@@ -88,7 +87,12 @@ export class RegistryView {
       const names = this.#names.get(kind) ?? new Set();
       this.#names.set(kind, names.add(name));
       if (document.kind === "tool") this.#tools.set(digest, document.value);
-    } else this.#current.delete(key);
+      if (marks(document)) this.#marking.add(key);
+      else this.#marking.delete(key);
+    } else {
+      this.#current.delete(key);
+      this.#marking.delete(key);
+    }
   }
 
   /** Any version of any document; undefined when it is missing or is no document. @throws ReadError: asking again may help */
@@ -163,8 +167,7 @@ export class RegistryView {
   }
   /** Whether any tool or contract in force marks a field as personal. */
   marksPersonal(): boolean {
-    this.#personal ??= this.#all("tool").some(({ value }) => value.personal.length > 0) || this.contracts().some(({ value }) => value.tools.allowlist.some(({ personal }) => personal !== undefined && personal.length > 0));
-    return this.#personal;
+    return this.#marking.size > 0;
   }
   /** Names of the tools in force. */
   toolNames(): string[] {
@@ -174,4 +177,9 @@ export class RegistryView {
   #all<K extends DocumentKind>(kind: K): InForce<DocumentValues[K]>[] {
     return [...(this.#names.get(kind) ?? [])].flatMap((name) => this.inForce(kind, name) ?? []);
   }
+}
+
+function marks(document: Document): boolean {
+  if (document.kind === "tool") return document.value.personal.length > 0;
+  return document.kind === "agent" && document.value.tools.allowlist.some(({ personal }) => personal !== undefined && personal.length > 0);
 }

@@ -6,7 +6,7 @@ import { pino } from "pino";
 import { type Namespace, namespace } from "../../schemas/ids.ts";
 import { SHARES, streamName, subjects } from "../../schemas/subjects.ts";
 import { apiRequest } from "../../services/bus/replies.ts";
-import type { IntakeMessage } from "../../services/bus/intake.ts";
+import type { IntakeMessage } from "../../services/bus/intake-item.ts";
 import { StreamReader } from "../../services/bus/journal.ts";
 import { Leases } from "../../services/bus/leases.ts";
 import { isProcessGone, ownProcess } from "../../services/bus/own-process.ts";

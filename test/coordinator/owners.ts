@@ -16,7 +16,7 @@ export interface Leaseholders {
   stop(): void;
 }
 
-export async function leaseholders({ server, ns }: Pick<TestPlane, "server" | "ns">): Promise<Leaseholders> {
+export async function leaseholders({ server, ns }: { readonly server: Pick<TestPlane["server"], "connect">; readonly ns: TestPlane["ns"] }): Promise<Leaseholders> {
   const nc = await server.connect("coordinator", `leases-${randomUUID().slice(0, 8)}`);
   const waiting = new Set<() => void>();
   const changed = () => {

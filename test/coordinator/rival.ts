@@ -5,7 +5,7 @@ import type { SignalInput } from "../../schemas/inputs.ts";
 import { type InputKind, parseAggregateToken, streamName, subjects } from "../../schemas/subjects.ts";
 import type { NatsConnection } from "../../services/bus/connection.ts";
 import { Documents } from "../../services/bus/documents.ts";
-import type { IntakeMessage } from "../../services/bus/intake.ts";
+import type { IntakeMessage } from "../../services/bus/intake-item.ts";
 import { StreamReader } from "../../services/bus/journal.ts";
 import { Publisher } from "../../services/bus/publisher.ts";
 import { type LoadResult, loadAggregate } from "../../services/coordinator/aggregates.ts";

@@ -137,7 +137,7 @@ export async function connectWatched(crossings: Crossings, options: ConnectOptio
   });
 }
 
-/** Undefined for what only keeps time: pulls, and that something is being worked on. */
+/** Undefined for what only keeps time: pulls, that something is being worked on, signs of life and who gives them. */
 function nameOf(subject: string, data: Uint8Array | string | undefined): string | undefined {
   if (subject.startsWith("$JS.ACK.")) {
     const word = data === undefined ? "" : Buffer.from(data).toString();
@@ -145,10 +145,11 @@ function nameOf(subject: string, data: Uint8Array | string | undefined): string 
     return `${word === "-NAK" ? "giving back" : "done"} ${/([A-Z]+)_/.exec(subject)?.[1]?.toLowerCase() ?? ""}`;
   }
   if (subject.startsWith("$JS.API.")) {
-    if (subject.includes("MSG.NEXT")) return undefined;
+    if (subject.includes("MSG.NEXT") || subject.includes(".LEASES_")) return undefined;
     return `api ${/^\$JS\.API\.([A-Z.]+)/.exec(subject)?.[1]?.replace(/\.[^.]*$/, "") ?? ""}`;
   }
   const kind = subject.split(".")[2] ?? "";
+  if (subject.startsWith("signalbox.") && kind === "lease" && subject.split(".")[3] === "member") return undefined;
   return NAMES[kind] ?? kind;
 }
 const NAMES: Readonly<Record<string, string>> = { log: "journal", out: "answer", in: "report", doc: "document" };

@@ -127,10 +127,10 @@ export const OF_COMMITS: readonly Mutant[] = [
   {
     id: "3-no-sweep",
     law: 3,
-    file: "services/coordinator/coordinator.ts",
-    original: "REST_EVERY_MS);\n    void this.#sweeper.sweep();",
-    replacement: "REST_EVERY_MS);",
-    broken: "who takes a namespace over does not repeat what is owed",
+    file: "services/coordinator/shares.ts",
+    original: "void sweeper.sweep(shares);",
+    replacement: "",
+    broken: "who takes a share over does not repeat what is owed",
     caughtBy: [{ file: "test/coordinator/restart.int.test.ts", only: "that the server lost" }],
   },
   {

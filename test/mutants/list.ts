@@ -5,8 +5,9 @@
 import { OF_CACHES } from "./caches.ts";
 import { OF_COMMITS } from "./commits.ts";
 import type { Mutant } from "./mutant.ts";
+import { OF_OWNERS } from "./owners.ts";
 import { OF_PERSONS } from "./personal.ts";
 import { OF_ROLES } from "./roles.ts";
 import { OF_STATE } from "./state.ts";
 
-export const MUTANTS: readonly Mutant[] = [...OF_COMMITS, ...OF_STATE, ...OF_CACHES, ...OF_ROLES, ...OF_PERSONS];
+export const MUTANTS: readonly Mutant[] = [...OF_COMMITS, ...OF_STATE, ...OF_CACHES, ...OF_ROLES, ...OF_PERSONS, ...OF_OWNERS];

@@ -28,7 +28,7 @@ export const OF_PERSONS: readonly Mutant[] = [
     id: "10-left-on-disk",
     law: 10,
     file: "services/coordinator/personal.ts",
-    original: "else void this.#shredded(kind === \"propose\" ? \"INBOX\" : \"CONTROL\", message);",
+    original: "else if (message.inHand) void this.#shredded(kind === \"propose\" ? \"INBOX\" : \"CONTROL\", message);",
     replacement: "else message.ack();",
     broken: "what came in in plain text stays in the store's blocks",
     caughtBy: [{ file: ERASE, only: "what came in is overwritten" }],

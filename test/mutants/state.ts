@@ -98,8 +98,8 @@ export const OF_STATE: readonly Mutant[] = [
   {
     id: "5-in-the-way",
     law: 5,
-    file: "services/bus/intake.ts",
-    original: "this.#intake.keepAside(this);",
+    file: "services/bus/intake-item.ts",
+    original: "this.#keeper.keepAside(this);",
     replacement: "",
     broken: "inputs of a version that is missing take the room of everybody else's",
     caughtBy: [{ file: "test/upgrade/mixed-versions.int.test.ts" }],
