@@ -33,8 +33,8 @@ import type { RegistryView } from "../registry/view.ts";
 import { marksOfTool } from "../registry/personal.ts";
 import type { GuardView, Involved } from "./guard-view.ts";
 import type { People } from "./people.ts";
+import type { Placing } from "./placing.ts";
 import type { Fetching, NeedsKeys, Personal } from "./personal.ts";
-import type { Placement } from "./placement.ts";
 
 /** A document to fetch, a token to verify, or the table of segments to read, before the input can be judged. */
 export class Needs extends Error {
@@ -72,7 +72,7 @@ export interface FactSources {
   readonly people: People;
   readonly personal: Personal;
   /** Where new runs start; in segment 1 when left out. */
-  readonly placement?: Placement;
+  readonly placement?: Placing;
 }
 
 /** The sources of one turn. */

@@ -7,17 +7,21 @@
  * Which is told by the inputs themselves: one that is in hand was stored before anything that is read from now on. Our
  * own clock only adds to it that no reading is believed for longer than half a margin.
  */
+import type { SegmentsFacts } from "../../schemas/facts.ts";
+import { type Digest, type Namespace, type RunId } from "../../schemas/ids.ts";
+import { listed, runHash, runListSchema } from "../../schemas/run-list.ts";
+import { MAX_SEGMENTS, SEGMENT_MARGIN_MS, segmentStream } from "../../schemas/segments.ts";
+import { subjects } from "../../schemas/subjects.ts";
+import { millis } from "../../schemas/time.ts";
 import type { NatsConnection } from "../bus/connection.ts";
 import type { Documents } from "../bus/documents.ts";
 import { ReadError } from "../bus/journal.ts";
 import { apiRequest, isNotFound } from "../bus/replies.ts";
 import type { Segment, SegmentTable } from "../bus/segment-table.ts";
 import type { SegmentedReader } from "../bus/segmented.ts";
-import { type Digest, type Namespace, type RunId } from "../../schemas/ids.ts";
-import { listed, runHash, runListSchema } from "../../schemas/run-list.ts";
-import { MAX_SEGMENTS, SEGMENT_MARGIN_MS, segmentStream } from "../../schemas/segments.ts";
-import { subjects } from "../../schemas/subjects.ts";
-import { millis } from "../../schemas/time.ts";
+import type { Loaded } from "./aggregates.ts";
+import { Needs } from "./facts.ts";
+import type { Placing } from "./placing.ts";
 
 export interface PlacementOptions {
   /** What the wire says, but in tests. */
@@ -35,7 +39,7 @@ export class Doubled extends Error {
 
 const INFO_MS = 5000;
 
-export class Placement {
+export class Placement implements Placing {
   readonly #nc: NatsConnection;
   readonly #ns: Namespace;
   readonly #journal: SegmentedReader;
@@ -86,6 +90,24 @@ export class Placement {
   maySend(segment: number): boolean {
     if (this.#now() - this.#readHere > this.#marginMs) return false;
     return this.table.segments.find((one) => one.segment === segment)?.sealed === undefined;
+  }
+
+  /** A run begins in the segment that the server's time on its start belongs to, and stays there. @throws Needs */
+  place(run: Pick<Loaded, "ns" | "name" | "segment" | "subject" | "looked">, time: string): void {
+    const segment = this.segmentAt(time);
+    // one that was opened since this run was looked for may hold it
+    if (segment === undefined || run.looked !== this.table.last) throw new Needs({ table: time });
+    run.segment = segment;
+    run.subject = subjects.log(run.ns, "run", run.name, segment);
+  }
+
+  /** What the table's own inputs are decided by; which streams there are is looked at for each. @throws Needs */
+  facts(arrival: { readonly input: { readonly time: string }; looked?: boolean }): SegmentsFacts {
+    if (arrival.looked !== true) {
+      arrival.looked = true;
+      throw new Needs({ table: arrival.input.time });
+    }
+    return { kind: "segments", streams: this.streams, lead_ms: this.leadMs };
   }
 
   /** Reads the table from the leader. @param time of an input that is in hand; none when there is none @throws ReadError, EventMalformed */

@@ -95,8 +95,7 @@ export function takeTurn(sources: FactSources, lane: Lane, loaded: Loaded, room:
       }
       reload = true;
       if (++arrival.tries < MAX_TRIES) break;
-      const text = error instanceof Error ? error.message : String(error);
-      open.done.push(refusal(arrival, [reason("plane.failed", `the plane failed at this input: ${text}`)]));
+      open.done.push(refusal(arrival, [reason("plane.failed", `the plane failed at this input: ${error instanceof Error ? error.message : String(error)}`)]));
     }
     queue.shift();
     if (reload) break;
@@ -188,17 +187,9 @@ function decideGuard(sources: Lookups, machine: MachineVersion, loaded: Of<"guar
 }
 
 function decideSegments({ placement }: Lookups, machine: MachineVersion, loaded: Of<"segments">, arrival: For<"segments">, open: Open): void {
-  const { state } = loaded;
-  const { input } = arrival;
-  // which streams there are is looked at for each
-  if (placement === undefined || arrival.looked !== true) {
-    arrival.looked = true;
-    throw new Needs({ table: input.time });
-  }
-  const facts = { kind: "segments" as const, streams: placement.streams, lead_ms: placement.leadMs };
-  const decision = machine.decideSegments(state, input, facts);
-  if (!settled(loaded, arrival, decision, input.body, facts, (change) => machine.evolveSegments(state, change), open)) return;
-  open.done.push({ arrival, refused: undefined, grant: undefined });
+  const facts = placement?.facts(arrival) ?? { kind: "segments" as const, streams: 1, lead_ms: 0 };
+  const decision = machine.decideSegments(loaded.state, arrival.input, facts);
+  if (settled(loaded, arrival, decision, arrival.input.body, facts, (change) => machine.evolveSegments(loaded.state, change), open)) open.done.push({ arrival, refused: undefined, grant: undefined });
 }
 
 function decideErasure(sources: Lookups, machine: MachineVersion, loaded: Of<"erasure">, arrival: For<"erasure">, open: Open): void {
@@ -271,7 +262,7 @@ function decideRun(sources: Lookups, machine: MachineVersion, loaded: Of<"run">,
       open.done.push({ arrival, refused: undefined, grant: verdictOf(arrival, state) });
       return;
     case "commit": {
-      if (loaded.head.seq === 0) place(sources, loaded, input.time);
+      if (loaded.head.seq === 0) sources.placement?.place(loaded, input.time);
       const before = state.life.value;
       const chain = chainAfter(state, decision.change);
       append(loaded, arrival, decision.drafts, decision.change.at, input.body as unknown as JsonValue, facts, open, chain, input.hash);
@@ -283,16 +274,6 @@ function decideRun(sources: Lookups, machine: MachineVersion, loaded: Of<"run">,
       open.done.push({ arrival, refused: undefined, grant: verdictOf(arrival, state) });
     }
   }
-}
-
-/** A run begins in the segment that the server's time on its start belongs to, and stays there. @throws Needs */
-function place({ placement }: FactSources, loaded: Of<"run">, time: string): void {
-  if (placement === undefined) return;
-  const segment = placement.segmentAt(time);
-  // one that was opened since this run was looked for may hold it
-  if (segment === undefined || loaded.looked !== placement.table.last) throw new Needs({ table: time });
-  loaded.segment = segment;
-  loaded.subject = subjects.log(loaded.ns, "run", loaded.name, segment);
 }
 
 /**
@@ -383,11 +364,7 @@ function verdictOf(arrival: Arrival, state: RunState): Done["grant"] {
   if (report.status !== "started") return grantFor(arrival, "recorded", state.seq, undefined);
   const action = state.actions.get(report.action);
   const { claim, attempt } = action?.context ?? {};
-  const holds =
-    action?.value === "started" &&
-    attempt === report.attempt &&
-    claim?.gateway === report.claim.gateway &&
-    claim.nonce === report.claim.nonce;
+  const holds = action?.value === "started" && attempt === report.attempt && claim?.gateway === report.claim.gateway && claim.nonce === report.claim.nonce;
   return holds
     ? grantFor(arrival, "granted", state.seq, undefined)
     : grantFor(arrival, "refused", state.seq, action?.context.error?.code ?? "report.not_holder");

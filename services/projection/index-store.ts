@@ -8,11 +8,12 @@ import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Envelope, EventBody, EventData } from "../../schemas/event.ts";
 import { startingAgent, type RunId } from "../../schemas/ids.ts";
-import { positionOf, segmentOf, SEGMENTS } from "../../schemas/segments.ts";
+import { segmentOf } from "../../schemas/segments.ts";
 import { parseLog } from "../../schemas/subjects.ts";
 import { chainLink, decodeEvent, EventMalformed } from "../bus/commit.ts";
 import type { StoredMessage } from "../bus/journal.ts";
 import { glance } from "./glance.ts";
+import { Checkpoints } from "./index-checkpoints.ts";
 import { FlightIndex } from "./index-flight.ts";
 import { LedgerIndex } from "./index-ledgers.ts";
 import { type ApprovalAbout, shown } from "./approval-about.ts";
@@ -100,8 +101,7 @@ export class RunIndex {
   readonly stops: StopIndex;
   readonly #cache = new Map<string, RunRow>();
   readonly #dirty = new Set<RunRow>();
-  /** Last position of each segment of the journal, by its number; a segment of which nothing is known has none. */
-  readonly #checkpoints = new Map<number, number>();
+  readonly #checkpoints: Checkpoints;
 
   private constructor(db: DatabaseSync) {
     this.#db = db;
@@ -122,10 +122,7 @@ export class RunIndex {
     this.flight = new FlightIndex(db);
     this.ledgers = new LedgerIndex(db);
     this.stops = new StopIndex(db);
-    for (const segment of SEGMENTS) {
-      const known = this.meta(checkpointKey(segment));
-      if (known !== undefined) this.#checkpoints.set(segment, Number(known));
-    }
+    this.#checkpoints = new Checkpoints((key) => this.meta(key));
   }
 
   /** Opens or creates an index; `:memory:` for one that nobody keeps. One of another schema is thrown away. */
@@ -148,12 +145,12 @@ export class RunIndex {
 
   /** The same of any segment; its stream's sequence is 0 where there is nothing yet. */
   checkpointOf(segment: number): number {
-    return this.#checkpoints.get(segment) ?? positionOf(segment, 0);
+    return this.#checkpoints.of(segment);
   }
 
   /** The segments that something is known of. */
   get segments(): number[] {
-    return [...this.#checkpoints.keys()];
+    return this.#checkpoints.segments;
   }
 
   meta(key: string): string | undefined {
@@ -172,8 +169,7 @@ export class RunIndex {
   /** Takes the next messages of one segment of the journal, all or none. What lies before the checkpoint is left out. */
   apply(batch: readonly StoredMessage[]): void {
     const last = batch.at(-1)?.seq ?? 0;
-    const segment = segmentOf(last);
-    const checkpoint = this.checkpointOf(segment);
+    const checkpoint = this.checkpointOf(segmentOf(last));
     if (last <= checkpoint) return;
     this.#db.exec("BEGIN");
     try {
@@ -186,7 +182,7 @@ export class RunIndex {
         );
       }
       this.flight.flush();
-      this.#put.meta.run(checkpointKey(segment), String(last));
+      this.#checkpoints.write(this.#put.meta, last);
       this.#db.exec("COMMIT");
     } catch (error) {
       this.#cache.clear();
@@ -196,7 +192,7 @@ export class RunIndex {
     } finally {
       this.#dirty.clear();
     }
-    this.#checkpoints.set(segment, last);
+    this.#checkpoints.reached(last);
     if (this.#cache.size > CACHED_RUNS) this.#cache.clear();
   }
 
@@ -379,8 +375,6 @@ function isBusy(error: unknown): boolean {
   const code = (error as { errcode?: number }).errcode;
   return code === 5 || code === 6;
 }
-
-const checkpointKey = (segment: number) => (segment === 1 ? "checkpoint" : `checkpoint_${segment}`);
 
 /** What tells one journal from another: the hash of its first message. */
 export function originOf(first: StoredMessage): string {
