@@ -58,7 +58,7 @@ test("CORE-5 law 1: two coordinators given the same input write the same bytes, 
     left.events.map(({ data }) => Buffer.from(data)),
     right.events.map(({ data }) => Buffer.from(data)),
   );
-  assert.deepEqual([...(left.events[0]?.headers ?? [])], [...(right.events[0]?.headers ?? [])]);
+  assert.deepEqual(left.events[0]?.headers, right.events[0]?.headers);
   const [[landed], [also]] = await Promise.all([one.committer.append([one.part(left)]), other.committer.append([other.part(right)])]);
   assert.equal(landed?.kind, "stored");
   assert.deepEqual(landed, also);
@@ -176,7 +176,7 @@ for (const [what, forge] of [
   });
 }
 
-test("CORE-5 two coordinators that take the inputs from each other lose and double nothing", async () => {
+test("CORE-5 two coordinators that share the inputs lose and double nothing", async () => {
   const coordinators = await Promise.all([office.coordinator(), office.coordinator()]);
   const agent = await office.agent("clerk");
   const runs = Array.from({ length: 8 }, (_, n) => `clerk_both-${n}`);
