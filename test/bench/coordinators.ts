@@ -96,12 +96,14 @@ try {
     await leases.until(() => leases.counts().join() === each.join(), "shares are not shared", PATIENCE_MS);
   };
 
-  // warms the processes
-  await run({ inFlight: 64, seconds: 2, runs: 0 });
+  /** A process that has just begun pays for its compiler, and for the documents in force. */
+  const warm = () => run({ inFlight: 64, seconds: Math.min(3, seconds), runs: 0 });
+  await warm();
   const free = [await point(IN_FLIGHT)];
   while (coordinators.length < most) {
     coordinators.push(await world.plane(["coordinator"]));
     await shared();
+    await warm();
     free.push(await point(IN_FLIGHT));
     say(line(free.at(-1) as Point, free[0] as Point));
   }
