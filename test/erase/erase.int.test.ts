@@ -12,13 +12,15 @@ import { type JournalEvent, decodeEvent } from "../../services/bus/commit.ts";
 import { StreamReader } from "../../services/bus/journal.ts";
 import { Publisher } from "../../services/bus/publisher.ts";
 import type { Coordinator } from "../../services/coordinator/coordinator.ts";
-import type { NatsConnection } from "../../services/bus/connection.ts";
+import { connectBus, type NatsConnection } from "../../services/bus/connection.ts";
 import { Documents } from "../../services/bus/documents.ts";
 import { Personal } from "../../services/coordinator/personal.ts";
 import { RegistryView } from "../../services/registry/view.ts";
+import { openPersonalMaster } from "../../services/identity/sealing.ts";
 import { SubjectKeys } from "../../services/identity/subject-keys.ts";
 import { ChainVerifier, Replayer } from "../../services/replay/replay.ts";
 import { arrival, type Rival, rival } from "../coordinator/rival.ts";
+import { openLink } from "../faults/link.ts";
 import { startWard, type Ward } from "./ward.ts";
 
 let ward: Ward;
@@ -264,6 +266,33 @@ describe("AUD-3: erasure", () => {
     assert.equal((await ward.events(run)).filter(({ body: { type } }) => type === "action.proposed").length, 1, "it counts once");
   });
 
+  it("whoever was cut off while a subject was erased holds nothing over it", async () => {
+    await send(await begun(), "ida");
+    const { url, dataDir } = ward.server;
+    const { creds, inboxPrefix } = await ward.server.issue("gateway", "away");
+    const link = await openLink(url);
+    const nc = await connectBus({ url: link.url, name: "away", creds, inboxPrefix });
+    const keys = new SubjectKeys({ nc, ns: ward.ns, apart: true, master: await openPersonalMaster(dataDir) });
+    await keys.start();
+    const subject = ward.master.pseudonym(ward.ns, "ida");
+    const key = await keys.fetch(subject, "make");
+    assert.ok(key && keys.current(subject) !== undefined);
+    const cut = statusOf(nc, "disconnect");
+    link.silence("up", "down");
+    link.reset();
+    await cut;
+    assert.equal(keys.current(subject), undefined, "dropped as soon as it is noticed");
+    await ward.erase("ida");
+    const back = statusOf(nc, "reconnect");
+    link.heal();
+    await back;
+    assert.equal(await keys.fetch(subject, key.id), undefined);
+    assert.equal(keys.find(subject, key.id), "gone");
+    keys.stop();
+    await nc.close();
+    await link.close();
+  });
+
   it("a key that a restored store has back is refused, because the journal says that it is erased, and destroyed again", async () => {
     const run = await begun(ward.careful);
     await ask(run, "p1", "mail.send", { customer: "emil", to: "emil-Zk4@example.com" }, ({ status }) => status === "pending", ward.careful);
@@ -314,6 +343,10 @@ async function personalOf(nc: NatsConnection, { journal: reader, publisher }: Ri
   const personal = new Personal({ nc, ns: ward.ns, publisher, registry, master: ward.master, log: pino({ level: "silent" }) });
   await personal.start();
   return personal;
+}
+
+async function statusOf(nc: NatsConnection, wanted: string): Promise<void> {
+  for await (const { type } of nc.status()) if (type === wanted) return;
 }
 
 /** Dealings with persons that end for ever at one moment: an even one is before a request, the odd one after its answer. */
