@@ -43,6 +43,8 @@ export interface CoordinatorOptions {
   readonly quota?: Quota;
   /** Runs that may owe something. Without it the run index says so, and what the journal holds behind it. */
   readonly liveRuns?: () => Promise<Iterable<RunId>>;
+  /** Aggregates that are kept as they are; of the others runs are put to rest. A couple of thousand when left out. */
+  readonly awake?: number;
   /** The run index; without it the journal is read from its beginning. It may be deleted. */
   readonly liveFile?: string;
   /** Opens the keys of data subjects. Without it what is personal is withheld, and refused. */
@@ -70,7 +72,7 @@ export class Coordinator {
   readonly #documents: Documents;
   readonly #applied: Applied;
   readonly #guard: GuardView;
-  readonly #lanes = new Lanes();
+  readonly #lanes: Lanes;
   readonly #desk: Desk;
   readonly #turns: Turns;
   readonly #sweeper: Sweeper;
@@ -86,6 +88,7 @@ export class Coordinator {
     const log = options.log.child({ service: "coordinator", ns });
     this.#ns = ns;
     this.#log = log;
+    this.#lanes = new Lanes(options.awake);
     this.#nc = nc;
     this.#publisher = new Publisher(nc);
     const journal = new StreamReader(nc, streamName("JOURNAL", ns));
