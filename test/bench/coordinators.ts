@@ -30,7 +30,7 @@ const { values } = parseArgs({
 const most = Math.min(SHARES, Number(values.most ?? 4));
 const seconds = Number(values.seconds ?? 6);
 const core = Number(values.core ?? 0.1);
-/** Enough to keep the coordinators busy, and no more: what waits for one that is held waits in its inbox. */
+/** For each that is held: as many together in one commit, however many coordinators there are. */
 const HELD_IN_FLIGHT = 64;
 const IN_FLIGHT = 256;
 const say = (line: string) => console.error(line);
@@ -112,7 +112,7 @@ try {
   for (let n = most; n >= 1; n--) {
     const limits: Limited[] = coordinators.map(({ pid }) => limitProcessor(pid, core));
     by = limits[0]?.by ?? "";
-    held.unshift(await point(HELD_IN_FLIGHT));
+    held.unshift(await point(HELD_IN_FLIGHT * n));
     say(`held: ${line(held[0] as Point, held[0] as Point)}`);
     for (const limit of limits) limit.release();
     // the next point has one less, whose shares the others take over
@@ -131,7 +131,7 @@ try {
 
   const columns = "coordinators  actions/s  of one  cores: coordinators  server  gateway, ask, reader  load  ms an action: coordinators  busiest  server";
   console.log(`nats-server ${version}, ${cpus().length} cores that everything shares; ${SHARES} shares of the inputs\n`);
-  console.log(`each coordinator held to ${core} of a core (${by}): coordinators are the limit, not the machine; ${HELD_IN_FLIGHT} actions in flight`);
+  console.log(`each coordinator held to ${core} of a core (${by}): coordinators are the limit, not the machine; ${HELD_IN_FLIGHT} actions in flight for each`);
   console.log([columns, ...held.map((one) => line(one, held[0] as Point))].join("\n"));
   console.log(`\nnothing held: the machine's ${cpus().length} cores are the limit; ${IN_FLIGHT} actions in flight`);
   console.log([columns, ...free.map((one) => line(one, free[0] as Point))].join("\n"));
