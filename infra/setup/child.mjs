@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import { fileURLToPath } from "node:url";
+import { compiledFolder } from "./cache.mjs";
 
 /** A terminal and npm each pass one key press on; within this time two signals are one. */
 const SAME_KEY_PRESS_MS = 800;
@@ -18,7 +19,7 @@ export function runAndExit(node, args, { alone }) {
   const child = spawn(node, ["--import", new URL("leash.mjs", import.meta.url).href, ...args], {
     // The fourth is the leash: it closes when this process ends, even by SIGKILL.
     stdio: ["inherit", "inherit", "inherit", "pipe"],
-    env: { ...process.env, SIGNALBOX_LEASH: "3" },
+    env: { NODE_COMPILE_CACHE: compiledFolder(), ...process.env, SIGNALBOX_LEASH: "3" },
     detached: own,
   });
   const last = new Map();

@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 /** The command `signalbox`: the set-up of run.mjs, silent when all is there, then the CLI. */
+import module from "node:module";
+import { compiledFolder } from "./cache.mjs";
 import { runAndExit, scriptPath } from "./child.mjs";
 import { ensureDependencies } from "./dependencies.mjs";
 import { fail } from "./failure.mjs";
@@ -15,6 +17,7 @@ try {
   if (node === process.execPath) {
     // In this process: a second one would double the time that a small command takes.
     process.argv[1] = script;
+    module.enableCompileCache?.(compiledFolder());
     await import(new URL("../../services/cli/main.ts", import.meta.url).href);
   } else await runAndExit(node, [script, ...process.argv.slice(2)], { alone: false });
 } catch (error) {

@@ -74,7 +74,8 @@ export async function ensureDispatchConsumer(
     if (!isNotFound(error)) throw error;
   }
   const filter = subjects.dispatch(ns, tool);
-  await createConsumer(nc, { stream, consumer, filter, ackWaitMs, maxAckPending: MAX_DISPATCHES_IN_HAND }, API_TIMEOUT_MS);
+  // in memory: whatever is not acknowledged when the server comes back is given out again, and knows its attempt
+  await createConsumer(nc, { stream, consumer, filter, ackWaitMs, maxAckPending: MAX_DISPATCHES_IN_HAND, memory: true }, API_TIMEOUT_MS);
 }
 
 export class DispatchQueue {

@@ -3,6 +3,7 @@
  * a thousand messages a batch that is the largest part of a commit; these two functions are all we need.
  */
 import type { Msg, MsgHdrs } from "nats";
+import { StoredHeaders } from "./stored-headers.ts";
 
 /** Headers to send: the client's class, or a plain record (several times faster). */
 export type HeaderInput = MsgHdrs | Readonly<Record<string, string>>;
@@ -119,8 +120,12 @@ export function readDirectHeaders(message: Msg): DirectHeaders | undefined {
     subject: value("Nats-Subject"),
     seq: Number(value("Nats-Sequence")),
     time: value("Nats-Time-Stamp"),
-    headers: parse(text, ours).headers,
+    headers: new StoredHeaders(text, ours, parsedHeaders),
   };
+}
+
+function parsedHeaders(text: string, stop: number): HeaderMap {
+  return parse(text, stop).headers;
 }
 
 function headerText(message: Msg): string {

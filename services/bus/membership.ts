@@ -17,7 +17,7 @@ export const BEAT_MS = 1000;
 export const SILENCE_MS = 3000;
 const CERTAIN_MS = 2400;
 /** What nobody renews goes by itself: the record of one that is gone, and of one whom nobody outlived. */
-const KEPT_GONE = "120s";
+const KEPT_GONE = "20s";
 const KEPT_UP = "600s";
 const TIMEOUT_MS = 2000;
 

@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { isRecentEnough } from "../bus/connection.ts";
 import { contextPath, readContext } from "../bus/context.ts";
 import { behind, type StatusAnswer } from "../projection/views.ts";
+import type { RoleReadiness } from "../telemetry/readiness.ts";
 import { type Cli, examples, globalsOf, show } from "./cli.ts";
 import { EXIT, type Exit } from "./exit.ts";
 import type { Io } from "./io.ts";
@@ -98,6 +99,7 @@ async function plane(io: Io, globals: Globals): Promise<{ findings: Finding[]; r
   if (file !== undefined && !isAlive(file)) {
     findings.push({ check: "process", state: "warning", found: `the plane of ${file.started_at} (process ${file.pid}) is gone`, help: "`npm start` finds what it stored and goes on" });
   }
+  else if (file?.health !== undefined) findings.push(await health(file.health));
   let session: Session;
   try {
     session = await openSession(io, globals, "read");
@@ -114,6 +116,20 @@ async function plane(io: Io, globals: Globals): Promise<{ findings: Finding[]; r
     await session.close();
   }
   return { findings, reached: true };
+}
+
+/** What the processes of this machine's plane say of themselves. */
+async function health(url: string): Promise<Finding> {
+  const check = "health";
+  try {
+    const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(5_000), headers: { connection: "close" } });
+    const { roles } = (await answer.json()) as { roles: readonly RoleReadiness[] };
+    const unready = roles.filter(({ ready }) => !ready).map(({ role, ns, why }) => `${role}${ns === undefined ? "" : ` of ${ns}`}: ${why ?? "not ready"}`);
+    if (answer.ok) return { check, state: "ok", found: `${url}/readyz: ${roles.map(({ role }) => role).join(", ")} ready` };
+    return { check, state: "warning", found: `${url}/readyz: ${unready.join("; ") || "not ready"}`, help: "what waits goes on when it is ready; the plane's log says more" };
+  } catch (error) {
+    return { check, state: "fault", found: `${url} does not answer: ${(error as Error).message}`, help: "the process is stuck or was just killed; `npm start` goes on with what it stored" };
+  }
 }
 
 async function readModel(session: Session): Promise<Finding[]> {

@@ -10,6 +10,8 @@ export interface PlaneFile {
   readonly namespaces: readonly string[];
   readonly started_at: string;
   readonly version: string;
+  /** Where it answers `/livez` and `/readyz`, when it was told to. */
+  readonly health?: string;
 }
 
 /** SIGNALBOX_DATA, or `.signalbox` in the root of the checkout. */

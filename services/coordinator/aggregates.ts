@@ -35,7 +35,7 @@ export interface LoadResult {
 /** Versions of machines at hand. */
 export interface Machines {
   readonly plays: (version: string) => boolean;
-  /** What a run begins with that has no event yet. It is recorded in that event, and holds until the run ends. */
+  /** What a run begins with that has no event yet. It is recorded in its first, and holds until the run ends. */
   readonly newest: () => string;
 }
 
@@ -86,7 +86,7 @@ export async function loadAggregate(journal: StreamReader, ns: Namespace, kind: 
   if (events.length === 0 && fromSeq !== undefined) return again();
   const recent = new Recent();
   const folded = fold(ns, kind, name, events, (before, stored, computed) => recent.note(before, stored, computed));
-  const driven = folded?.state ?? beginning(ns, kind, name, kind === "run" ? machines.newest() : (BEGINS[kind] ?? CURRENT_VERSION));
+  const driven = folded?.state ?? beginning(ns, kind, name, BEGINS[kind] ?? machines.newest());
   const loaded: Loaded = { ns, name, subject, ...(segment > 1 && { segment }), ...(looked !== undefined && { looked }), head, streamSeq, recent, ...driven };
   const torn = folded?.torn;
   if (torn === undefined) return { loaded, rest: undefined };

@@ -196,7 +196,22 @@ const HELP = {
   run: "it must be `<agent>_<id>`, the id [A-Za-z0-9][A-Za-z0-9-]{0,80}",
 } as const;
 
-function nameFaults({ kind, actor, aggregate }: StoredInputAddress): Reason[] {
+/** Names that were found legal: a run's inputs all come under a few of them. */
+const LEGAL = new Set<string>();
+const MAX_LEGAL = 50_000;
+
+function nameFaults(address: StoredInputAddress): Reason[] {
+  const key = `${address.kind} ${address.actor} ${address.aggregate}`;
+  if (LEGAL.has(key)) return [];
+  const faults = faultsOfNames(address);
+  if (faults.length === 0) {
+    if (LEGAL.size >= MAX_LEGAL) LEGAL.clear();
+    LEGAL.add(key);
+  }
+  return faults;
+}
+
+function faultsOfNames({ kind, actor, aggregate }: StoredInputAddress): Reason[] {
   const faults: Reason[] = [];
   if (kind === "signal") {
     if (!isAggregate(actor, TAKEN_BY.signal)) faults.push(reason("name.actor", `\`${actor}\` is no aggregate that sends signals`));

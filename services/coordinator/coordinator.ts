@@ -48,6 +48,8 @@ export interface CoordinatorOptions {
   readonly liveRuns?: () => Promise<Iterable<RunId>>;
   /** Of the journal: when the next is opened and an old one sealed. */
   readonly segments?: PlacementOptions & KeeperSettings;
+  /** Aggregates that are kept as they are; of the others runs are put to rest. A couple of thousand when left out. */
+  readonly awake?: number;
   /** The run index; without it the journal is read from its beginning. It may be deleted. */
   readonly liveFile?: string;
   /** Opens the keys of data subjects. Without it what is personal is withheld, and refused. */
@@ -79,7 +81,7 @@ export class Coordinator {
   readonly #guard: GuardView;
   readonly #placement: Placement;
   readonly #keeper: SegmentKeeper;
-  readonly #lanes = new Lanes();
+  readonly #lanes: Lanes;
   readonly #desk: Desk;
   readonly #turns: Turns;
   readonly #sweeper: Sweeper;
@@ -95,6 +97,7 @@ export class Coordinator {
     const log = options.log.child({ service: "coordinator", ns });
     this.#ns = ns;
     this.#log = log;
+    this.#lanes = new Lanes(options.awake);
     this.#nc = nc;
     this.#publisher = new Publisher(nc);
     const journal = new SegmentedReader(nc, ns, new SegmentTable(options.segments?.marginMs));

@@ -386,6 +386,8 @@ export function appliedFacts(sources: Lookups, ns: Namespace, kind: DocumentKind
 /** `{ "$doc": "sha256:…", bytes }`: a value too large for a message. */
 export function documentReference(value: JsonValue): Digest | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  // most are none, and what does not fit costs a stack trace to say so
+  if (typeof value["$doc"] !== "string") return undefined;
   const parsed = digestSchema.safeParse(value["$doc"]);
   return parsed.success && Object.keys(value).length <= 2 ? parsed.data : undefined;
 }

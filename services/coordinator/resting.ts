@@ -82,7 +82,8 @@ export class RestingRuns {
     this.#drop(token);
     this.#renew(bytes);
     const text = deflateRawSync(bytes, { level: 1, dictionary: this.#dictionary }).toString("latin1");
-    this.#runs.set(token, { text, dictionary: this.#dictionary, share: lane.share });
+    // a token that was cut out of a subject holds on to all of it
+    this.#runs.set(Buffer.from(token, "latin1").toString("latin1"), { text, dictionary: this.#dictionary, share: lane.share });
     this.#bytes += text.length;
     for (const oldest of this.#runs.keys()) {
       if (this.#bytes <= this.#maxBytes) break;

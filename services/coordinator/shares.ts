@@ -1,12 +1,16 @@
 /** The shares that this coordinator owns, and the inputs of each: taken, drained and dropped as the leases say. */
 import type { Logger } from "pino";
 import { type Namespace } from "../../schemas/ids.ts";
+import { streamName } from "../../schemas/subjects.ts";
+import { configurationFaults } from "../bus/configured.ts";
 import type { NatsConnection } from "../bus/connection.ts";
 import type { IntakeMessage } from "../bus/intake-item.ts";
 import { Leases } from "../bus/leases.ts";
+import { ProvisioningFailed } from "../bus/streams.ts";
 import type { Desk } from "./desk.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Outbox } from "./outbox.ts";
+import { pause } from "./pause.ts";
 import { Share } from "./share.ts";
 import type { Sweeper } from "./sweep.ts";
 
@@ -24,6 +28,8 @@ export interface SharesOptions {
   readonly wake: () => void;
   readonly log: Logger;
 }
+
+const FAREWELL_MS = 1000;
 
 export class Shares {
   readonly #options: SharesOptions;
@@ -75,9 +81,10 @@ export class Shares {
     return this.#leases.sure();
   }
 
-  /** Joins the others. Resolves when its due is owned, as far as it is free, and its inputs are coming. @throws ApiError, PublishError, ReadError */
-  start(): Promise<void> {
-    return this.#leases.start();
+  /** Joins the others. Resolves when its due is owned, as far as it is free, and its inputs are coming. @throws ApiError, PublishError, ReadError, ProvisioningFailed */
+  async start(): Promise<void> {
+    await this.#provisioned();
+    await this.#leases.start();
   }
 
   /** Everything that is owed may have to be paid again. */
@@ -87,9 +94,23 @@ export class Shares {
 
   /** Leaves everything undecided to the next owners, and tells them that they may take it. */
   async stop(): Promise<void> {
-    await Promise.all([...this.#open.values()].map((share) => share.leave()));
+    const left = Promise.all([...this.#open.values()].map((share) => share.leave()));
+    // a server that is away deletes nothing: the next owner does
+    await Promise.race([left, pause(FAREWELL_MS)]);
     this.#open.clear();
     await this.#leases.stop();
+  }
+
+  /** Where streams of before put inputs into partitions nobody looks again once a share is taken. */
+  async #provisioned(): Promise<void> {
+    const { nc, ns } = this.#options;
+    for (const kind of ["INBOX", "CONTROL"] as const) {
+      if (!(await configurationFaults(nc, kind, ns)).includes("subject_transform")) continue;
+      throw new ProvisioningFailed(
+        `the stream \`${streamName(kind, ns)}\` does not store inputs in the shares that this release takes them from`,
+        "provision the namespace with this release first, as `npm start` does",
+      );
+    }
   }
 
   async #take(number: number, epoch: number): Promise<void> {

@@ -45,6 +45,8 @@ export interface SubjectKeysParts {
 }
 
 const LIMIT = 10_000;
+/** A key is asked for again after this long: a word of its erasure that was lost on the way keeps it no longer. */
+const HELD_MS = 5 * 60_000;
 const TRIES = 20;
 
 export class SubjectKeys {
@@ -53,10 +55,11 @@ export class SubjectKeys {
   readonly #store: StreamReader;
   readonly #limit: number;
   /** Least recently fetched first. */
-  readonly #current = new Map<Pseudonym, SubjectKey>();
+  readonly #current = new Map<Pseudonym, { readonly key: SubjectKey; readonly until: number }>();
   /** Asked for, and not there: an id is made of dice, so it will not come again. */
   readonly #gone = new Set<KeyId>();
   #live: Subscription | undefined;
+  #stopped = false;
 
   constructor(parts: SubjectKeysParts) {
     this.#parts = parts;
@@ -79,10 +82,12 @@ export class SubjectKeys {
         else onTrouble?.(error);
       },
     });
+    void this.#watch();
     await this.erasures.load();
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#live?.unsubscribe();
     this.#current.clear();
   }
@@ -93,13 +98,14 @@ export class SubjectKeys {
 
   /** The subject's key, if it is at hand. */
   current(subject: Pseudonym): SubjectKey | undefined {
-    return this.#current.get(subject);
+    const held = this.#current.get(subject);
+    return held === undefined || held.until < performance.now() ? undefined : held.key;
   }
 
   /** A key that something was sealed with; `gone` when it was destroyed, undefined when it must be fetched first. */
   find(subject: Pseudonym, id: KeyId): SubjectKey | "gone" | undefined {
     if (this.erasures.has(id) || this.#gone.has(id)) return "gone";
-    const key = this.#current.get(subject);
+    const key = this.current(subject);
     return key?.id === id ? key : undefined;
   }
 
@@ -189,16 +195,26 @@ export class SubjectKeys {
 
   #remember(key: SubjectKey): void {
     this.#current.delete(key.subject);
-    this.#current.set(key.subject, key);
+    this.#current.set(key.subject, { key, until: performance.now() + HELD_MS });
     const [oldest] = this.#current.keys();
     if (this.#current.size > this.#limit && oldest !== undefined) this.#current.delete(oldest);
   }
 
   #forget({ subject, key }: Erasure): void {
     const held = this.#current.get(subject);
-    if (held?.id !== key) return;
+    if (held?.key.id !== key) return;
     this.#current.delete(subject);
-    held.bytes.fill(0);
+    held.key.bytes.fill(0);
+  }
+
+  /** Whoever was away has not heard of erasures: nothing is held over it. */
+  async #watch(): Promise<void> {
+    const { nc, onTrouble } = this.#parts;
+    for await (const { type } of nc.status()) {
+      if (this.#stopped) return;
+      if (type === "disconnect" || type === "reconnect") this.#current.clear();
+      if (type === "reconnect") this.erasures.load().catch((error: unknown) => onTrouble?.(error));
+    }
   }
 
   #onErasure(message: Msg): void {

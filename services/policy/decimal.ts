@@ -12,8 +12,21 @@ const MAX_DIGITS = 400;
 const CEDAR_PLACES = 4;
 const CEDAR_MAX = 2n ** 63n - 1n;
 
+/** What was read last: the same limits, and mostly the same amounts, are read for every call. */
+const READ = new Map<number | string, Decimal | undefined>();
+const MAX_READ = 2048;
+
 /** A number, or a decimal written out; undefined when it is neither. A number means its shortest decimal form. */
 function parse(value: number | string): Decimal | undefined {
+  const known = READ.get(value);
+  if (known !== undefined || READ.has(value)) return known;
+  const decimal = read(value);
+  if (READ.size >= MAX_READ) READ.clear();
+  READ.set(value, decimal);
+  return decimal;
+}
+
+function read(value: number | string): Decimal | undefined {
   const found = /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]\d{1,4}))?$/.exec(String(value));
   if (found === null || String(value).length > MAX_DIGITS) return undefined;
   const [, sign, whole = "", fraction = "", exponent = "0"] = found;

@@ -34,14 +34,14 @@ function allowances({ contract, budget, costMicroUsd, time }: Needing): Need[] {
   const needs: Need[] = [];
   for (const { name, scope } of accountsOf(contract)) {
     const document = budget(name);
-    const ledger = ledgerNameSchema.parse(`${name}.${dayOf(time)}`);
+    const ledger = () => ledgerNameSchema.parse(`${name}.${dayOf(time)}`);
     const limits = scope === "agent" ? contract : undefined;
     const cost = capOf("cost", document, limits);
     if (cost !== undefined && costMicroUsd > 0) {
-      needs.push({ ledger, unit: "cost", window: dayOf(time), need: costMicroUsd, want: leaseOf(costMicroUsd, cost) });
+      needs.push({ ledger: ledger(), unit: "cost", window: dayOf(time), need: costMicroUsd, want: leaseOf(costMicroUsd, cost) });
     }
     const requests = capOf("requests", document, limits);
-    if (requests !== undefined) needs.push({ ledger, unit: "requests", window: minuteOf(time), need: 1, want: leaseOf(1, requests) });
+    if (requests !== undefined) needs.push({ ledger: ledger(), unit: "requests", window: minuteOf(time), need: 1, want: leaseOf(1, requests) });
   }
   return needs;
 }

@@ -116,6 +116,10 @@ function noteOf(body: EventBody): string | undefined {
     }
     case "note.recorded":
       return clip(data["text"]);
+    case "erasure.requested":
+      return `subject ${String(data["subject"])}, key ${String(data["key"])}, ${said(data)}`;
+    case "erasure.completed":
+      return `subject ${String(data["subject"])}, key ${String(data["key"])} destroyed`;
     case "agent.applied":
     case "tool.applied":
     case "policy.applied":

@@ -29,10 +29,10 @@ export interface Review {
 }
 
 export interface ComplianceRecord {
-  readonly kind: "action" | "stop" | Exclude<AggregateKind, "run" | "ledger" | "guard">;
-  /** The run; of an applied document its name; of a stop its scope. */
+  readonly kind: "action" | "stop" | "erasure" | Exclude<AggregateKind, "run" | "ledger" | "guard">;
+  /** The run; of an applied document its name; of a stop its scope; of an erasure the subject's pseudonym. */
   readonly run: string;
-  /** The action; of an applied document its version; of a stop its id. */
+  /** The action; of an applied document its version; of a stop its id; of an erasure the key. */
   readonly action: string;
   readonly at: string;
   readonly tool?: string;
@@ -88,6 +88,7 @@ export async function complianceOf(messages: Messages): Promise<ComplianceRecord
     const kind = parseLog(subject)?.kind ?? "policy";
     if (kind === "run") return ofRun(events);
     if (kind === "guard") return stops(events);
+    if (kind === "erasure") return erasures(events);
     // an account counts, and approves nothing; what it refused stands in the run
     return kind === "ledger" ? [] : events.map((event) => applied(event, kind));
   });
@@ -157,7 +158,7 @@ function standingReview(stands: StandingView | undefined): Review[] {
 }
 
 /** Whoever puts a contract, tool or policy in force approves everything that is later judged by it. */
-function applied(event: JournalEvent, kind: Exclude<AggregateKind, "run" | "ledger" | "guard">): ComplianceRecord {
+function applied(event: JournalEvent, kind: Exclude<AggregateKind, "run" | "ledger" | "guard" | "erasure">): ComplianceRecord {
   const { body } = event;
   const { document, version, input } = body.data as { document: string; version: number } & Partial<Premise>;
   const reason = (input as { reason?: string } | undefined)?.reason;
@@ -196,6 +197,32 @@ function stops(events: readonly JournalEvent[]): ComplianceRecord[] {
       chain: [],
       decided_by: "person",
       reviews: [...(before?.reviews ?? []), { by, ...person, decision, at, reason, shown: input_hash ?? "" }],
+      policies: [],
+      reasons: [],
+      documents: {},
+      events: [...(before?.events ?? []), proof(event)],
+    });
+  }
+  return [...records.values()];
+}
+
+/** Whose data was erased, by whom, and when its key was gone: one record for each key. */
+function erasures(events: readonly JournalEvent[]): ComplianceRecord[] {
+  const records = new Map<string, ComplianceRecord>();
+  for (const event of events) {
+    const { type, at, data } = event.body;
+    const { subject, key, by, reason } = data as EventData<"erasure.requested">;
+    const before = records.get(key);
+    const { input_hash } = (event.body.part[0] === 1 ? data : {}) as Partial<Premise>;
+    records.set(key, {
+      kind: "erasure",
+      run: subject,
+      action: key,
+      at: before?.at ?? at,
+      state: type === "erasure.completed" ? "completed" : "requested",
+      chain: [],
+      decided_by: "person",
+      reviews: before?.reviews ?? [{ by, decision: "erase", at, reason, shown: input_hash ?? "" }],
       policies: [],
       reasons: [],
       documents: {},

@@ -74,7 +74,7 @@ export class Replayer {
     if (this.#difference !== undefined || this.#open.length > 0) return false;
     try {
       const { body } = opened;
-      const stored: StoredCommit = { events: messages.map((message) => new Unread(message)), first: body, premise: body.data as unknown as StoredCommit["premise"], complete: true };
+      const stored = new WholeCommit(body, messages);
       const computed = this.#recompute(stored);
       const link = sameCommit(this.#placeBy((messages[0] as StoredMessage).subject), this.#head.seq, this.#options.links === false ? undefined : this.#head.link, messages, opened, computed);
       if (link === undefined) return false;
@@ -225,6 +225,23 @@ class Head implements ChainHead {
     this.#seq = seq;
     this.#prev = prev;
     this.#link = undefined;
+  }
+}
+
+/** A commit of whose events only the first was decoded. */
+class WholeCommit implements StoredCommit {
+  readonly first: StoredCommit["first"];
+  readonly premise: StoredCommit["premise"];
+  readonly complete = true;
+  readonly #messages: readonly StoredMessage[];
+
+  constructor(first: StoredCommit["first"], messages: readonly StoredMessage[]) {
+    this.first = first;
+    this.premise = first.data as unknown as StoredCommit["premise"];
+    this.#messages = messages;
+  }
+  get events(): readonly JournalEvent[] {
+    return this.#messages.map((message) => new Unread(message));
   }
 }
 

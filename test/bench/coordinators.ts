@@ -30,7 +30,7 @@ const { values } = parseArgs({
 const most = Math.min(SHARES, Number(values.most ?? 4));
 const seconds = Number(values.seconds ?? 6);
 const core = Number(values.core ?? 0.1);
-/** Enough to keep the coordinators busy, and no more: what waits for one that is held waits in its inbox. */
+/** For each that is held: as many together in one commit, however many coordinators there are. */
 const HELD_IN_FLIGHT = 64;
 const IN_FLIGHT = 256;
 const say = (line: string) => console.error(line);
@@ -96,12 +96,14 @@ try {
     await leases.until(() => leases.counts().join() === each.join(), "shares are not shared", PATIENCE_MS);
   };
 
-  // warms the processes
-  await run({ inFlight: 64, seconds: 2, runs: 0 });
+  /** A process that has just begun pays for its compiler, and for the documents in force. */
+  const warm = () => run({ inFlight: 64, seconds: Math.min(3, seconds), runs: 0 });
+  await warm();
   const free = [await point(IN_FLIGHT)];
   while (coordinators.length < most) {
     coordinators.push(await world.plane(["coordinator"]));
     await shared();
+    await warm();
     free.push(await point(IN_FLIGHT));
     say(line(free.at(-1) as Point, free[0] as Point));
   }
@@ -110,7 +112,7 @@ try {
   for (let n = most; n >= 1; n--) {
     const limits: Limited[] = coordinators.map(({ pid }) => limitProcessor(pid, core));
     by = limits[0]?.by ?? "";
-    held.unshift(await point(HELD_IN_FLIGHT));
+    held.unshift(await point(HELD_IN_FLIGHT * n));
     say(`held: ${line(held[0] as Point, held[0] as Point)}`);
     for (const limit of limits) limit.release();
     // the next point has one less, whose shares the others take over
@@ -129,7 +131,7 @@ try {
 
   const columns = "coordinators  actions/s  of one  cores: coordinators  server  gateway, ask, reader  load  ms an action: coordinators  busiest  server";
   console.log(`nats-server ${version}, ${cpus().length} cores that everything shares; ${SHARES} shares of the inputs\n`);
-  console.log(`each coordinator held to ${core} of a core (${by}): coordinators are the limit, not the machine; ${HELD_IN_FLIGHT} actions in flight`);
+  console.log(`each coordinator held to ${core} of a core (${by}): coordinators are the limit, not the machine; ${HELD_IN_FLIGHT} actions in flight for each`);
   console.log([columns, ...held.map((one) => line(one, held[0] as Point))].join("\n"));
   console.log(`\nnothing held: the machine's ${cpus().length} cores are the limit; ${IN_FLIGHT} actions in flight`);
   console.log([columns, ...free.map((one) => line(one, free[0] as Point))].join("\n"));

@@ -35,9 +35,11 @@ function loadedOf(maker: RunMaker, n: number, actions: number, part: string): Lo
   return { ns: NS, name: run, kind: "run", subject: subjects.log(NS, "run", run), head, streamSeq: n + 1, recent: new Recent(), state };
 }
 
-export async function measureIdle(folder: string, runs: number, lengths: readonly number[]): Promise<IdleRun[]> {
+export async function measureIdle(folder: string, most: number, lengths: readonly number[]): Promise<IdleRun[]> {
   const maker = await RunMaker.of(NS, folder);
   return lengths.map((actions) => {
+    // long runs take long to make
+    const runs = Math.ceil(most / Math.max(1, actions / 8));
     let lanes: Lanes | undefined = new Lanes(AWAKE);
     const rest = (n: number) => {
       const loaded = loadedOf(maker, n, actions, `i${actions}x`);

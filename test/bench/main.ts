@@ -73,7 +73,7 @@ const large: LargePlan = {
   seconds: quick ? 3 : 15,
   rounds: quick ? 1 : 4,
   conflictSeconds: quick ? 3 : 18,
-  idleRuns: quick ? 500 : 5000,
+  idleRuns: quick ? 1500 : 6000,
   actions: Number(values.actions ?? Math.max(4000, Math.round(100_000 * Math.min(1, scale)))),
   policies: plan.policies,
 };

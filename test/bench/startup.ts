@@ -46,10 +46,11 @@ const PART = "g";
 export function endedNames(runs: number, live: number, most: number) {
   const script = scriptOf(runs, live);
   const names: RunId[] = [];
+  const fits = (n: number) => script(n).actions === 1 && script(n).end === "finish";
   for (let index = 0; index < most; index++) {
-    const n = Math.floor((index * runs) / most) + 1;
-    const { actions, end } = script(n);
-    if (n < runs && actions === 1 && end === "finish") names.push(nameOf(PART, n).run);
+    let n = Math.floor((index * runs) / most);
+    while (n < runs && !fits(n)) n += 1;
+    if (n < runs) names.push(nameOf(PART, n).run);
   }
   return names;
 }

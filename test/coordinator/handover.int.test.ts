@@ -10,7 +10,7 @@ import type { NatsConnection } from "../../services/bus/connection.ts";
 import type { Coordinator } from "../../services/coordinator/coordinator.ts";
 import { StreamReader } from "../../services/bus/journal.ts";
 import { Publisher } from "../../services/bus/publisher.ts";
-import { provision } from "../../services/bus/streams.ts";
+import { provision, ProvisioningFailed } from "../../services/bus/streams.ts";
 import { type Leaseholders, leaseholders, runsInShares } from "./owners.ts";
 import { type Office, requestOf, startOffice } from "./office.ts";
 
@@ -61,6 +61,8 @@ test("EXEC-8 OPS-2 inputs, signals and timers that a plane of before stored are 
   running.splice(0);
   await one.stop();
   const restore = [await office.reconfigure("INBOX", before64()), await office.reconfigure("CONTROL", before64())];
+  // one that would leave such inputs where they are does not begin
+  await assert.rejects(office.coordinator(), ProvisioningFailed);
   for (const id of ["a", "b"]) for (const run of runs) await agent.send("propose", run, note(id));
   const looking = await office.server.connect("coordinator", "former");
   const stored = new StreamReader(looking, streamName("INBOX", office.ns));

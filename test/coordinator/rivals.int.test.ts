@@ -176,7 +176,7 @@ for (const [what, forge] of [
   });
 }
 
-test("CORE-5 two coordinators that take the inputs from each other lose and double nothing", async () => {
+test("CORE-5 two coordinators that share the inputs lose and double nothing", async () => {
   const coordinators = await Promise.all([office.coordinator(), office.coordinator()]);
   const agent = await office.agent("clerk");
   const runs = Array.from({ length: 8 }, (_, n) => `clerk_both-${n}`);

@@ -3,16 +3,26 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { after, describe, test } from "node:test";
 import { pino } from "pino";
 import { handOut } from "../../infra/handout.ts";
 import { startHealth } from "../../infra/health.ts";
 import { provision } from "../../services/bus/streams.ts";
+import { runCli } from "../../services/cli/main.ts";
 import { expectServices, startServices } from "../../services/main.ts";
 import { Readiness } from "../../services/telemetry/readiness.ts";
 import { startTestPlane } from "../harness/plane.ts";
 import { startTestServer } from "../harness/server.ts";
 import { endAll, ready, start } from "./process.ts";
+
+/** What the command says on that machine. */
+async function doctor(dataDir: string): Promise<string> {
+  let out = "";
+  const write = (text: string) => (out += text);
+  await runCli(["doctor"], { env: { SIGNALBOX_DATA: dataDir, NO_COLOR: "1" }, stdout: { write }, stderr: { write }, stdin: Object.assign(Readable.from([]), { isTTY: false }), signal: AbortSignal.timeout(30_000) });
+  return out;
+}
 
 const ALL = ["coordinator default", "gateway default", "ask ", "reader default"];
 
@@ -83,6 +93,8 @@ describe("EXEC-8 health and readiness", () => {
     const whole = start(["--no-demo", "--health", "127.0.0.1:0"], env);
     const up = await whole.seen(ready, "all roles are ready");
     assert.deepEqual(up.roles.map(({ role, ns }) => `${role} ${ns ?? ""}`), ALL);
+    await whole.until("plane up");
+    assert.match(await doctor(server.dataDir), /health {2,}http:\S+\/readyz: coordinator, gateway, ask, reader ready/);
     await server.kill();
     const away = await whole.seen((seen) => seen.roles.length === 4 && seen.roles.every((role) => !role.ready), "the server is away");
     for (const role of away.roles) assert.match(role.why ?? "", /connection to the server is lost/);

@@ -12,13 +12,15 @@ import { type JournalEvent, decodeEvent } from "../../services/bus/commit.ts";
 import { StreamReader } from "../../services/bus/journal.ts";
 import { Publisher } from "../../services/bus/publisher.ts";
 import type { Coordinator } from "../../services/coordinator/coordinator.ts";
-import type { NatsConnection } from "../../services/bus/connection.ts";
+import { connectBus, type NatsConnection } from "../../services/bus/connection.ts";
 import { Documents } from "../../services/bus/documents.ts";
 import { Personal } from "../../services/coordinator/personal.ts";
 import { RegistryView } from "../../services/registry/view.ts";
+import { openPersonalMaster } from "../../services/identity/sealing.ts";
 import { SubjectKeys } from "../../services/identity/subject-keys.ts";
 import { ChainVerifier, Replayer } from "../../services/replay/replay.ts";
 import { arrival, type Rival, rival } from "../coordinator/rival.ts";
+import { openLink } from "../faults/link.ts";
 import { startWard, type Ward } from "./ward.ts";
 
 let ward: Ward;
@@ -198,6 +200,27 @@ describe("AUD-3: erasure", () => {
     }
   });
 
+  it("killed before or after every single word that it says to the server, it is completed by whoever starts next", async () => {
+    let deaths = 0;
+    for (let at = 0, done = false; !done; at++) {
+      const customer = `hugo-${at}`;
+      await send(await begun(), customer);
+      const [message = ""] = await kept(customer);
+      const { key } = JSON.parse(message) as { key: never };
+      await coordinator.stop();
+      const subject = await storedElsewhere(customer);
+      const mortal = await dying(at);
+      done = await Promise.race([mortal.personal.destroy(subject, key).then(() => true), mortal.dead.then(() => false)]);
+      mortal.personal.stop();
+      if (!done) deaths += 1;
+      coordinator = await ward.coordinator({ personal: ward.master });
+      await completed(key);
+      assert.deepEqual(await ward.holding(wrappedOf(message)), [], `killed at ${at}`);
+      assert.equal((await ward.erasures()).filter(({ body }) => body.type === "erasure.completed" && body.data["key"] === key).length, 1, `killed at ${at}`);
+    }
+    assert.ok(deaths >= 8, `it says at least four things, and died ${deaths} times`);
+  });
+
   it("what came in is overwritten when it is done with, though its stream is never empty", async () => {
     const run = await begun();
     await coordinator.stop();
@@ -241,6 +264,33 @@ describe("AUD-3: erasure", () => {
     await ward.drained();
     assert.deepEqual(await ward.holding("frida-Zk4"), []);
     assert.equal((await ward.events(run)).filter(({ body: { type } }) => type === "action.proposed").length, 1, "it counts once");
+  });
+
+  it("whoever was cut off while a subject was erased holds nothing over it", async () => {
+    await send(await begun(), "ida");
+    const { url, dataDir } = ward.server;
+    const { creds, inboxPrefix } = await ward.server.issue("gateway", "away");
+    const link = await openLink(url);
+    const nc = await connectBus({ url: link.url, name: "away", creds, inboxPrefix });
+    const keys = new SubjectKeys({ nc, ns: ward.ns, apart: true, master: await openPersonalMaster(dataDir) });
+    await keys.start();
+    const subject = ward.master.pseudonym(ward.ns, "ida");
+    const key = await keys.fetch(subject, "make");
+    assert.ok(key && keys.current(subject) !== undefined);
+    const cut = statusOf(nc, "disconnect");
+    link.silence("up", "down");
+    link.reset();
+    await cut;
+    assert.equal(keys.current(subject), undefined, "dropped as soon as it is noticed");
+    await ward.erase("ida");
+    const back = statusOf(nc, "reconnect");
+    link.heal();
+    await back;
+    assert.equal(await keys.fetch(subject, key.id), undefined);
+    assert.equal(keys.find(subject, key.id), "gone");
+    keys.stop();
+    await nc.close();
+    await link.close();
   });
 
   it("a key that a restored store has back is refused, because the journal says that it is erased, and destroyed again", async () => {
@@ -293,6 +343,35 @@ async function personalOf(nc: NatsConnection, { journal: reader, publisher }: Ri
   const personal = new Personal({ nc, ns: ward.ns, publisher, registry, master: ward.master, log: pino({ level: "silent" }) });
   await personal.start();
   return personal;
+}
+
+async function statusOf(nc: NatsConnection, wanted: string): Promise<void> {
+  for await (const { type } of nc.status()) if (type === wanted) return;
+}
+
+/** Dealings with persons that end for ever at one moment: an even one is before a request, the odd one after its answer. */
+async function dying(at: number): Promise<{ readonly personal: Personal; readonly dead: Promise<void> }> {
+  const nc = await ward.server.connect("coordinator", `mortal-${at}`);
+  const publisher = new Publisher(nc);
+  const dead = Promise.withResolvers<void>();
+  let said = 0;
+  const gone = () => {
+    dead.resolve();
+    return new Promise<never>(() => undefined);
+  };
+  const spoken = async <T>(act: () => Promise<T>): Promise<T> => {
+    const moment = 2 * said++;
+    if (moment === at) return gone();
+    const answer = await act();
+    return moment + 1 === at ? gone() : answer;
+  };
+  const over = <T extends object>(target: T, ...names: (keyof T & string)[]): T =>
+    Object.create(target, Object.fromEntries(names.map((name) => [name, { value: (...args: unknown[]) => spoken(() => (target[name] as (...all: unknown[]) => Promise<unknown>).apply(target, args)) }]))) as T;
+  const registry = new RegistryView(ward.ns, journal, new Documents(nc, publisher, ward.ns));
+  // what it says before it destroys anything does not count
+  const keys = over(nc, "request");
+  const personal = new Personal({ nc: keys, ns: ward.ns, publisher: over(publisher, "batch", "publish"), registry, master: ward.master, log: pino({ level: "silent" }) });
+  return { personal, dead: dead.promise };
 }
 
 /** The request for an erasure recorded by a coordinator that died before it did anything else. */

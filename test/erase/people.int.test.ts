@@ -90,6 +90,9 @@ describe("AUD-3: `erase`", () => {
     const { out } = await demo.cli(["approve", run, action]);
     assert.match(out, /\(erased\)/);
     assert.ok(!out.includes(PLANTED));
+    const compliance = (await demo.cli(["export", "--all", "--compliance", "--json"])).out;
+    const record = compliance.split("\n").find((line) => line.includes(told.key) && line.includes("erasure"));
+    assert.ok(compliance.includes(told.key) && compliance.includes("erasure"), record ?? "the erasure is listed");
     assert.equal((await demo.cli(["verify", "--all"])).exit, 0);
     assert.equal((await demo.cli(["replay", "--all"])).exit, 0);
     assert.deepEqual(await found(PLANTED), []);

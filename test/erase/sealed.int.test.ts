@@ -105,6 +105,17 @@ describe("law 10: personal fields", () => {
     await clean();
   });
 
+  it("what a person says of an action in doubt is sealed as the tool's own answer would be", async () => {
+    const run = await begun();
+    const operator = await ward.operator("olga");
+    ward.next("crm.save", () => ({ ok: false, error: { code: "lost", message: "nobody knows", effect: "unknown" } }));
+    const { action } = await ask(run, "p1", "crm.save", { customer: "c1", email: TO }, ({ status }) => status === "in_doubt");
+    await operator.send("control", run, { verb: "resolve", id: "x1", action, outcome: "succeeded", output: { email: TO } });
+    const { output } = await ward.clerk.answer(run, ({ id, status }) => id === "p1" && status === "succeeded");
+    assert.ok(sealedIn((output as { email: JsonValue }).email), JSON.stringify(output));
+    await clean();
+  });
+
   it("a large output is stored sealed", async () => {
     const run = await begun();
     ward.next("crm.find", () => ({ ok: true, output: { customer: "c1", notes: Array.from({ length: 20_000 }, (_, i) => `${PLANTED} said ${i} of many things`) } }));

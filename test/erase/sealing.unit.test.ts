@@ -1,6 +1,7 @@
 /** Law 10: a personal field is sealed under its subject's key, the same way by everybody, and opens only where it belongs. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import fc from "fast-check";
 import { namespace } from "../../schemas/ids.ts";
 import type { JsonValue } from "../../schemas/json.ts";
 import { sealedIn, sealedValue, withheldValue } from "../../schemas/sealed.ts";
@@ -69,6 +70,22 @@ describe("law 10: sealing", () => {
     const flipped = Buffer.from(made.value, "base64url");
     flipped[20]! ^= 1;
     assert.equal(openValue(key, NS, "clerk_1", { ...made, value: flipped.toString("base64url") }), undefined, "a flipped bit");
+  });
+
+  it("whatever the value, wherever it stands: it opens to itself, and none of its words are left (a property)", () => {
+    const { hand } = keyring();
+    const by = marks({ path: "a", subject: "who" }, { path: "rows.*.b", subject: "who" });
+    const secret = fc.string({ minLength: 6, maxLength: 40 }).map((text) => `planted ${text}`);
+    const value = fc.oneof(secret, fc.record({ x: secret, n: fc.integer() }), fc.array(secret, { minLength: 1, maxLength: 3 }));
+    fc.assert(
+      fc.property(fc.record({ who: fc.string({ minLength: 1 }), a: value, rows: fc.array(fc.record({ b: value, c: fc.integer() }), { maxLength: 4 }), rest: fc.jsonValue() }), (input) => {
+        const plain = JSON.parse(JSON.stringify(input)) as JsonValue;
+        const { value: stored } = sealFields(hand, RUN, AT, plain, by, [plain]);
+        assert.ok(!JSON.stringify({ ...(stored as object), rest: null, who: null }).includes("planted"));
+        assert.deepEqual(openFields(hand, RUN, stored, by), { plain, said: plain, faults: [], erased: false });
+        assert.deepEqual(sealFields(hand, RUN, AT, stored, by, [stored]), { value: stored, changed: false }, "sealed once is sealed");
+      }),
+    );
   });
 
   it("does not tell values of about the same length apart by their size", () => {

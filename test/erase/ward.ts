@@ -31,6 +31,7 @@ const tool = (name: string, effect: string, input: object, output: object, more:
 export const TOOLS = [
   { ...tool("crm.find", "read", { customer: text }, { customer: text, email: { ...text, format: "email" }, notes: { type: "array", items: text } }), personal: [{ path: "email", subject: "customer" }, { path: "notes", subject: "customer" }] },
   { ...tool("mail.send", "write", { customer: text, to: { ...text, format: "email" }, subject: text }, { id: text, said: text }, { required: ["to"] }), personal: [{ path: "to", subject: "customer" }], clearance: ["pii"] },
+  { ...tool("crm.save", "write", { customer: text, email: text }, { email: text }), personal: [{ path: "email", subject: "customer" }], clearance: ["pii"] },
   // marked by the contract alone
   { ...tool("sms.send", "write", { customer: text, number: text }, { id: text }), clearance: ["pii"] },
   tool("plain.write", "write", { text }, { ok: { type: "boolean" } }),
@@ -44,6 +45,7 @@ export const CONTRACT = {
       { name: "mail.send", requires_approval: false },
       { name: "sms.send", personal: [{ path: "number", subject: "customer" }] },
       { name: "plain.write" },
+      { name: "crm.save" },
     ],
   },
 };
@@ -86,6 +88,7 @@ export async function startWard(options: TestServerOptions & { coordinator?: boo
     "mail.send": () => ({ id: "m1" }),
     "sms.send": () => ({ id: "s1" }),
     "plain.write": () => ({ ok: true }),
+    "crm.save": ({ email }) => ({ email: email ?? "" }),
   };
   const tools = new Map(
     Object.entries(usual).map(([name, answer]) => [

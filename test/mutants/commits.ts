@@ -16,7 +16,7 @@ export const OF_COMMITS: readonly Mutant[] = [
     id: "1-fence",
     law: 1,
     file: "services/coordinator/committer.ts",
-    original: "{ ...event, expectLastSubjectSequence: part.expected }",
+    original: "{ ...event, expectLastSubjectSequence: sequenceOf(part.expected) }",
     replacement: "{ ...event }",
     broken: "a commit does not say which sequence it follows: two winners",
     caughtBy: [{ file: "test/coordinator/rivals.int.test.ts", only: "different inputs at the same sequence" }],

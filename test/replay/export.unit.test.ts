@@ -79,6 +79,24 @@ test("AUD-2 an export of runs, or of everything, verifies, replays and is judged
   assert.deepEqual(checks.map(({ judge }) => judge?.same), [3]);
 });
 
+test("AUD-2 an export of the version before, which knew no keys and no checkpoints, verifies for ever", async () => {
+  const older = whole.map((text) => {
+    const line = JSON.parse(text) as Record<string, unknown>;
+    if (line["kind"] === "header") line["signalbox_export"] = 1;
+    for (const name of ["keys", "checkpoints", "proofs"]) delete line[name];
+    return JSON.stringify(line);
+  });
+  const { faults, broken } = await read(closedAgain(older));
+  assert.deepEqual([faults, broken], [[], []]);
+});
+
+test("AUD-1 a footer that leaves out what the file has of keys, checkpoints and proofs is found", async () => {
+  const index = whole.length - 1;
+  const footer = JSON.parse(whole[index] as string) as Record<string, unknown>;
+  delete footer["proofs"];
+  assert.match(JSON.stringify((await read(closedAgain(whole.with(index, JSON.stringify(footer))))).faults), /counts no proofs, the file has 0/);
+});
+
 test("AUD-1 one flipped byte in any line is found, and that line is named", async () => {
   for (const [index, line] of whole.entries()) {
     const bytes = Buffer.from(line);

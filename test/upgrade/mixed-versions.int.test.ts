@@ -5,7 +5,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { MACHINE_VERSIONS } from "../../machines/versions.ts";
-import { SHARES, shareOf, streamName } from "../../schemas/subjects.ts";
+import { SHARES, patterns, shareOf, streamName } from "../../schemas/subjects.ts";
+import { decodeEvent } from "../../services/bus/commit.ts";
 import { StreamReader } from "../../services/bus/journal.ts";
 import type { Coordinator } from "../../services/coordinator/coordinator.ts";
 import { checkAll } from "../../services/replay/journal.ts";
@@ -85,6 +86,7 @@ describe("law 5, EXEC-8: coordinators of two releases", () => {
     const crowd = ["clerk", "stranger"].flatMap((agent) => crowdOf(agent, 3));
     const newest = [...new Set([...runsOf("newest"), ...crowd])];
     await started(newest);
+    await office.applyValues([{ name: "u.later", description: "of the tests", effect: "read", adapter: "nats", timeout_ms: 1000, input: { type: "object" }, output: { type: "object" } }]);
     for (const run of newest) assert.deepEqual(await machineOf(run), [NEWEST]);
     await each([...before, ...during, ...newest], (run) => note(run, "after"));
 
@@ -92,6 +94,7 @@ describe("law 5, EXEC-8: coordinators of two releases", () => {
     const back = await begin(OLD);
     await each(newest, (run) => note(run, "while both are up"));
     await owned((coordinator) => coordinator !== back, "every share has a run that the older release lacks");
+    assert.equal(back.unready, undefined, "one that watches is ready");
     const late = runsOf("late");
     await started(late);
     for (const run of late) assert.deepEqual(await machineOf(run), [OLDEST_NEW]);
@@ -128,6 +131,10 @@ describe("law 5, EXEC-8: coordinators of two releases", () => {
       assert.equal(replay.difference, undefined, `${replay.name}: ${JSON.stringify(replay.difference)}`);
       assert.equal(verify.fault, undefined, verify.name);
     }
+    // applied while all were of the new release, and read by the one that was taken back to
+    const documents: string[] = [];
+    for await (const message of reader.read({ subject: patterns.logOfKind(office.ns, "tool") })) documents.push(decodeEvent(message).body.machine);
+    assert.deepEqual([...new Set(documents)], ["2"]);
     for (const run of [...before, ...during, ...newest, ...late, ...waiting]) assert.equal((await machineOf(run)).length, 1, `${run} changed its machines`);
     await end(last);
   });

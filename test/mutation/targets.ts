@@ -1,0 +1,25 @@
+/**
+ * What the mutation tool has looked through so far, and by which tests. What is not here was not looked through: the
+ * rest of `machines/`, of which the charts are walked transition by transition in `test/machines/charts.unit.test.ts`, and
+ * the rest of `services/coordinator/`, which is tested on a real server. Tests that play random programs are left out:
+ * what only they would catch, by chance, is to be caught by name.
+ */
+export interface Target {
+  readonly files: readonly string[];
+  readonly tests: readonly string[];
+}
+
+const machines = (...names: string[]) => names.map((name) => `machines/${name}.ts`);
+const tests = (...names: string[]) => names.map((name) => `test/machines/${name}.unit.test.ts`);
+/** They say what every event of this version holds. */
+const HISTORIES = "test/histories/replay.unit.test.ts";
+
+export const TARGETS: readonly Target[] = [
+  {
+    files: machines("action-rules", "leases", "purse", "owed", "decisions", "reports", "standing"),
+    tests: [
+      ...tests("rules", "leases", "purse", "standings", "edges", "decide", "probing", "approvals", "budgets", "changes", "leasing", "marks", "standing", "stops", "owed", "versions"),
+      HISTORIES,
+    ],
+  },
+];
