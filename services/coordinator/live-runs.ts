@@ -17,8 +17,10 @@ export interface LiveRunIndexOptions {
   readonly log: Logger;
 }
 
-/** How old the index gets where nobody else keeps it. */
+/** How old the index gets where nobody else keeps it; */
 const LOOK_EVERY_MS = 30_000;
+/** but reading so many events takes half a second of processor time, and no more is spent on it beside the work itself. */
+const READ_AT_A_LOOK = 20_000;
 
 export class LiveRunIndex {
   readonly #options: LiveRunIndexOptions;
@@ -47,8 +49,17 @@ export class LiveRunIndex {
   /** Keeps it near the journal's end from now on: whoever takes partitions over does not want to wait. */
   keep(): void {
     if (this.#options.file === undefined) return;
-    this.#timer ??= setInterval(() => void this.#current().catch(() => undefined), LOOK_EVERY_MS);
+    this.#timer ??= setInterval(() => void this.look().catch(() => undefined), LOOK_EVERY_MS);
     this.#timer.unref();
+  }
+
+  /** Once more near the journal's end: by what somebody else keeps, else by reading a little. @throws ReadError */
+  look(): Promise<void> {
+    return this.#oneByOne(async () => {
+      const before = this.#live.position;
+      await this.#adopt();
+      if (this.#live.position === before) await this.#read(READ_AT_A_LOOK);
+    });
   }
 
   stop(): void {
@@ -56,15 +67,23 @@ export class LiveRunIndex {
     this.#timer = undefined;
   }
 
-  /** One after the other: what two would read, one reads. */
   #current(): Promise<void> {
-    const current = this.#last.then(() => this.#catchUp());
-    this.#last = current.catch(() => undefined);
-    return current;
+    return this.#oneByOne(async () => {
+      await this.#adopt();
+      await this.#read();
+    });
   }
 
-  async #catchUp(): Promise<void> {
-    const { journal, ns, file, log } = this.#options;
+  /** What two would read, one reads. */
+  #oneByOne(what: () => Promise<void>): Promise<void> {
+    const done = this.#last.then(what);
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
+  /** What the data folder holds, where that is newer and of this journal. */
+  async #adopt(): Promise<void> {
+    const { journal, ns, file } = this.#options;
     // a journal that was put back from a copy goes on otherwise than what is known here
     if (!(await isPartOf(this.#live.head, journal))) this.#live = new LiveRuns(ns);
     const snapshot = file === undefined ? undefined : readLive(file, ns);
@@ -72,8 +91,13 @@ export class LiveRunIndex {
       this.#live = new LiveRuns(ns, snapshot);
       this.#kept = snapshot.position;
     }
+  }
+
+  /** What the journal holds behind it. */
+  async #read(most?: number): Promise<void> {
+    const { journal, file, log } = this.#options;
     const from = this.#live.position;
-    await this.#live.catchUp(journal);
+    await this.#live.catchUp(journal, most);
     if (file === undefined || this.#live.position === this.#kept) return;
     log.debug({ from, to: this.#live.position, live: this.#live.size }, "the run index was brought up to date");
     try {
