@@ -5,6 +5,7 @@
  */
 import type { Logger } from "pino";
 import type { Namespace, RunId } from "../../schemas/ids.ts";
+import { positionOf } from "../../schemas/segments.ts";
 import { segmentOfSubject } from "../../schemas/subjects.ts";
 import type { StreamReader } from "../bus/journal.ts";
 import { SegmentedReader } from "../bus/segmented.ts";
@@ -19,8 +20,10 @@ export interface LiveRunIndexOptions {
   readonly log: Logger;
 }
 
-/** How old the index gets where nobody else keeps it. */
+/** How old the index gets where nobody else keeps it; */
 const LOOK_EVERY_MS = 30_000;
+/** but reading so many events takes half a second of processor time, and no more is spent on it beside the work itself. */
+const READ_AT_A_LOOK = 20_000;
 
 /** Of one segment of the journal. */
 interface Part {
@@ -54,8 +57,18 @@ export class LiveRunIndex {
   /** Keeps it near the journal's end from now on: whoever takes partitions over does not want to wait. */
   keep(): void {
     if (this.#options.file === undefined) return;
-    this.#timer ??= setInterval(() => void this.#current().catch(() => undefined), LOOK_EVERY_MS);
+    this.#timer ??= setInterval(() => void this.look().catch(() => undefined), LOOK_EVERY_MS);
     this.#timer.unref();
+  }
+
+  /** Once more near the journal's end: by what somebody else keeps, else by reading a little. @throws ReadError */
+  look(): Promise<void> {
+    const look = async (segment: number, part: Part) => {
+      const before = part.live.position;
+      await this.#adopt(segment, part);
+      if (part.live.position === before) await this.#read(segment, part, READ_AT_A_LOOK);
+    };
+    return this.#oneByOne(() => this.#each(look));
   }
 
   stop(): void {
@@ -63,26 +76,40 @@ export class LiveRunIndex {
     this.#timer = undefined;
   }
 
-  /** One after the other: what two would read, one reads. */
   #current(): Promise<void> {
-    const current = this.#last.then(() => this.#catchUp());
-    this.#last = current.catch(() => undefined);
-    return current;
+    const current = async (segment: number, part: Part) => {
+      await this.#adopt(segment, part);
+      await this.#read(segment, part);
+    };
+    return this.#oneByOne(() => this.#each(current));
   }
 
-  async #catchUp(): Promise<void> {
+  /** What two would read, one reads. */
+  #oneByOne(what: () => Promise<void>): Promise<void> {
+    const done = this.#last.then(what);
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
+  /** Each segment in which something may still happen, one after the other. */
+  async #each(what: (segment: number, part: Part) => Promise<void>): Promise<void> {
     const segments = await openSegments(this.#options.journal);
     for (const segment of this.#parts.keys()) if (!segments.includes(segment)) this.#parts.delete(segment);
     for (const segment of segments) {
-      const part = this.#parts.get(segment) ?? { live: new LiveRuns(this.#options.ns, undefined, segment), kept: 0 };
+      const part = this.#parts.get(segment) ?? { live: new LiveRuns(this.#options.ns, undefined, segment), kept: positionOf(segment, 0) };
       this.#parts.set(segment, part);
-      await this.#catchUpIn(segment, part);
+      await what(segment, part);
     }
   }
 
-  async #catchUpIn(segment: number, part: Part): Promise<void> {
-    const { journal, ns, log } = this.#options;
-    const file = this.#options.file === undefined ? undefined : segmentFile(this.#options.file, segment);
+  #fileOf(segment: number): string | undefined {
+    return this.#options.file === undefined ? undefined : segmentFile(this.#options.file, segment);
+  }
+
+  /** What the data folder holds, where that is newer and of this journal. */
+  async #adopt(segment: number, part: Part): Promise<void> {
+    const { journal, ns } = this.#options;
+    const file = this.#fileOf(segment);
     // a journal that was put back from a copy goes on otherwise than what is known here
     if (!(await isPartOf(part.live.head, journal))) part.live = new LiveRuns(ns, undefined, segment);
     const snapshot = file === undefined ? undefined : readLive(file, ns);
@@ -90,8 +117,14 @@ export class LiveRunIndex {
       part.live = new LiveRuns(ns, snapshot, segment);
       part.kept = snapshot.position;
     }
+  }
+
+  /** What the journal holds behind it. */
+  async #read(segment: number, part: Part, most?: number): Promise<void> {
+    const { journal, log } = this.#options;
+    const file = this.#fileOf(segment);
     const from = part.live.position;
-    await part.live.catchUp(journal);
+    await part.live.catchUp(journal, most);
     if (file === undefined || part.live.position === part.kept) return;
     log.debug({ segment, from, to: part.live.position, live: part.live.size }, "the run index was brought up to date");
     try {

@@ -125,13 +125,21 @@ export class LiveRuns {
     return { ...this.head, runs };
   }
 
-  /** Reads on to where the journal's leader stands now. @throws ReadError */
-  async catchUp(journal: StreamReader): Promise<void> {
+  /**
+   * Reads on to where the journal's leader stands now.
+   * @param most events: then it is left where it is by then
+   * @throws ReadError
+   */
+  async catchUp(journal: StreamReader, most = Number.POSITIVE_INFINITY): Promise<void> {
     const segment = this.#segment;
     const subject = patterns.logOfKind(this.ns, "run", segment);
     const last = (await journal.lastOf(subject, segment))?.seq ?? 0;
     if (last <= this.#position) return;
-    for await (const message of journal.read({ subject, segment, fromSeq: this.#position + 1, pageSize: 2000 })) this.take(message);
+    let taken = 0;
+    for await (const message of journal.read({ subject, segment, fromSeq: this.#position + 1, pageSize: 2000 })) {
+      this.take(message);
+      if (++taken >= most) return;
+    }
     // a copy of the stream may lag behind its leader: what it lacks is little
     for await (const message of journal.read({ subject, segment, fromSeq: this.#position + 1, untilSeq: last, leader: true })) this.take(message);
   }

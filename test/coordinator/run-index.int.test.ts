@@ -128,6 +128,22 @@ describe("the run index of a data folder", () => {
     }
   });
 
+  it("a look takes over what somebody else keeps, and reads for itself where nobody does", async () => {
+    const one = index();
+    await one.runs();
+    await more();
+    const other = index();
+    await other.runs();
+    const kept = readLive(file, NS)?.position;
+    await more();
+    // the other one's file is newer: nothing is read
+    await one.look();
+    assert.equal(readLive(file, NS)?.position, kept);
+    await one.look();
+    assert.equal(readLive(file, NS)?.position, (await journal.info()).lastSeq);
+    assert.deepEqual(readLive(file, NS)?.runs.map(([run]) => run), await truth());
+  });
+
   it("a first sequence that is wrong costs a second reading and no event", async () => {
     const subject = subjects.log(NS, "run", "a_1");
     const events = [];

@@ -44,7 +44,7 @@ test("OPS-2 the servers are replaced one after the other under load, each when t
   t.after(() => provisioner.close());
   // nobody says when the servers have a leader for streams: asking again is the only way to know
   for (let tries = 0; ; tries++) {
-    const failed = await provision(provisioner, ns, { replicas: 3 }).then(() => undefined, (error: unknown) => error);
+    const failed = await provision(provisioner, ns, { replicas: 3 }).then(() => undefined, (error: unknown) => error as Error);
     if (failed === undefined) break;
     if (tries === 60) throw failed;
     await wait(250);
