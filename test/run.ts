@@ -79,7 +79,8 @@ async function runTests(files: readonly string[]): Promise<void> {
   }
   // Each file is a process that starts servers of its own: one per core, and not more than are useful.
   const concurrency = Math.max(1, Math.min(4, availableParallelism()));
-  const stream = run({ files: [...files], concurrency, timeout: FILE_WITHIN_MS, isolation: "process" });
+  const execArgv = ["--import", new URL("meta/deadline.ts", import.meta.url).href];
+  const stream = run({ files: [...files], concurrency, timeout: FILE_WITHIN_MS, isolation: "process", execArgv });
   for await (const event of stream) tally.take(event, (file) => relative(ROOT, file));
 }
 

@@ -4,7 +4,7 @@ import { after, afterEach, before, beforeEach, test } from "node:test";
 import type { NatsConnection } from "nats";
 import { pino } from "pino";
 import { type Namespace, namespace } from "../../schemas/ids.ts";
-import { SHARES, streamName, subjects } from "../../schemas/subjects.ts";
+import { SHARES, STREAMS, streamName, subjects } from "../../schemas/subjects.ts";
 import { apiRequest } from "../../services/bus/replies.ts";
 import type { IntakeMessage } from "../../services/bus/intake-item.ts";
 import { StreamReader } from "../../services/bus/journal.ts";
@@ -33,6 +33,8 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   for (const end of ends.splice(0)) await end();
+  // what they reserve is more than a disk has for all tests
+  for (const kind of STREAMS) await apiRequest(nc, `STREAM.DELETE.${streamName(kind, ns)}`, undefined, 5000);
 });
 
 /** Everybody who takes part: each is asked, at the moment when another one takes a share, whether it is certain of it. */
