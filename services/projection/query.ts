@@ -8,7 +8,7 @@ import { scopeSchema, unitSchema } from "../../schemas/inputs.ts";
 import { sequenceOf } from "../../schemas/segments.ts";
 import { streamName, subjects } from "../../schemas/subjects.ts";
 import { decodeEvent, type JournalEvent } from "../bus/commit.ts";
-import { configurationFaults } from "../bus/configured.ts";
+import { configurationFaults, segmentFaults } from "../bus/configured.ts";
 import type { NatsConnection } from "../bus/connection.ts";
 import { StreamReader, type StreamState } from "../bus/journal.ts";
 import { SegmentedReader } from "../bus/segmented.ts";
@@ -153,6 +153,9 @@ class Answers {
     const faults: string[] = [];
     for (const kind of ["JOURNAL", "DOCUMENTS"] as const) {
       for (const field of await configurationFaults(nc, kind, ns)) faults.push(`${kind}.${field}`);
+    }
+    for (const { segment } of this.#reader.table.segments.slice(1)) {
+      for (const field of await segmentFaults(nc, ns, segment)) faults.push(`JOURNAL_${segment}.${field}`);
     }
     return faults;
   }

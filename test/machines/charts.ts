@@ -7,6 +7,7 @@ import { erasureMachine } from "../../machines/erasure.ts";
 import { stopMachine } from "../../machines/guard.ts";
 import { ledgerMachine } from "../../machines/ledger.ts";
 import { runMachine } from "../../machines/run.ts";
+import { segmentMachine } from "../../machines/segments.ts";
 import { actionMachine as actionOfOne } from "../../machines/v1/action.ts";
 import { approvalMachine as approvalOfOne } from "../../machines/v1/approval.ts";
 import { runMachine as runOfOne } from "../../machines/v1/run.ts";
@@ -18,7 +19,7 @@ import { runMachine as runOfTwo } from "../../machines/v2/run.ts";
 export const MACHINES: Readonly<Record<string, readonly AnyStateMachine[]>> = {
   "1": [runOfOne, actionOfOne, approvalOfOne, documentMachine],
   "2": [runOfTwo, actionOfTwo, approvalOfTwo, documentMachine, ledgerMachine, stopMachine],
-  "3": [runMachine, actionMachine, approvalMachine, documentMachine, ledgerMachine, stopMachine, erasureMachine],
+  "3": [runMachine, actionMachine, approvalMachine, documentMachine, ledgerMachine, stopMachine, erasureMachine, segmentMachine],
 };
 
 export interface ChartTransition {

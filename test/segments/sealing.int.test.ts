@@ -5,6 +5,7 @@ import { type EventData } from "../../schemas/event.ts";
 import { type RunId } from "../../schemas/ids.ts";
 import { segmentOf } from "../../schemas/segments.ts";
 import { subjects } from "../../schemas/subjects.ts";
+import { segmentFaults } from "../../services/bus/configured.ts";
 import { Documents } from "../../services/bus/documents.ts";
 import type { StoredMessage } from "../../services/bus/journal.ts";
 import { Publisher } from "../../services/bus/publisher.ts";
@@ -118,6 +119,8 @@ test("CORE-5 law 8: the stream of a sealed segment is closed for ever: nothing i
   const forged = { subject: subjects.log(office.ns, "run", "clerk_forged", 2), data: Buffer.from("x") };
   await assert.rejects(publisher.batch([forged]), /sealed/);
   assert.deepEqual(await checkAll(journal, office.ns), before);
+  // an operator is told of a stream that is not as it must be, and this one is
+  for (const segment of [2, 3]) assert.deepEqual(await segmentFaults(reader, office.ns, segment), []);
   // the first segment goes on for what is not a run
   await office.approver("newcomer");
   await office.begin(clerk, "clerk_after-all");
