@@ -40,7 +40,8 @@ before(async () => {
   office = await segmentOffice();
   clerk = await office.agent("clerk");
   stale = await rival(office, await office.server.connect("coordinator", "stale"));
-  ({ placement: stalePlacement } = await placementOf("stale-table"));
+  // its own clock stands still: what keeps it from starting anything is the server's time alone
+  ({ placement: stalePlacement } = await placementOf("stale-table", () => 0));
   await office.begin(clerk, "clerk_before");
   readAt = (await office.events("clerk_before"))[0]?.storedAt ?? 0;
   await stalePlacement.refresh(timestamp(readAt));
@@ -73,6 +74,12 @@ test("CORE-5 law 1: whoever has not read the table of segments since it may have
   assert.equal(stalePlacement.segmentAt(timestamp(from)), undefined);
   const turn = turnOf(await laneOf(stalePlacement, "clerk_unread", start("clerk_unread", from)), stalePlacement);
   assert.deepEqual([turn.events.length, turn.needs], [0, { table: timestamp(from) }]);
+  // nor does a server's clock that stands still help: by its own it knows that it read long ago
+  let now = 0;
+  const { placement: slow } = await placementOf("slow-server", () => now);
+  await slow.refresh(timestamp(readAt));
+  now = MARGIN_MS / 2 + 1;
+  assert.equal(slow.segmentAt(timestamp(readAt)), undefined);
 });
 
 test("CORE-5 law 1: an opening leaves whoever read the table the time for which they believe it", async () => {
@@ -98,6 +105,10 @@ test("CORE-5 law 1: the stale one reads the table and comes to the same segment;
   await placement.ensure(timestamp(time));
   assert.equal(placement.segmentAt(timestamp(time)), 2);
   assert.equal(await placement.find(second as RunId), 2);
+  // it looked for the run before the second was opened, and has to look again
+  const early = await stale.lane(second, start(second, time, "another"));
+  if (early.loaded !== undefined) Object.assign(early.loaded, { looked: 0 });
+  assert.deepEqual(turnOf(early, placement).needs, { table: timestamp(time) });
   // it looked before the run was stored, as a rival does that decides at the same moment
   const turn = turnOf(await laneOf(placement, second, start(second, time, "another")), placement);
   const part = stale.part(turn);
