@@ -1,7 +1,7 @@
 /** What a flood costs, counted in records; `flood.int.test.ts` shows that nobody else suffers from it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Admissions } from "../../services/coordinator/admission.ts";
+import { type Admission, Admissions, DEFAULT_QUOTA } from "../../services/coordinator/admission.ts";
 
 const T0 = Date.UTC(2026, 0, 31, 9, 30);
 const QUOTA = { perSecond: 10, burst: 5 };
@@ -51,4 +51,42 @@ test("law 6: time that goes back brings nothing", () => {
   for (let n = 0; n < 5; n++) admissions.admit("propose/a", T0);
   assert.equal(admissions.admit("propose/a", T0 - 60_000).admitted, false);
   assert.equal(admissions.admit("propose/a", T0).admitted, false);
+});
+
+const recorded = (admission: Admission) => (admission.admitted ? "admitted" : admission.record);
+
+test("law 6: without another word an actor may send 4,000 inputs at once and 1,000 a second", () => {
+  const admissions = new Admissions();
+  for (let n = 0; n < 4000; n++) assert.ok(admissions.admit("propose/a", T0).admitted);
+  assert.deepEqual([admissions.admit("propose/a", T0).admitted, admissions.admit("propose/a", T0 + 1).admitted, admissions.admit("propose/a", T0 + 1).admitted], [false, true, false]);
+  assert.deepEqual(DEFAULT_QUOTA, { perSecond: 1000, burst: 4000 });
+});
+
+test("law 6: a record is due a second after the last one, and the first at once", () => {
+  const admissions = new Admissions({ perSecond: 0, burst: 0 });
+  assert.deepEqual([1000, 1001, 1999, 2000, 2001].map((time) => recorded(admissions.admit("propose/a", time))), [1, 0, 0, 3, 0]);
+});
+
+test("law 6: a clock that went back by more than a minute is believed, one that went back less is not", () => {
+  const quota = { perSecond: 1, burst: 1 };
+  const after = (backMs: number) => {
+    const admissions = new Admissions(quota);
+    admissions.admit("propose/a", T0);
+    return [T0, T0 - backMs, T0 - backMs + 999, T0 - backMs + 1000].map((time) => recorded(admissions.admit("propose/a", time)));
+  };
+  assert.deepEqual(after(60_000), [1, 0, 0, 0]);
+  assert.deepEqual(after(60_001), [1, 1, 0, "admitted"]);
+  // also where time has hardly begun
+  const early = new Admissions({ perSecond: 0, burst: 0 });
+  assert.deepEqual([T0, 1000].map((time) => recorded(early.admit("propose/a", time))), [1, 1]);
+});
+
+test("law 6: so many actors that memory would not hold them all begin anew", () => {
+  const admissions = new Admissions({ perSecond: 0, burst: 1 });
+  const admitted = (sender: string) => admissions.admit(sender, T0).admitted;
+  assert.deepEqual([admitted("a"), admitted("a")], [true, false]);
+  for (let n = 1; n < 100_000; n++) admitted(`b${n}`);
+  assert.equal(admitted("a"), false);
+  assert.ok(admitted("one more"));
+  assert.deepEqual([admitted("a"), admitted("b1"), admitted("one more")], [true, true, false]);
 });

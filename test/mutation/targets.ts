@@ -11,6 +11,7 @@ export interface Target {
 
 const machines = (...names: string[]) => names.map((name) => `machines/${name}.ts`);
 const tests = (...names: string[]) => names.map((name) => `test/machines/${name}.unit.test.ts`);
+const coordinator = (...names: string[]) => names.map((name) => `services/coordinator/${name}.ts`);
 /** They say what every event of this version holds. */
 const HISTORIES = "test/histories/replay.unit.test.ts";
 
@@ -22,4 +23,6 @@ export const TARGETS: readonly Target[] = [
       HISTORIES,
     ],
   },
+  { files: machines("guard", "ledger"), tests: [...tests("accounts", "guard", "ledger", "charts"), HISTORIES] },
+  { files: coordinator("ledger-facts", "admission", "guard-view"), tests: ["ledger-facts", "admission", "guard-view"].map((name) => `test/coordinator/${name}.unit.test.ts`) },
 ];
