@@ -1,6 +1,7 @@
 /** GUARD-6: hard budgets of one run: tokens, warnings at half, pause for review, and what a tool's word is worth. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { exhaustedBy, halves } from "../../machines/budget.ts";
 import { envelopeSchema } from "../../schemas/event.ts";
 import { after, claim, control, due, given, type Line, note, report, resolve, start, tool } from "./given.ts";
 
@@ -98,4 +99,33 @@ test("GUARD-6 CORE-7: the envelope bears every budget of the contract, and the a
   assert.deepEqual(envelopeSchema.parse(started.data.envelope).budget, contract);
   assert.equal(started.data.envelope.project, "p");
   given(start({ contract: { max_steps: 0 } })).when(note("n")).then("note.recorded");
+});
+
+test("GUARD-6: what has no budget is neither held up nor warned of, and what asks for nothing exceeds nothing", () => {
+  const spent = { steps: 2, settled: 5, reserved: 5, input: { settled: 8, reserved: 3 }, output: { settled: 0, reserved: 0 } };
+  const tool = (more: object) => ({ effect: "write", timeout_ms: 1, retries: 0, ...more }) as never;
+  assert.equal(exhaustedBy(undefined, spent, undefined), undefined);
+  assert.deepEqual(halves(undefined, spent), []);
+  assert.equal(exhaustedBy({ max_steps: 2 }, spent, undefined)?.budget, "steps", "what is not said to be none is a step");
+  assert.equal(exhaustedBy({ max_steps: 2 }, spent, undefined, false), undefined);
+  assert.equal(exhaustedBy({ max_cost_micro_usd: 10 }, spent, undefined), undefined, "a tool that is not known costs nothing");
+  // eleven of ten are used: a call without tokens goes on, one with a single token does not
+  assert.equal(exhaustedBy({ max_input_tokens: 10 }, spent, tool({})), undefined);
+  assert.equal(exhaustedBy({ max_input_tokens: 10 }, spent, tool({ input_tokens: 0 })), undefined);
+  assert.equal(exhaustedBy({ max_input_tokens: 10 }, spent, tool({ input_tokens: 1 }))?.used, 11);
+});
+
+test("GUARD-6: each budget is warned of by its own name and measure; one of nothing has no half", () => {
+  const spent = { steps: 1, settled: 50, reserved: 9, input: { settled: 6, reserved: 9 }, output: { settled: 7, reserved: 9 } };
+  assert.deepEqual(halves({ max_steps: 1, max_cost_micro_usd: 100, max_input_tokens: 12, max_output_tokens: 14 }, spent), [
+    { budget: "steps", limit: 1, used: 1 }, { budget: "cost", limit: 100, used: 50 }, { budget: "input_tokens", limit: 12, used: 6 }, { budget: "output_tokens", limit: 14, used: 7 },
+  ]);
+  assert.deepEqual(halves({ max_cost_micro_usd: 101, max_input_tokens: 13, max_output_tokens: 15 }, spent), []);
+  assert.deepEqual(halves({ max_steps: 0, max_output_tokens: 0 }, spent), []);
+});
+
+test("GUARD-6: what is settled after the end of its run is warned of no more", () => {
+  const costs = { costMicroUsd: 600_000 };
+  const ended = given(start({ contract: { max_cost_micro_usd: 1_000_000 } }), tool("t1", costs), claim("t1"), control("cancel"));
+  ended.when(report("t1", "succeeded")).then("action.succeeded", "action.verified", "budget.settled");
 });

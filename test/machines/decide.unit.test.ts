@@ -24,7 +24,7 @@ test("CORE-1: a run is started under its agent's own name, once, and by an agent
   given().when(start({ name: "agent-2" })).refused("run.not_holder");
   given().when(start({ unknown: true })).refused("contract.missing");
   given(start()).when(start({ id: "s2" })).refused("run.exists");
-  given().when(note("n1")).refused("run.unknown");
+  assert.equal(given().when(note("n1")).refused("run.unknown")[0]?.help, "propose `start` first");
 });
 
 test("CORE-1: only the holder proposes, and after the end nobody does", () => {
@@ -89,7 +89,8 @@ test("CORE-5: an input is applied once; the same id with other content is refuse
   g.when(note("n1")).is("duplicate");
   g.when(tool("t1")).is("duplicate");
   g.when(tool("t1", { input: { n: 2 } })).refused("id.reused");
-  g.when(tool("n1")).refused("id.reused");
+  const [reused] = g.when(tool("n1")).refused("id.reused");
+  assert.deepEqual([reused?.path, reused?.help], ["/id", "give every new message an id of its own"]);
   // ids are the sender's own: a report may bear the id of a proposal
   g.when(claim("a3", { id: "n1" })).then("action.started");
   given(start(), tool("t1"), claim("a2")).when(claim("a2")).is("duplicate");
