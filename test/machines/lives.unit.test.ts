@@ -107,6 +107,7 @@ test("EXEC-6: a deadline that is now has passed; one a moment later has not, and
   assert.deepEqual(faultsOf(start({ deadline: timestamp(T0 + 1000) })), [["deadline.passed", "/deadline"]]);
   assert.equal(envelopeOf(start({ deadline: timestamp(T0 + 1001) })).deadline, timestamp(T0 + 1001));
   assert.equal("deadline" in envelopeOf(start()), false);
+  assert.equal("traceparent" in envelopeOf(start()), false);
 });
 
 test("CORE-2 GUARD-9: a start is turned away for everything that is wrong with it, in one event: faults, then the token, then the stop", () => {
@@ -202,6 +203,8 @@ test("EXEC-6 APP-2: a timer that nobody waits for is stale, and one that is wait
   assert.deepEqual(denied?.type === "action.denied" && [denied.data.by, denied.data.reasons], ["expiry", [{ code: "approval.expired", message: `nobody answered by ${timestamp(T0 + 62_000)}`, help: "propose it again" }]]);
   for (const timer of ["approval:q99", "action:a99", "wall", "half", "deadline", "other"]) given(start(), note("n")).when(due(timer, 1)).is("ignore");
   asking.when(due("approval:t1", 99)).is("ignore");
+  given().when(due("wall", 1)).is("ignore");
+  given(start({ deadline: timestamp(T0 + 5000) })).when(after(9000, due("other", 1))).is("ignore");
 });
 
 test("GUARD-6 EXEC-9: wall time and deadline end the run with their own name, limit and measure", () => {
@@ -215,6 +218,8 @@ test("GUARD-6 EXEC-9: wall time and deadline end the run with their own name, li
   assert.deepEqual(ended?.data, { error: { code: "budget.deadline", message: "the run's deadline passed" } });
   assert.equal(action?.type === "action.failed" && action.data.error.message, "the run's deadline passed");
   assert.equal(late.state().exhausted, true);
+  const both = given(start({ contract: { max_wall_ms: 90_000 }, deadline: timestamp(T0 + 5000) })).when(after(5000, due("deadline", 1)));
+  assert.equal((both.then("budget.exhausted", "run.failed")[0]?.data as { budget: string }).budget, "deadline");
   // used before a pause counts; the timer of before the pause does not
   const paused = [start({ contract: { max_wall_ms: 10_000 } }), after(4000, control("pause")), after(50_000, control("resume"))];
   given(...paused).when(after(6000, due("wall"))).then("budget.exhausted", "run.failed");
