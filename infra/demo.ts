@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import type { Namespace } from "../schemas/ids.ts";
-import { patterns, streamName } from "../schemas/subjects.ts";
+import { patterns, streamName, subjects } from "../schemas/subjects.ts";
 import { EXIT } from "../services/cli/exit.ts";
 import { connectBus } from "../services/bus/connection.ts";
 import { type StoredMessage, StreamReader } from "../services/bus/journal.ts";
@@ -124,7 +124,9 @@ async function proven(plane: RunningPlane): Promise<void> {
   say("one byte of a copy is flipped");
   const ns = plane.settings.namespaces[0] as Namespace;
   const copy = await copied(plane, ns);
-  const victim = Math.floor(copy.length / 2);
+  // not the last of its chain: what binds an event is the link of the next one
+  const chain = copy.flatMap(({ subject }, index) => (subject === subjects.log(ns, "run", DEMO_RUN) ? [index] : []));
+  const victim = chain[Math.floor(chain.length / 2)];
   const flipped = copy.map((message, index) => (index === victim ? { ...message, data: flip(message.data) } : message));
   const untouched = await checkMessages(ns, copy);
   if (untouched.some(({ replay, verify }) => replay.difference ?? verify.fault)) throw new Error("the copy differs before a byte was flipped");

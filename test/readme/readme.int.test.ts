@@ -99,6 +99,8 @@ async function execute(line: string): Promise<void> {
       execFileSync("sh", ["-c", line], { cwd: folder });
       return;
     case "node":
+      // a program of the page; or one of ours, which prints
+      if (args[0]?.startsWith("mine/") !== true) return void execFileSync(process.execPath, args, { cwd: ROOT, env: own, stdio: ["ignore", "ignore", "inherit"] });
       await runProgram(process.execPath, args, own, background);
       return;
     case "python3":
