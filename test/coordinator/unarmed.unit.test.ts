@@ -17,12 +17,20 @@ function wait(ms: number): void {
 describe("EXEC-9 timers that are owed and not armed yet", () => {
   let armed: string[];
   let unarmed: Unarmed;
+  /** How often the process was asked to be woken. */
+  let alarms: number;
   beforeEach(() => {
     mock.timers.enable({ apis: ["setTimeout"] });
+    alarms = 0;
+    const set = globalThis.setTimeout;
+    mock.method(globalThis, "setTimeout", ((...args: Parameters<typeof set>) => (alarms++, set(...args))) as typeof set);
     armed = [];
     unarmed = new Unarmed((run, { key }) => armed.push(`${run} ${key}`));
   });
-  afterEach(() => mock.timers.reset());
+  afterEach(() => {
+    mock.restoreAll();
+    mock.timers.reset();
+  });
 
   it("what is due soon is armed at once by whoever asks", () => {
     assert.equal(unarmed.take(RUN, timer("wall", 2999), NOW), false);
@@ -59,6 +67,30 @@ describe("EXEC-9 timers that are owed and not armed yet", () => {
     assert.equal(unarmed.take(runId("b_1"), timer("action:a1", 10_000, 9), NOW), true);
     wait(2000);
     assert.deepEqual(armed, ["b_1 timer/action:a1/9"]);
+  });
+
+  it("what is armed at once is not armed again when the older one of its name has waited", () => {
+    unarmed.take(RUN, timer("wall", 10_000), NOW);
+    assert.equal(unarmed.take(RUN, timer("wall", 500, 2), NOW), false);
+    wait(5000);
+    assert.deepEqual(armed, []);
+  });
+
+  it("all that a run owes is armed, each under its own name", () => {
+    unarmed.take(RUN, timer("wall", 10_000), NOW);
+    unarmed.take(RUN, timer("action:a1", 20_000), NOW);
+    wait(2000);
+    assert.deepEqual(armed, ["a_1 timer/wall/1", "a_1 timer/action:a1/1"]);
+  });
+
+  it("a plane that nothing waits in is not woken: there are no rounds without timers", () => {
+    unarmed.take(RUN, timer("wall", 10_000), NOW);
+    wait(10_000);
+    assert.equal(alarms, 2);
+    unarmed.take(RUN, timer("wall", 10_000), NOW);
+    unarmed.keep(RUN, new Set());
+    wait(10_000);
+    assert.deepEqual([alarms, armed.length], [3, 1]);
   });
 
   it("nothing is armed after a stop", () => {

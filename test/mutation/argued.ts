@@ -512,4 +512,26 @@ export const ARGUED: readonly Argued[] = [
       'value === "awaiting_approval"', "true", "a request that is open is about an action that waits for it: for any other none is found",
     ],
   ),
+  ...of(
+    "services/coordinator/unarmed.ts",
+    ["clearTimeout(this.#timer);", "clearTimeout(this.#timer)", "undefined", "the round that comes then finds nothing to arm: both generations are empty"],
+    ["this.#young.clear();", "this.#young.clear()", "undefined", "gives memory back: no round comes after a stop"],
+    ["this.#old.clear();", "this.#old.clear()", "undefined", "gives memory back: no round comes after a stop"],
+  ),
+  ...of(
+    "services/coordinator/people.ts",
+    ["if (this.#disabled.size === 0) return undefined;", "this.#disabled.size === 0", "false", "a short cut: among nobody no one is found"],
+  ),
+  ...of(
+    "services/coordinator/recent.ts",
+    ["return this.#told.size === 0 ? undefined : this.#told.get(keyOf(input));", "this.#told.size === 0", "false", "a short cut: an empty map gives undefined"],
+    [
+      'return `${kind}/${actor}/${id}${kind === "due" ? `/${(body as DueInput).armed}` : ""}`;',
+      'kind === "due"', "true", "every key of another kind ends in the same word more, where it is written as where it is looked up",
+    ],
+    [
+      'return `${kind}/${actor}/${id}${kind === "due" ? `/${(body as DueInput).armed}` : ""}`;',
+      '""', '"mutant"', "every key of another kind ends in the same word more, where it is written as where it is looked up",
+    ],
+  ),
 ];

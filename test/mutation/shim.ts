@@ -48,5 +48,7 @@ export function describe(name: string, ...rest: unknown[]): void {
 }
 
 export const it = test;
+/** The clock of tests is the real one's: only the keeping of tests is ours. */
+export const { mock } = process.getBuiltinModule("node:test");
 export const beforeEach = (hook: () => unknown): void => void suites.at(-1)?.before.push(hook);
 export const afterEach = (hook: () => unknown): void => void suites.at(-1)?.after.push(hook);
