@@ -661,4 +661,13 @@ export const ARGUED: readonly Argued[] = [
       'outcome.status === "succeeded"', "true", "`junk` has asked it",
     ],
   ),
+  ...of(
+    "services/coordinator/lanes.ts",
+    ["if (++this.#head === this.#items.length) {", "{ this.#items = []; this.#head = 0; }", "{}", "gives memory back: what was taken already is not looked at again"],
+  ),
+  ...of(
+    "services/coordinator/desk.ts",
+    ["return origin && this.#overdrawn(origin, count);", "origin", "true", "whoever has a rest was over its quota since the last one, and its origin was kept then"],
+    ["this.#overQuota.clear();", "this.#overQuota.clear()", "undefined", "gives memory back: who is over its quota again leaves its origin again"],
+  ),
 ];
