@@ -670,4 +670,17 @@ export const ARGUED: readonly Argued[] = [
     ["return origin && this.#overdrawn(origin, count);", "origin", "true", "whoever has a rest was over its quota since the last one, and its origin was kept then"],
     ["this.#overQuota.clear();", "this.#overQuota.clear()", "undefined", "gives memory back: who is over its quota again leaves its origin again"],
   ),
+  ...of(
+    "services/coordinator/sweep.ts",
+    ["#round = 0;", "0", "0 + 1", "rounds are only compared with each other"],
+    ["let room: () => void = () => undefined;", "undefined", "undefined", "the same text: nothing is changed"],
+    [
+      'for (const lane of this.#lanes.loaded()) if (lane.kind === "run" && this.#due.has(lane.share)) tokens.add(lane.token);',
+      "this.#due.has(lane.share)", "true", "a short cut: whether its share is due is asked of each again before it is taken in hand",
+    ],
+    [
+      "if (this.#due.has(shareOf(token))) tokens.add(token);",
+      "this.#due.has(shareOf(token))", "true", "a short cut: whether its share is due is asked of each again before it is taken in hand",
+    ],
+  ),
 ];
