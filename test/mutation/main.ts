@@ -7,7 +7,8 @@
  * of processor, most tests of a machine cost some milliseconds.
  */
 import { resolve } from "node:path";
-import { ARGUED, type Argued } from "./argued.ts";
+import type { Argued } from "./argument.ts";
+import { ARGUED } from "./argued.ts";
 import { TARGETS, type Target } from "./targets.ts";
 import { type Survivor, tryMutants } from "./try.ts";
 
