@@ -57,4 +57,5 @@ export const COORDINATOR: readonly Argued[] = [
       "this.#due.has(shareOf(token))", "true", "a short cut: whether its share is due is asked of each again before it is taken in hand",
     ],
   ),
+  ...of("services/coordinator/fence.ts", ["if (this.#fenced.length === 0) return;", "this.#fenced.length === 0", "false", "a short cut: there is nothing to go through"]),
 ];

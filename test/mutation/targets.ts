@@ -25,5 +25,5 @@ export const TARGETS: readonly Target[] = [
   },
   { files: machines("guard", "ledger"), tests: [...tests("accounts", "guard", "ledger", "charts"), HISTORIES] },
   { files: coordinator("ledger-facts", "admission", "guard-view"), tests: ["ledger-facts", "admission", "guard-view"].map((name) => `test/coordinator/${name}.unit.test.ts`) },
-  ...["unarmed", "people", "recent", "lanes", "desk", "sweep"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.unit.test.ts`] })),
+  ...["unarmed", "people", "recent", "lanes", "desk", "sweep", "fence"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.unit.test.ts`] })),
 ];
