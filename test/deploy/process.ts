@@ -72,7 +72,9 @@ export function start(args: readonly string[], env: Readonly<Record<string, stri
     );
   const look: Started["look"] = async (path = "/readyz") => {
     const url = /health on (http:\S+)\/livez/.exec(await until("/livez"))?.[1] ?? "";
-    const answer = await fetch(`${url}${path}`, { headers: { connection: "close" } });
+    const answer = await fetch(`${url}${path}`, { headers: { connection: "close" } }).catch((cause: unknown) => {
+      throw new Error(`${url}${path} does not answer, the process ${child.exitCode ?? child.signalCode ?? "is up"}:\n${output}`, { cause });
+    });
     return { status: answer.status, ...((await answer.json()) as Omit<Seen, "status">) };
   };
   const seen: Started["seen"] = async (fits, what, ms = 40_000) => {
