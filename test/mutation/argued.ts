@@ -5,11 +5,13 @@
 import { type Argued, of } from "./argument.ts";
 import { ACTION } from "./argued-action.ts";
 import { COORDINATOR } from "./argued-coordinator.ts";
+import { DOCUMENTS } from "./argued-documents.ts";
 import { RULES } from "./argued-rules.ts";
 
 export const ARGUED: readonly Argued[] = [
   ...ACTION,
   ...COORDINATOR,
+  ...DOCUMENTS,
   ...RULES,
   ...of(
     "machines/guard.ts",

@@ -24,6 +24,9 @@ export const TARGETS: readonly Target[] = [
     ],
   },
   { files: machines("guard", "ledger"), tests: [...tests("accounts", "guard", "ledger", "charts"), HISTORIES] },
+  ...["amounts", "chain", "diff", "guard-hit"].map((name) => ({ files: machines(name), tests: tests(name) })),
+  ...["erasure"].map((name) => ({ files: machines(name), tests: tests(name, "charts") })),
+  { files: machines("view"), tests: tests("view", "approvals", "marks") },
   { files: coordinator("ledger-facts", "admission", "guard-view"), tests: ["ledger-facts", "admission", "guard-view"].map((name) => `test/coordinator/${name}.unit.test.ts`) },
   ...["unarmed", "people", "recent", "lanes", "desk", "sweep", "fence"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.unit.test.ts`] })),
 ];
