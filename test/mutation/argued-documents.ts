@@ -61,10 +61,6 @@ export const DOCUMENTS: readonly Argued[] = [
       '""', '"mutant"', "overwritten by the request, before anything is recorded",
     ],
     [
-      'context: ({ input }) => ({ ...input, by: "", reason: "" }),',
-      '""', '"mutant"', "overwritten by the request, before anything is recorded",
-    ],
-    [
       'assign<ErasureContext, ErasureEvent, undefined, ErasureEvent, never>(({ event }) => (event.type === "ERASE" ? { by: event.by, reason: event.reason } : {})),',
       'event.type === "ERASE"', "true", "the transition is taken by no other event",
     ],
