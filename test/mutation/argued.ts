@@ -294,4 +294,11 @@ export const ARGUED: readonly Argued[] = [
       'value === "awaiting_approval"', "true", "a request that is open is about an action that waits for it: for any other none is found",
     ],
   ),
+  ...of(
+    "machines/answers.ts",
+    [
+      '...(context.error !== undefined && (status === "failed" || status === "in_doubt") && { error: context.error }),',
+      "context.error !== undefined", "true", "what failed or is in doubt has its error, of the same step",
+    ],
+  ),
 ];

@@ -23,6 +23,13 @@ export const TARGETS: readonly Target[] = [
       HISTORIES,
     ],
   },
+  {
+    files: machines("admit", "answers", "approval", "action", "budget", "controls", "decide", "persons", "run", "upkeep"),
+    tests: [
+      ...tests("charts", "action", "lives", "answers", "persons", "decide", "budgets", "probing", "approvals", "rules", "edges", "changes", "leasing", "leases", "marks", "standing", "stops", "standings", "purse", "owed", "versions"),
+      HISTORIES,
+    ],
+  },
   { files: machines("guard", "ledger"), tests: [...tests("accounts", "guard", "ledger", "charts"), HISTORIES] },
   ...["amounts", "chain", "diff", "guard-hit"].map((name) => ({ files: machines(name), tests: tests(name) })),
   ...["erasure"].map((name) => ({ files: machines(name), tests: tests(name, "charts") })),
