@@ -58,4 +58,9 @@ export const COORDINATOR: readonly Argued[] = [
     ],
   ),
   ...of("services/coordinator/fence.ts", ["if (this.#fenced.length === 0) return;", "this.#fenced.length === 0", "false", "a short cut: there is nothing to go through"]),
+  ...of(
+    "services/coordinator/applied.ts",
+    ["constructor(registry: RegistryView, changed: (kind: DocumentKind) => void = () => undefined) {", "undefined", "undefined", "the same text: nothing is changed"],
+    ["this.#last = done.catch(() => undefined);", "undefined", "undefined", "the same text: nothing is changed"],
+  ),
 ];

@@ -35,5 +35,5 @@ export const TARGETS: readonly Target[] = [
   ...["erasure"].map((name) => ({ files: machines(name), tests: tests(name, "charts") })),
   { files: machines("view"), tests: tests("view", "approvals", "marks") },
   { files: coordinator("ledger-facts", "admission", "guard-view"), tests: ["ledger-facts", "admission", "guard-view"].map((name) => `test/coordinator/${name}.unit.test.ts`) },
-  ...["unarmed", "people", "recent", "lanes", "desk", "sweep", "fence"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.unit.test.ts`] })),
+  ...["unarmed", "people", "recent", "lanes", "desk", "sweep", "fence", "applied"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.unit.test.ts`] })),
 ];
