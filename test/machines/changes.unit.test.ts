@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { answerTo } from "../../machines/answers.ts";
-import { CHANGE_AGENT, CHANGE_TOOL } from "../../machines/change.ts";
+import { CHANGE_AGENT, CHANGE_TOOL, changeProposal } from "../../machines/change.ts";
 import { chainOf } from "../../machines/chain.ts";
 import { owed } from "../../machines/owed.ts";
 import { reason } from "../../schemas/reason.ts";
@@ -70,4 +70,18 @@ test("POL-6: the same change again is the same change; another one under its nam
 test("POL-6: a change that may not begin is refused in its own journal", () => {
   const [refused] = givenChange().when(apply("c1", { refusals: [reason("person.unknown", "nobody knows `op`")] })).then("run.refused");
   assert.ok(refused?.type === "run.refused" && refused.data.reasons[0]?.code === "person.unknown");
+});
+
+test("POL-6: what is judged of a change is its documents and its reason, and a reason that nobody gave is not there", () => {
+  const documents: Parameters<typeof changeProposal>[0]["documents"] = [];
+  assert.deepEqual(changeProposal({ id: "c1", documents, reason: "tighter" }), { kind: "tool", id: "c1", tool: CHANGE_TOOL, input: { documents, reason: "tighter" }, why: "tighter" });
+  assert.deepEqual(changeProposal({ id: "c1", documents }), { kind: "tool", id: "c1", tool: CHANGE_TOOL, input: { documents } });
+});
+
+test("POL-6: a change is remembered by its first event, also one that was turned away at its start; the run's name is then used", () => {
+  const begun = givenChange(apply("c1")).state;
+  assert.deepEqual(begun.proposals.get(`${CHANGE_AGENT}/c1`), { kind: "tool", action: [...begun.actions.keys()][0], seq: 1, at: begun.at });
+  const refused = givenChange(apply("c1", { refusals: [reason("policy.unknown", "there is none")] }));
+  assert.deepEqual([refused.state.seq, refused.state.proposals.get(`${CHANGE_AGENT}/c1`)], [1, { kind: "start", seq: 1, at: refused.state.at }]);
+  assert.equal(refused.when(apply("c2")).refused("run.exists")[0]?.help, "choose another id");
 });

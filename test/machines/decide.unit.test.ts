@@ -374,6 +374,7 @@ test("after the end of the run, reports of what was in flight are still recorded
 });
 
 test("one run has a bounded number of open actions, so that its end fits into one commit", () => {
+  assert.equal(MAX_OPEN_ACTIONS, 256, "recorded runs were refused at this number, and have to be again (law 5)");
   const many = Array.from({ length: MAX_OPEN_ACTIONS }, (_, i) => tool(`t${i}`, { ...ask, costMicroUsd: 1 }));
   const full = given(start(), ...many);
   full.when(tool("one-more")).refused("run.too_many_open");

@@ -1,6 +1,7 @@
 /** GUARD-3, GUARD-10: what a run was given marks it, like a high-water line. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { raised } from "../../machines/marks.ts";
 import type { OutputFacts } from "../../schemas/facts.ts";
 import type { Label } from "../../schemas/label.ts";
 import { claim, cleanse, control, due, given, INVALID, type Line, report, resolve, start, tool } from "./given.ts";
@@ -27,6 +28,13 @@ test("GUARD-3: a run is marked when its agent is given an untrusted output, once
   assert.deepEqual(second.state().marks.sources, ["a2", "a10"], "the line did not rise, but there is one more source");
   assert.deepEqual(marksAfter(...read("t1", output(false))), { tainted: false, labels: [], sources: [] });
   assert.deepEqual(marksAfter(...read("t1", output(false, ["region:eu"]))), { tainted: false, labels: ["region:eu"], sources: ["a2"] });
+});
+
+test("GUARD-3 GUARD-10: the line never falls by what is given: a trusted output leaves the taint, and an action is one source however often it is given", () => {
+  const before = { tainted: true, labels: ["phi" as Label], sources: ["a2" as const] } as never;
+  assert.deepEqual(raised(before, "a3" as never, { tainted: false, labels: ["pii"], cleanses: false }), { tainted: true, labels: ["phi", "pii"], sources: ["a2", "a3"] });
+  assert.deepEqual(raised(before, "a2" as never, { tainted: true, labels: ["phi"], cleanses: false }), { tainted: true, labels: ["phi"], sources: ["a2"] });
+  assert.equal(raised(before, "a3" as never, { tainted: false, labels: [], cleanses: false }), before);
 });
 
 test("GUARD-3: what the agent was not given marks nothing", () => {
