@@ -7,8 +7,8 @@ import { parseArgs } from "node:util";
 /** On two shared virtual cores; yours are better, and the same commands say how much. Today's values stand here and nowhere else. */
 export const MEASURED = {
   /** Processor milliseconds of an action, synced before each acknowledgement. `npm run bench`: `cpu_ms_per_action`. */
-  plane_ms_per_action: 1.91,
-  server_ms_per_action: 0.96,
+  plane_ms_per_action: 0.72,
+  server_ms_per_action: 0.51,
   // the rest: `node test/deploy/measure.ts`
   /** Processor of three servers that hold a stream together, to that of one (41.2 to 25.4 ms for 1,000 events). */
   replica_factor: 1.6,
