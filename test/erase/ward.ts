@@ -164,14 +164,27 @@ export async function startWard(options: TestServerOptions & { coordinator?: boo
 export async function holding(folder: string, wanted: string): Promise<string[]> {
   const forms = [Buffer.from(wanted), Buffer.from(wanted, "utf16le"), ...[0, 1, 2].map((shift) => inBase64(wanted, shift))];
   const found: string[] = [];
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const path = join(entry.parentPath, entry.name);
-    // what the server drops meanwhile holds nothing
-    const bytes = await readFile(path).catch(() => Buffer.alloc(0));
+  for await (const path of filesBelow(folder)) {
+    const bytes = await readFile(path).catch(gone(Buffer.alloc(0)));
     if (forms.some((form) => bytes.includes(form))) found.push(path.slice(folder.length + 1));
   }
   return found;
+}
+
+/** What the server drops meanwhile, as the folder of a batch, holds nothing. */
+const gone =
+  <T>(instead: T) =>
+  (error: NodeJS.ErrnoException): T => {
+    if (error.code !== "ENOENT") throw error;
+    return instead;
+  };
+
+async function* filesBelow(folder: string): AsyncGenerator<string> {
+  for (const entry of await readdir(folder, { withFileTypes: true }).catch(gone([]))) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) yield* filesBelow(path);
+    else if (entry.isFile()) yield path;
+  }
 }
 
 /** The characters that a text always gives in base64, at one of the three places where it may begin. */
