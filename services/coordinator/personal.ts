@@ -119,17 +119,25 @@ export class Personal {
 
   async #shredded(stream: "INBOX" | "CONTROL", message: IntakeMessage): Promise<void> {
     const { nc, ns, log } = this.#parts;
+    const act = async () => {
+      await shred(nc, streamName(stream, ns), message.seq);
+      message.ack();
+    };
+    // stopped before, it stays, comes again, and is known then: what is personal is not left on the disk
+    await this.#untilDone(act, (error) => log.warn({ stream, error: String(error) }, "an input is not taken off the disk yet"));
+  }
+
+  /** Acts until it succeeds: what that gave, or undefined when this was stopped before. */
+  async #untilDone<T>(act: () => Promise<T>, onTrouble: (error: unknown) => void): Promise<{ readonly done: T } | undefined> {
     for (let attempt = 1; !this.#stopped; attempt++) {
       try {
-        await shred(nc, streamName(stream, ns), message.seq);
-        message.ack();
-        return;
+        return { done: await act() };
       } catch (error) {
-        // it stays, comes again, and is known then: what is personal is not left on the disk
-        log.warn({ stream, error: String(error) }, "an input is not taken off the disk yet");
+        onTrouble(error);
         await pause(Math.min(MAX_RETRY_MS, RETRY_MS * attempt));
       }
     }
+    return undefined;
   }
 
   /**
@@ -219,29 +227,20 @@ export class Personal {
   /** Fetches what an input waited for, as long as the store does not answer. */
   async fetch({ keys }: NeedsKeys): Promise<void> {
     const { log } = this.#parts;
-    for (let attempt = 1; !this.#stopped; attempt++) {
-      try {
-        await Promise.all(keys.map(({ subject, wanted }) => this.#keysOrThrow().fetch(subject, wanted)));
-        return;
-      } catch (error) {
-        const level = error instanceof KeyDamaged ? "error" : "warn";
-        log[level]({ ...(level === "error" && { alarm: "keys" }), error: String(error) }, "a subject's key cannot be had");
-        await pause(Math.min(MAX_RETRY_MS, RETRY_MS * attempt));
-      }
-    }
+    const act = () => Promise.all(keys.map(({ subject, wanted }) => this.#keysOrThrow().fetch(subject, wanted)));
+    await this.#untilDone(act, (error) => {
+      const level = error instanceof KeyDamaged ? "error" : "warn";
+      log[level]({ ...(level === "error" && { alarm: "keys" }), error: String(error) }, "a subject's key cannot be had");
+    });
   }
 
-  /** The id of the key that the store holds of a subject now. */
+  /** The id of the key that the store holds of a subject now. @throws Error when this is stopped before it is read */
   async stored(subject: Pseudonym): Promise<KeyId | undefined> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.#keysOrThrow().stored(subject);
-      } catch (error) {
-        if (this.#stopped) throw error;
-        this.#parts.log.warn({ error: String(error) }, "a subject's key cannot be read");
-        await pause(Math.min(MAX_RETRY_MS, RETRY_MS * attempt));
-      }
-    }
+    const { log } = this.#parts;
+    const act = () => this.#keysOrThrow().stored(subject);
+    const found = await this.#untilDone(act, (error) => log.warn({ error: String(error) }, "a subject's key cannot be read"));
+    if (found === undefined) throw new Error("stopped before the key was read");
+    return found.done;
   }
 
   /**
@@ -257,23 +256,18 @@ export class Personal {
     }
   }
 
-  /** Tried until it is done: an erasure is not acknowledged before. */
+  /** An erasure is not acknowledged before. @throws Error when this is stopped before it is done */
   async destroy(subject: Pseudonym, key: KeyId, completed = false): Promise<void> {
     const { ns, publisher, log } = this.#parts;
-    for (let attempt = 1; !this.#stopped; attempt++) {
-      try {
-        await this.#keysOrThrow().destroy({ subject, key });
-        if (completed) return;
-        const body = { verb: "destroyed", id: `destroyed.${key}`, subject, key };
-        const to = subjects.input(ns, "control", ERASER, aggregateToken("erasure", ERASURES_NAME));
-        await publisher.publish(to, Buffer.from(JSON.stringify(body)), { "content-type": "application/json" });
-        return;
-      } catch (error) {
-        log.warn({ key, error: String(error) }, "a key is not destroyed yet");
-        await pause(Math.min(MAX_RETRY_MS, RETRY_MS * attempt));
-      }
-    }
-    throw new Error("stopped before the key was destroyed");
+    const act = async () => {
+      await this.#keysOrThrow().destroy({ subject, key });
+      if (completed) return;
+      const body = { verb: "destroyed", id: `destroyed.${key}`, subject, key };
+      const to = subjects.input(ns, "control", ERASER, aggregateToken("erasure", ERASURES_NAME));
+      await publisher.publish(to, Buffer.from(JSON.stringify(body)), { "content-type": "application/json" });
+    };
+    const destroyed = await this.#untilDone(act, (error) => log.warn({ key, error: String(error) }, "a key is not destroyed yet"));
+    if (destroyed === undefined) throw new Error("stopped before the key was destroyed");
   }
 
   #keysOrThrow(): SubjectKeys {
