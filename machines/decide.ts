@@ -2,10 +2,6 @@
  * The plane's decision on one input: a pure function of the run's folded state, the input, and the facts that were
  * looked up for it. Who hears what: the run's own machine its life, each action and approval its own events.
  */
-/**
- * The plane's decision on one input: a pure function of the run's folded state, the input, and the facts that were
- * looked up for it. Who hears what: the run's own machine its life, each action and approval its own events.
- */
 import type { Facts } from "../schemas/facts.ts";
 import type { Proposal, StartProposal } from "../schemas/proposal.ts";
 import { type Reason, reason } from "../schemas/reason.ts";
