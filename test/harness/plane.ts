@@ -80,7 +80,7 @@ export interface Heard {
 const log = (): Logger => pino({ level: process.env["SIGNALBOX_TEST_LOG"] ?? "silent" });
 const DEMO = new URL("../../infra/demo/", import.meta.url).pathname;
 export const DEMO_DOCUMENTS = [`${DEMO}tools`, `${DEMO}contracts`, `${DEMO}policies/default`];
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = Number(process.env["SIGNALBOX_TEST_PATIENCE_MS"] ?? 15_000);
 const REVIEWED: ReadonlySet<string> = new Set(["policy", "person", "issuer"]);
 
 /** @param options of the server that is started; or a server that runs already, and is stopped with the plane */

@@ -1,11 +1,12 @@
 /** The mutation tool changes what it says it changes, one at a time, and leaves everything else as it was. */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, type Socket, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { mutantsOf, SWITCH } from "./mutants.ts";
-import { tryMutants } from "./try.ts";
+import { room, tryMutants } from "./try.ts";
 
 /** The function `f` of a source, with one of its mutants in force. */
 function run(source: string, active: number | undefined, ...args: unknown[]): unknown {
@@ -66,4 +67,35 @@ test("a mutant that a test notices is caught, one that none notices or comes by 
   assert.deepEqual([caught, hung], [2, 0]);
   writeFileSync(join(root, "a.test.ts"), check.replace(">= 4", ">= 40"));
   await assert.rejects(tryMutants(root, ["a.ts"], ["a.test.ts"], () => undefined), /fails without a mutant/);
+});
+
+test("what tests share is begun once in a process, an error that nobody waits for counts, and nothing is left running of a process that is ended", async (t) => {
+  const root = mkdtempSync(join(tmpdir(), "signalbox-mutation-"));
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => void sockets.push(socket.on("error", () => undefined).resume()));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => (server.close(), rmSync(root, { recursive: true })));
+  const { port } = server.address() as AddressInfo;
+  writeFileSync(join(root, "a.ts"), "export const late = (a: number): boolean => a === 1;\n");
+  const child = `const socket = require("node:net").connect(${port}); socket.on("connect", () => console.log("up"))`;
+  writeFileSync(
+    join(root, "a.test.ts"),
+    `import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { before, test } from "node:test";
+import { late } from "./a.ts";
+let begun = 0;
+before(async () => {
+  begun += 1;
+  await once(spawn(process.execPath, ["-e", ${JSON.stringify(child)}], { stdio: ["ignore", "pipe", "ignore"] }).stdout, "data");
+});
+test("late", async () => { if (late(1) === false) void Promise.reject(new Error("late")); });
+test("late as well", async () => { if (begun !== 1) throw new Error("begun again"); if (late(2) === true) queueMicrotask(() => { throw new Error("late"); }); });
+`,
+  );
+  const { survivors, caught } = await tryMutants(root, ["a.ts"], ["a.test.ts"], () => undefined, room(2));
+  assert.deepEqual(survivors.map(({ from, to, uncovered }) => [`${from} -> ${to}`, uncovered]), [["a === 1 -> undefined", false]]);
+  assert.equal(caught, 2);
+  assert.ok(sockets.length > 0);
+  await Promise.all(sockets.map((socket) => socket.closed || new Promise((resolve) => socket.once("close", resolve))));
 });

@@ -1,48 +1,65 @@
-/** Stands in for `node:test`: tests are kept, so that one process runs them again and again. Only what unit tests use. */
+/** Stands in for `node:test`: tests are kept, so that one process runs them again and again. Only what our tests use. */
 export interface Kept {
   readonly name: string;
   readonly run: () => Promise<void>;
 }
+type Hook = () => unknown;
 type Body = (context: Context) => unknown;
 interface Context {
-  after(what: () => unknown): void;
+  after(what: Hook): void;
   diagnostic(text: string): void;
 }
 interface Suite {
   readonly name: string;
-  readonly before: (() => unknown)[];
-  readonly after: (() => unknown)[];
+  readonly beforeEach: Hook[];
+  readonly afterEach: Hook[];
+  /** Run once, by whichever of its tests is first: servers that its tests share. Nothing runs behind them: whoever ends this process ends its children. */
+  readonly before: Hook[];
+  begun?: Promise<void>;
 }
+const suite = (name: string): Suite => ({ name, beforeEach: [], afterEach: [], before: [] });
 
 /** Since {@link take} was called last. */
 let kept: Kept[] = [];
-const suites: Suite[] = [];
+/** The first is the file. */
+let suites: Suite[] = [suite("")];
 
 export function take(): Kept[] {
   const all = kept;
   kept = [];
+  suites = [suite("")];
   return all;
+}
+
+async function begin(around: readonly Suite[]): Promise<void> {
+  for (const one of around) {
+    one.begun ??= (async () => {
+      for (const hook of one.before) await hook();
+    })();
+    await one.begun;
+  }
 }
 
 export function test(name: string, ...rest: unknown[]): void {
   const body = rest.at(-1) as Body;
   const around = [...suites];
-  const full = [...around.map((suite) => suite.name), name].join(" > ");
+  const full = [...around.slice(1).map((one) => one.name), name].join(" > ");
   const run = async () => {
-    const ends: (() => unknown)[] = [];
+    const ends: Hook[] = [];
+    await begin(around);
     try {
-      for (const suite of around) for (const hook of suite.before) await hook();
+      for (const one of around) for (const hook of one.beforeEach) await hook();
       await body({ after: (what) => void ends.push(what), diagnostic: () => undefined });
     } finally {
       for (const end of ends) await end();
-      for (const suite of around.toReversed()) for (const hook of suite.after) await hook();
+      for (const one of around.toReversed()) for (const hook of one.afterEach) await hook();
     }
   };
   kept.push({ name: full, run });
 }
 
 export function describe(name: string, ...rest: unknown[]): void {
-  suites.push({ name, before: [], after: [] });
+  suites.push(suite(name));
   (rest.at(-1) as () => void)();
   suites.pop();
 }
@@ -50,5 +67,7 @@ export function describe(name: string, ...rest: unknown[]): void {
 export const it = test;
 /** The clock of tests is the real one's: only the keeping of tests is ours. */
 export const { mock } = process.getBuiltinModule("node:test");
-export const beforeEach = (hook: () => unknown): void => void suites.at(-1)?.before.push(hook);
-export const afterEach = (hook: () => unknown): void => void suites.at(-1)?.after.push(hook);
+export const before = (hook: Hook): void => void suites.at(-1)?.before.push(hook);
+export const after = (_: Hook): void => undefined;
+export const beforeEach = (hook: Hook): void => void suites.at(-1)?.beforeEach.push(hook);
+export const afterEach = (hook: Hook): void => void suites.at(-1)?.afterEach.push(hook);

@@ -16,6 +16,8 @@ export interface Order {
   readonly tests: readonly string[];
   /** In force from the beginning, for what runs while the file is loaded: `<file> <id>`. */
   readonly from?: string;
+  /** Another process ran the tests without a mutant already: they are only made ready. */
+  readonly known?: boolean;
 }
 export type ToWorker = { readonly do: "begin"; readonly order: Order } | { readonly do: "try"; readonly mutant: string; readonly tests: readonly number[] };
 export interface Measured {
@@ -31,6 +33,9 @@ export type FromWorker =
   | { readonly said: "tried"; readonly mutant: string; readonly killedBy?: string; readonly sound: boolean }
   | { readonly said: "broken"; readonly why: string };
 
+/** What a test on a live plane waits for comes in milliseconds, or a mutant keeps it back. */
+process.env["SIGNALBOX_TEST_PATIENCE_MS"] ??= "3000";
+
 let active: string | undefined;
 let seen = new Set<string>();
 const SHIM = new URL("./shim.ts", import.meta.url).href;
@@ -44,7 +49,15 @@ const SHIM = new URL("./shim.ts", import.meta.url).href;
 let tests: Kept[] = [];
 const say = (message: FromWorker) => process.send?.(message);
 
-async function begin({ root, files, tests: testFiles, from }: Order): Promise<void> {
+/** An error that no test waited for: what broke it is the mutant in force. */
+let stray: string | undefined;
+for (const event of ["uncaughtException", "unhandledRejection"] as const) {
+  process.on(event, (error: unknown) => {
+    stray ??= textOf(error);
+  });
+}
+
+async function begin({ root, files, tests: testFiles, from, known = false }: Order): Promise<void> {
   const wanted = new Map(files.map((file) => [pathToFileURL(join(root, file)).href, file]));
   registerHooks({
     resolve: (specifier, context, next) => (specifier === "node:test" ? { url: SHIM, shortCircuit: true, format: "module-typescript" } : next(specifier, context)),
@@ -62,7 +75,7 @@ async function begin({ root, files, tests: testFiles, from }: Order): Promise<vo
   }
   const loaded = [...seen];
   const measured: Measured[] = [];
-  for (const { name, run } of tests) {
+  for (const { name, run } of known ? [] : tests) {
     seen = new Set();
     const began = performance.now();
     const failed = await failureOf(run);
@@ -74,26 +87,33 @@ async function begin({ root, files, tests: testFiles, from }: Order): Promise<vo
 }
 
 async function failureOf(run: Kept["run"]): Promise<string | undefined> {
+  stray = undefined;
   try {
     await run();
-    return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message.slice(0, 200) : String(error);
+    return textOf(error);
   }
+  // what is rejected and caught by nobody is told when the work in hand is done
+  await new Promise((resolve) => setImmediate(resolve));
+  return stray;
 }
+
+const textOf = (error: unknown): string => (error instanceof Error ? error.message.slice(0, 200) : String(error));
 
 async function tryOne(mutant: string, chosen: readonly number[]): Promise<void> {
   active = mutant;
   let killer: Kept | undefined;
+  let broken = false;
   for (const index of chosen) {
     const one = tests[index];
     if (one === undefined || (await failureOf(one.run)) === undefined) continue;
     killer = one;
+    broken = stray !== undefined;
     break;
   }
   active = "none";
   // what broke may have left something behind: a test that fails without a mutant says so
-  const sound = killer === undefined || (await failureOf(killer.run)) === undefined;
+  const sound = killer === undefined || (!broken && (await failureOf(killer.run)) === undefined);
   say({ said: "tried", mutant, ...(killer && { killedBy: killer.name }), sound });
 }
 
