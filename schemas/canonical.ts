@@ -6,6 +6,7 @@
  */
 import { hash } from "node:crypto";
 import { type Digest } from "./ids.ts";
+import { keysInOrder } from "./key-order.ts";
 
 /** A value that has no canonical form: not finite, not plain JSON, or a string with a lone surrogate. */
 export class NotCanonicalError extends TypeError {
@@ -72,7 +73,7 @@ function quickText(value: unknown, depth: number): string | undefined {
   const proto: unknown = Object.getPrototypeOf(value);
   if (proto !== Object.prototype && proto !== null) return undefined;
   let out = "{";
-  for (const key of sorted(Object.keys(value))) {
+  for (const key of keysInOrder(value)) {
     const member = (value as Record<string, unknown>)[key];
     if (member === undefined) continue;
     const written = quickText(member, depth + 1);
@@ -80,18 +81,6 @@ function quickText(value: unknown, depth: number): string | undefined {
     out += `${out.length > 1 ? "," : ""}${JSON.stringify(key)}:${written}`;
   }
   return `${out}}`;
-}
-
-/** By UTF-16 code units, which is the order that RFC 8785 prescribes. Few keys, and mostly in order: nothing is called for them. */
-function sorted(keys: string[]): string[] {
-  if (keys.length > 16) return keys.sort();
-  for (let i = 1; i < keys.length; i++) {
-    const key = keys[i] as string;
-    let to = i;
-    for (; to > 0 && (keys[to - 1] as string) > key; to--) keys[to] = keys[to - 1] as string;
-    keys[to] = key;
-  }
-  return keys;
 }
 
 /** The way to a value, kept as a linked list because it is needed only when something is wrong. */
@@ -132,10 +121,8 @@ function arrayText(items: readonly unknown[], at: Step | undefined, depth: numbe
 function objectText(value: object, at: Step | undefined, depth: number): string {
   const proto: unknown = Object.getPrototypeOf(value);
   if (proto !== Object.prototype && proto !== null) throw new NotCanonicalError(pointer(at), "not a plain object");
-  // the default sort compares UTF-16 code units, which is the order that RFC 8785 prescribes
-  const keys = Object.keys(value).sort();
   let out = "{";
-  for (const key of keys) {
+  for (const key of keysInOrder(value)) {
     const member = (value as Record<string, unknown>)[key];
     if (member === undefined) continue;
     if (!key.isWellFormed()) throw new NotCanonicalError(pointer(at), "a key with a lone surrogate");

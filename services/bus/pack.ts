@@ -4,6 +4,7 @@
  * and a property test holds the two against each other byte by byte. Most of the gain: keys are not sorted that stand in
  * their order already, short ASCII is written in one loop, and long text by the platform in one go.
  */
+import { keysInOrder } from "../../schemas/key-order.ts";
 
 /** The value has something in it that is not written here: the library knows how, or why not. */
 export class NotPlain extends Error {
@@ -100,7 +101,7 @@ function array(items: readonly unknown[], depth: number): void {
 }
 
 function map(members: Record<string, unknown>, depth: number): void {
-  const keys = sorted(Object.keys(members));
+  const keys = keysInOrder(members);
   const { length } = keys;
   const start = at;
   // few members: how many are there is put in front of them when they stand
@@ -122,18 +123,6 @@ function countOf(members: Record<string, unknown>, keys: readonly string[]): num
   let count = 0;
   for (const key of keys) if (members[key] !== undefined) count += 1;
   return count;
-}
-
-/** Few keys, and mostly in order: nothing is called for them. */
-function sorted(keys: string[]): string[] {
-  if (keys.length > 32) return keys.sort();
-  for (let i = 1; i < keys.length; i++) {
-    const key = keys[i] as string;
-    let to = i;
-    for (; to > 0 && (keys[to - 1] as string) > key; to--) keys[to] = keys[to - 1] as string;
-    keys[to] = key;
-  }
-  return keys;
 }
 
 /** Of an array or a map: up to 15, 16 bits, 32 bits. */
