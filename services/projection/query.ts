@@ -7,12 +7,13 @@ import { ledgerNameSchema, type LedgerName, type Namespace, type RunId, runIdSch
 import { scopeSchema, unitSchema } from "../../schemas/inputs.ts";
 import { sequenceOf } from "../../schemas/segments.ts";
 import { streamName, subjects } from "../../schemas/subjects.ts";
-import { decodeEvent, type JournalEvent } from "../bus/commit.ts";
+import type { JournalEvent } from "../bus/commit.ts";
 import { configurationFaults, segmentFaults } from "../bus/configured.ts";
 import type { NatsConnection } from "../bus/connection.ts";
 import { StreamReader, type StreamState } from "../bus/journal.ts";
 import { SegmentedReader } from "../bus/segmented.ts";
-import { type RunningService, SERVICE_ERROR, serve, type ServiceEndpoint, type ServiceRequest } from "../bus/service.ts";
+import { type RunningService, serve, type ServiceEndpoint } from "../bus/service.ts";
+import { eventsOf, FRESH_MS, respond, Unanswerable, unknownRun } from "./answering.ts";
 import { runView } from "./fold-view.ts";
 import { inFlight } from "./in-flight.ts";
 import { approvalAnswer, whyView } from "./why-view.ts";
@@ -38,18 +39,6 @@ const ofScope = z.strictObject({ scope: scopeSchema.optional() });
 const ofLedgers = z.strictObject({ day: z.iso.date().optional(), unit: unitSchema.optional(), limit: z.int().min(1).max(1000).optional() });
 const nothing = z.strictObject({});
 
-/** A question that cannot be answered; the code is that of the same case in HTTP. */
-class Unanswerable extends Error {
-  override readonly name = "Unanswerable";
-  readonly code: number;
-  constructor(code: number, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
-
-/** How long an answer waits for the index to reach what was stored before the question, ms. */
-const FRESH_MS = 2_000;
 /** Below the server's 8 MiB, with room for headers. */
 const MAX_ANSWER = 6 * 1024 * 1024;
 
@@ -67,7 +56,8 @@ export function serveQueries(parts: QueryParts): Promise<RunningService> {
   const endpoint = (name: string, what: string, answer: (body: unknown, subject: string) => Promise<unknown>): ServiceEndpoint => ({
     name,
     subject: subjects.query(parts.ns, what),
-    handler: (request) => void respond(request, () => answer(bodyOf(request.data), request.subject)),
+    // whoever may ask may know what is wrong with the reader
+    handler: (request) => void respond(request, { answer: async () => bytesOf(await answer(bodyOf(request.data), request.subject)), said: (error) => (error as Error).message }),
   });
   const about = {
     name: `signalbox-query-${parts.ns}`,
@@ -96,17 +86,10 @@ export function serveQueries(parts: QueryParts): Promise<RunningService> {
   ]);
 }
 
-async function respond(request: ServiceRequest, answer: () => Promise<unknown>): Promise<void> {
-  try {
-    const bytes = Buffer.from(JSON.stringify(await answer()));
-    if (bytes.length > MAX_ANSWER) throw new Unanswerable(413, `the answer has ${bytes.length} bytes, more than ${MAX_ANSWER}`);
-    request.respond(bytes);
-  } catch (error) {
-    const code = error instanceof Unanswerable ? error.code : 500;
-    // a header cannot hold a line break
-    const message = (error as Error).message.replace(/[\r\n]+/g, " ").slice(0, 1000);
-    request.respond(new Uint8Array(), { [SERVICE_ERROR.code]: String(code), [SERVICE_ERROR.message]: message });
-  }
+function bytesOf(answer: unknown): Uint8Array {
+  const bytes = Buffer.from(JSON.stringify(answer));
+  if (bytes.length > MAX_ANSWER) throw new Unanswerable(413, `the answer has ${bytes.length} bytes, more than ${MAX_ANSWER}`);
+  return bytes;
 }
 
 class Answers {
@@ -237,22 +220,9 @@ class Answers {
     return { runs: this.#parts.index.owing() };
   }
 
-  /** All events of a run, read from where the index saw the first of them. */
-  async #events(run: RunId): Promise<JournalEvent[]> {
-    const { follower, index, ns } = this.#parts;
-    await follower.current(FRESH_MS);
-    const row = index.run(run);
-    if (row === undefined) throw unknownRun(run);
-    const events: JournalEvent[] = [];
-    for await (const message of this.#reader.read({ subject: subjects.log(ns, "run", run), fromSeq: row.first_stream_seq })) {
-      events.push(decodeEvent(message));
-    }
-    return events;
+  #events(run: RunId): Promise<JournalEvent[]> {
+    return eventsOf({ ...this.#parts, journal: this.#reader }, run);
   }
-}
-
-function unknownRun(run: string): Unanswerable {
-  return new Unanswerable(404, `there is no run \`${run}\``);
 }
 
 function bodyOf(data: Uint8Array): unknown {

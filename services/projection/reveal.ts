@@ -4,21 +4,22 @@
  * the approver's own name. Nothing of it is stored, and an ended request is not opened any more.
  */
 import { z } from "zod";
-import { type Namespace, requestIdSchema, type RunId, runIdSchema } from "../../schemas/ids.ts";
+import { type Namespace, requestIdSchema, runIdSchema } from "../../schemas/ids.ts";
 import type { JsonValue } from "../../schemas/json.ts";
 import { pointer } from "../../schemas/reason.ts";
 import { type Sealed, sealedIn } from "../../schemas/sealed.ts";
-import { patterns, subjects } from "../../schemas/subjects.ts";
-import { decodeEvent, type JournalEvent } from "../bus/commit.ts";
+import { patterns } from "../../schemas/subjects.ts";
 import type { NatsConnection } from "../bus/connection.ts";
 import { SegmentedReader } from "../bus/segmented.ts";
-import { type RunningService, SERVICE_ERROR, serve, type ServiceRequest } from "../bus/service.ts";
+import { type RunningService, serve } from "../bus/service.ts";
 import { openValue, type PersonalMaster } from "../identity/sealing.ts";
 import { SubjectKeys } from "../identity/subject-keys.ts";
-import type { SegmentsFollower } from "./segments-follower.ts";
+import { eventsOf, type Reading, respond, Unanswerable } from "./answering.ts";
 import type { RunIndex } from "./index-store.ts";
+import type { SegmentsFollower } from "./segments-follower.ts";
 import { approvalAnswer } from "./why-view.ts";
 
+const JSON_BYTES = { "content-type": "application/json" } as const;
 const questionSchema = z.strictObject({ run: runIdSchema, request: requestIdSchema });
 
 /** One sealed value of the request's view. */
@@ -46,25 +47,20 @@ export interface RevealParts {
   readonly onTrouble: (error: unknown) => void;
 }
 
-class Unanswerable extends Error {
-  override readonly name = "Unanswerable";
-  readonly code: number;
-  constructor(code: number, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
-
-const FRESH_MS = 2_000;
-
 /** Begins to answer, and returns when the server knows of it. @throws ReadError */
 export async function serveReveals(parts: RevealParts): Promise<{ stop(): Promise<void> }> {
-  const { nc, ns, master, version, onTrouble } = parts;
+  const { nc, ns, master, version, onTrouble, reading } = parts;
+  const journal = new SegmentedReader(reading.nc, ns);
   const keys = new SubjectKeys({ nc, ns, apart: true, master, onTrouble });
   await keys.start();
+  // nobody knows what is in the message of an error that was not made for the asker
+  const said = (error: unknown) => {
+    onTrouble(error);
+    return "it cannot be opened now";
+  };
   const about = { name: `signalbox-reveal-${ns}`, version, description: `what is personal in requests for approval of the namespace ${ns}` };
   const service: RunningService = await serve(nc, about, [
-    { name: "reveal", subject: patterns.reveals(ns), handler: (request) => void respond(request, () => answer(parts, keys, request.data), onTrouble) },
+    { name: "reveal", subject: patterns.reveals(ns), handler: (request) => void respond(request, { answer: () => answer({ ...reading, ns, journal }, keys, request.data), headers: JSON_BYTES, said }) },
   ]);
   return {
     stop: async () => {
@@ -74,17 +70,7 @@ export async function serveReveals(parts: RevealParts): Promise<{ stop(): Promis
   };
 }
 
-async function respond(request: ServiceRequest, act: () => Promise<RevealAnswer>, onTrouble: (error: unknown) => void): Promise<void> {
-  try {
-    request.respond(Buffer.from(JSON.stringify(await act())), { "content-type": "application/json" });
-  } catch (error) {
-    const known = error instanceof Unanswerable;
-    if (!known) onTrouble(error);
-    request.respond(new Uint8Array(), { [SERVICE_ERROR.code]: String(known ? error.code : 500), [SERVICE_ERROR.message]: known ? error.message : "it cannot be opened now" });
-  }
-}
-
-async function answer(parts: RevealParts, keys: SubjectKeys, data: Uint8Array): Promise<RevealAnswer> {
+async function answer(reading: Reading, keys: SubjectKeys, data: Uint8Array): Promise<Uint8Array> {
   let body: unknown;
   try {
     body = JSON.parse(Buffer.from(data).toString("utf8"));
@@ -94,7 +80,7 @@ async function answer(parts: RevealParts, keys: SubjectKeys, data: Uint8Array): 
   const question = questionSchema.safeParse(body);
   if (!question.success) throw new Unanswerable(400, "expected `run` and `request`");
   const { run, request } = question.data;
-  const asked = approvalAnswer(await eventsOf(parts, run), { request });
+  const asked = approvalAnswer(await eventsOf(reading, run), { request });
   if (asked === undefined) throw new Unanswerable(404, `run \`${run}\` asked nobody for \`${request}\``);
   if (asked.state !== "requested") throw new Unanswerable(404, `request \`${request}\` is ${asked.state} already`);
   const sealed: [string, Sealed][] = [];
@@ -103,10 +89,11 @@ async function answer(parts: RevealParts, keys: SubjectKeys, data: Uint8Array): 
   for (const [path, one] of sealed) {
     if (keys.find(one.subject, one.key) === undefined) await keys.fetch(one.subject, one.key);
     const key = keys.find(one.subject, one.key);
-    const value = key === undefined || key === "gone" ? undefined : openValue(key, parts.ns, run, one);
+    const value = key === undefined || key === "gone" ? undefined : openValue(key, reading.ns, run, one);
     fields.push(value === undefined ? { path } : { path, value });
   }
-  return { run, request, fields };
+  const revealed: RevealAnswer = { run, request, fields };
+  return Buffer.from(JSON.stringify(revealed));
 }
 
 /** Every sealed value in a view: of the input, and of how an edit differs. */
@@ -114,14 +101,4 @@ function collect(value: JsonValue, at: readonly string[], found: [string, Sealed
   const sealed = sealedIn(value);
   if (sealed !== undefined) found.push([pointer(at), sealed]);
   else if (typeof value === "object" && value !== null) for (const [key, member] of Object.entries(value)) collect(member as JsonValue, [...at, key], found);
-}
-
-async function eventsOf({ reading: { nc, index, follower }, ns }: RevealParts, run: RunId): Promise<JournalEvent[]> {
-  await follower.current(FRESH_MS);
-  const row = index.run(run);
-  if (row === undefined) throw new Unanswerable(404, `there is no run \`${run}\``);
-  const events: JournalEvent[] = [];
-  const journal = new SegmentedReader(nc, ns);
-  for await (const message of journal.read({ subject: subjects.log(ns, "run", run), fromSeq: row.first_stream_seq })) events.push(decodeEvent(message));
-  return events;
 }
