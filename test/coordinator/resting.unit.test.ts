@@ -1,5 +1,6 @@
 /** Runs at rest are packed, and wake exactly as they were (law 4). */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
 import { decide } from "../../machines/decide.ts";
@@ -13,7 +14,7 @@ import { Recent } from "../../services/coordinator/recent.ts";
 import { type Restable, RestingRuns } from "../../services/coordinator/resting.ts";
 import { beginning, commits, recomputed } from "../../services/replay/fold.ts";
 import { histories, recordedVersions, storedEvents } from "../histories/history.ts";
-import { finish, fresh, start, T0, tool } from "../machines/given.ts";
+import { claim, control, finish, fresh, start, T0, tool } from "../machines/given.ts";
 import { program, runProgram } from "../machines/programs.ts";
 import { timestamp } from "../../schemas/time.ts";
 
@@ -112,6 +113,12 @@ test("what is better folded again is not kept: ended runs that owe nothing, othe
   assert.equal(resting.size, 0);
 });
 
+test("EXEC-8: an ended run that still owes something is kept: one of its actions is at work", () => {
+  const state = told(told(begun(), claim("t1"), 3), control("cancel"), 4);
+  assert.deepEqual([RUN_ENDED.has(state.life.value), state.open.size, state.signals.size], [true, 1, 0]);
+  assert.deepStrictEqual(slept(loadedOf(state))?.loaded.state, state);
+});
+
 test("a run that is awake does not rest as well, and a share that another one took is forgotten", () => {
   const resting = new RestingRuns();
   resting.put(lane(loadedOf(begun())));
@@ -137,4 +144,46 @@ test("what rests is bounded in bytes: the runs that rested longest are forgotten
   const youngest = lane(undefined, { token: "clerk_199" });
   resting.wake(youngest);
   assert.deepStrictEqual((youngest.loaded as Loaded).state, begun());
+});
+
+test("what rests is bounded in bytes: as many as the bound says exactly are kept, and a run that rests again is counted once", () => {
+  const put = (resting: RestingRuns, token: string) => resting.put(lane(loadedOf(fresh()), { token }));
+  const free = new RestingRuns();
+  put(free, "clerk_1");
+  const one = free.bytes;
+  for (let n = 0; n < 2; n++) put(free, "clerk_2");
+  put(free, "clerk_1");
+  assert.deepEqual([free.size, free.bytes], [2, one * 2]);
+  const exact = new RestingRuns(one * 2);
+  for (const token of ["clerk_1", "clerk_2"]) put(exact, token);
+  assert.equal(exact.size, 2);
+});
+
+/** Names that runs of one kind have in common, and no other has: 1 KB that nothing makes smaller but having them in common. */
+const named = (kind: string) => new Set(Array.from({ length: 16 }, (_, n) => createHash("sha256").update(`${kind} ${n}`).digest("hex")));
+/** What one more run of a kind takes, in bytes. */
+function taken(resting: RestingRuns, kind: string): number {
+  const before = resting.bytes;
+  resting.put(lane(loadedOf(fresh()), { token: `clerk_${resting.size}`, issued: named(kind) }));
+  return resting.bytes - before;
+}
+const [LITTLE, MUCH] = [200, 500];
+
+test("what runs have in common is packed once: from the first, then from the dozen before the thirty-third, then every 4096", () => {
+  const resting = new RestingRuns();
+  const of = (kind: string, bytes: "little" | "much") => {
+    const took = taken(resting, kind);
+    assert.ok(bytes === "little" ? took < LITTLE : took > MUCH, `run ${resting.size}, of kind ${kind}: ${took} bytes`);
+  };
+  of("a", "little");
+  of("a", "little");
+  for (let n = 3; n < 21; n++) of("b", "much");
+  for (let n = 21; n <= 32; n++) of(`c${n}`, "much");
+  of("c33", "little");
+  for (let n = 22; n <= 32; n++) of(`c${n}`, "little");
+  of("c21", "much");
+  of("a", "much");
+  while (resting.size < 4096) of("d", "much");
+  for (let n = 0; n < 2; n++) of("d", "little");
+  of("c33", "much");
 });

@@ -7,12 +7,14 @@ import { ACTION } from "./argued-action.ts";
 import { COORDINATOR } from "./argued-coordinator.ts";
 import { DOCUMENTS } from "./argued-documents.ts";
 import { RULES } from "./argued-rules.ts";
+import { SHARES } from "./argued-shares.ts";
 
 export const ARGUED: readonly Argued[] = [
   ...ACTION,
   ...COORDINATOR,
   ...DOCUMENTS,
   ...RULES,
+  ...SHARES,
   ...of(
     "machines/guard.ts",
     [

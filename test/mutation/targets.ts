@@ -30,6 +30,14 @@ export const TARGETS: readonly Target[] = [
       HISTORIES,
     ],
   },
+  {
+    files: machines("signals", "judging", "proposals", "work", "state", "outcome", "input", "record"),
+    tests: [
+      ...tests("signals", "judging", "proposals", "work", "charts", "action", "lives", "answers", "persons", "decide", "budgets", "probing", "approvals", "rules", "edges", "changes", "leasing", "leases", "marks", "standing", "stops", "standings", "purse", "owed", "versions"),
+      HISTORIES,
+    ],
+  },
+  { files: machines("step", "flat"), tests: tests("flat", "agreement", "charts") },
   { files: machines("guard", "ledger"), tests: [...tests("accounts", "guard", "ledger", "charts"), HISTORIES] },
   ...["amounts", "chain", "diff", "guard-hit", "marks", "registry"].map((name) => ({ files: machines(name), tests: tests(name) })),
   { files: machines("change"), tests: tests("changes", "edges") },
@@ -38,4 +46,7 @@ export const TARGETS: readonly Target[] = [
   { files: machines("view"), tests: tests("view", "approvals", "marks") },
   { files: coordinator("ledger-facts", "admission", "guard-view"), tests: ["ledger-facts", "admission", "guard-view"].map((name) => `test/coordinator/${name}.unit.test.ts`) },
   ...["unarmed", "people", "recent", "lanes", "desk", "sweep", "fence", "applied"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.unit.test.ts`] })),
+  ...["aggregates", "resting", "pause"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.unit.test.ts`] })),
+  // on a real server
+  { files: coordinator("committer"), tests: ["test/coordinator/committer.int.test.ts"] },
 ];

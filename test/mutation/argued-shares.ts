@@ -1,0 +1,29 @@
+/** Arguments for mutants of what the coordinator owns, keeps and finds again: see `argued.ts`. */
+import { type Argued, of } from "./argument.ts";
+
+export const SHARES: readonly Argued[] = [
+  ...of(
+    "services/coordinator/aggregates.ts",
+    [
+      "if (Buffer.compare(event.data, events[index]?.data ?? Buffer.alloc(0)) !== 0) {",
+      "0", "0 + 1", "an event beyond those that are computed stands behind a first one that says another number, and differs from it before",
+    ],
+  ),
+  ...of(
+    "services/coordinator/resting.ts",
+    ["const MAX_BYTES = 128 * 1024 * 1024;", "128", "128 + 1", "a default, of which no promise says how large it is: the bound itself is proven with one that is given"],
+    ["const MAX_BYTES = 128 * 1024 * 1024;", "1024", "1024 + 1", "a default, of which no promise says how large it is: the bound itself is proven with one that is given"],
+    ["const DICTIONARY_BYTES = 32 * 1024;", "32 * 1024", "(32) / (1024)", "deflate itself looks at no more than the last 32 KB of a dictionary: what is cut off only gives memory back"],
+    ["const DICTIONARY_BYTES = 32 * 1024;", "32", "32 + 1", "deflate itself looks at no more than the last 32 KB of a dictionary: what is cut off only gives memory back"],
+    ["const DICTIONARY_BYTES = 32 * 1024;", "1024", "1024 + 1", "deflate itself looks at no more than the last 32 KB of a dictionary: what is cut off only gives memory back"],
+    ["#dictionary = Buffer.alloc(0);", "0", "0 + 1", "the first run that is packed makes another one before it is used"],
+    [
+      'const text = deflateRawSync(bytes, { level: 1, dictionary: this.#dictionary }).toString("latin1");',
+      "1", "1 + 1", "how hard it is tried to make it small: what is woken is the same",
+    ],
+    [
+      'this.#runs.set(Buffer.from(token, "latin1").toString("latin1"), { text, dictionary: this.#dictionary, share: lane.share });',
+      '"latin1"', '""', "a run's token is ASCII, which is the same in every encoding",
+    ],
+  ),
+];
