@@ -126,7 +126,7 @@ try {
   const reading = await world.connect("reader", "bench");
   const { ways } = await readWays(reading, NS, 1);
   const faults = await faultsOf(ways, seen, join(world.dataDir, "demo", `${NS}-effects.jsonl`));
-  const replayed = await replay(await world.journal(), NS, REPLAYED);
+  const replayed = await replay(await world.journal(), NS, REPLAYED, () => world.replayed(REPLAYED));
   faults.push(...replayed.faults);
 
   const columns = "coordinators  actions/s  of one  cores: coordinators  server  gateway, ask, reader  load  ms an action: coordinators  busiest  server";

@@ -2,13 +2,10 @@
 import type { Namespace } from "../../schemas/ids.ts";
 import { parseLog, patterns } from "../../schemas/subjects.ts";
 import { decodeEvent } from "../../services/bus/commit.ts";
-import type { StoredMessage, StreamReader } from "../../services/bus/journal.ts";
+import type { StreamReader } from "../../services/bus/journal.ts";
 import { checkAll } from "../../services/replay/journal.ts";
 import { Replayer } from "../../services/replay/replay.ts";
-import { throughput } from "../replay/throughput.ts";
-
-/** Events that are held in memory to time replay alone. */
-const IN_MEMORY = 60_000;
+import type { Throughput } from "../replay/throughput.ts";
 
 export interface Replayed {
   readonly events: number;
@@ -22,7 +19,8 @@ export interface Replayed {
   readonly faults: readonly string[];
 }
 
-export async function replay(journal: StreamReader, ns: Namespace, most: number): Promise<Replayed> {
+/** @param timed how fast its beginning is replayed from memory */
+export async function replay(journal: StreamReader, ns: Namespace, most: number, timed: () => Promise<Throughput>): Promise<Replayed> {
   const alone = await replayOnly(journal, ns, most);
   const begun = performance.now();
   const checked = await checkAll(journal, ns);
@@ -37,7 +35,7 @@ export async function replay(journal: StreamReader, ns: Namespace, most: number)
   }
   const { messages } = await journal.info();
   if (events !== messages) faults.push(`${events} events were replayed, the journal has ${messages}`);
-  const core = await throughput(await some(journal, ns, Math.min(most, IN_MEMORY)));
+  const core = await timed();
   return {
     events,
     replay_events_per_s: core.replay_events_per_s,
@@ -46,17 +44,6 @@ export async function replay(journal: StreamReader, ns: Namespace, most: number)
     replay_verified_from_server_events_per_s: Math.round(events / seconds),
     faults,
   };
-}
-
-/** The journal's beginning, up to the end of a commit. */
-async function some(journal: StreamReader, ns: Namespace, most: number): Promise<StoredMessage[]> {
-  const messages: StoredMessage[] = [];
-  for await (const message of journal.read({ subject: patterns.log(ns), pageSize: 2000 })) {
-    messages.push(message);
-    const [index, last] = decodeEvent(message).body.part;
-    if (messages.length >= most && index === last) break;
-  }
-  return messages;
 }
 
 async function replayOnly(journal: StreamReader, ns: Namespace, most: number): Promise<number> {

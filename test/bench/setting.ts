@@ -54,6 +54,9 @@ export interface Measured {
   readonly faults: readonly string[];
 }
 
+/** Events that are held in memory to time replay alone. */
+const IN_MEMORY = 60_000;
+
 /** The ceiling has a journal of its own, in a namespace where no service runs. */
 const CEILING = namespace("ceiling");
 
@@ -111,7 +114,7 @@ export async function measure(sync: Sync, plan: Plan, binary: string, say: (line
     await world.stopChildren();
     const { ways } = await readWays(reading, NS, 1);
     const faults = await faultsOf(ways, seen, join(dataDir, "demo", `${NS}-effects.jsonl`));
-    const replayed = await replay(journal, NS, plan.replayEvents);
+    const replayed = await replay(journal, NS, plan.replayEvents, () => world.replayed(Math.min(plan.replayEvents, IN_MEMORY)));
     faults.push(...replayed.faults);
     say(`${sync}: ${replayed.events} events of ${runs} runs replayed and verified: ${faults.length === 0 ? "identical" : `${faults.length} fault(s)`}`);
     return { sync, full, quarter, ceiling: ceilings, replay: replayed, runs, actions: seen.length, faults };

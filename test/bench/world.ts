@@ -16,6 +16,7 @@ import type { Role } from "../../services/identity/roles.ts";
 import type { Service } from "../../services/main.ts";
 import { applyFolder } from "./apply.ts";
 import { writeDocuments } from "./documents.ts";
+import type { Throughput } from "../replay/throughput.ts";
 import { type Child, startChild } from "./processes.ts";
 
 export type Sync = "default" | "always";
@@ -104,6 +105,14 @@ export class World {
     this.#children.add(load);
     await load.ask({ do: "start", ...this.#own(), ns: NS, life: this.#loads++ });
     return load;
+  }
+
+  /** How fast so many events at the journal's beginning are replayed, in a process of its own. */
+  async replayed(most: number): Promise<Throughput> {
+    const replayer = startChild(new URL("replayer.ts", import.meta.url), this.#options.profile);
+    this.#children.add(replayer);
+    await replayer.ask({ do: "start", ...this.#own() });
+    return replayer.ask<Throughput>({ do: "replay", ns: NS, most });
   }
 
   /** Needs a plane. */

@@ -39,19 +39,25 @@ export interface Throughput {
 /**
  * From stored messages on: reading the inputs, the machines, and every byte but the links compared with what they
  * compute; then the same with every link computed and compared, which is the whole chain.
+ *
+ * @param passes over all messages, of which the mean is told; one more goes before them, unmeasured: what is asked for is
+ * the speed of code that has been compiled, which a journal of a million events has behind it after a second
  */
-export async function throughput(messages: readonly StoredMessage[]): Promise<Throughput> {
-  // what is measured is code that has been compiled: a journal of a million events has that behind it after a second
+export async function throughput(messages: readonly StoredMessage[], passes = 1): Promise<Throughput> {
   replayAlone(messages);
   await checkMessages(NS, messages);
-  const began = cpuMs();
-  replayAlone(messages);
-  const replayed = cpuMs();
-  const checks = await checkMessages(NS, messages);
-  const verified = cpuMs();
-  if (checks.some(({ replay, verify }) => replay.difference ?? verify.fault)) throw new Error("the journal is not intact");
-  const rate = (ms: number) => Math.round((messages.length * 1000) / ms);
-  return { events: messages.length, replay_events_per_s: rate(replayed - began), replay_verified_events_per_s: rate(verified - replayed) };
+  let [alone, whole] = [0, 0];
+  for (let pass = 0; pass < passes; pass++) {
+    const began = cpuMs();
+    replayAlone(messages);
+    const replayed = cpuMs();
+    const checks = await checkMessages(NS, messages);
+    whole += cpuMs() - replayed;
+    alone += replayed - began;
+    if (checks.some(({ replay, verify }) => replay.difference ?? verify.fault)) throw new Error("the journal is not intact");
+  }
+  const rate = (ms: number) => Math.round((messages.length * passes * 1000) / ms);
+  return { events: messages.length, replay_events_per_s: rate(alone), replay_verified_events_per_s: rate(whole) };
 }
 
 function replayAlone(messages: readonly StoredMessage[]): void {
