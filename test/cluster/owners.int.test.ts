@@ -4,7 +4,8 @@ import { after, before, describe, it } from "node:test";
 import { streamName } from "../../schemas/subjects.ts";
 import { StreamReader } from "../../services/bus/journal.ts";
 import { checkAll } from "../../services/replay/journal.ts";
-import { type ChildOwner, type Leaseholders, childOwner, leaseholders, runsInShares } from "../coordinator/owners.ts";
+import { type ChildCoordinator, childCoordinator } from "../coordinator/children.ts";
+import { type Leaseholders, leaseholders, runsInShares } from "../coordinator/owners.ts";
 import { until } from "../crash/world.ts";
 import { startTestCluster, type TestCluster } from "../harness/cluster.ts";
 import { startTestPlane, type TestActor, type TestPlane } from "../harness/plane.ts";
@@ -17,13 +18,13 @@ describe("OPS-2 EXEC-8: two coordinators on a replicated cluster", () => {
   let plane: TestPlane;
   let clerk: TestActor;
   let leases: Leaseholders;
-  let children: ChildOwner[];
+  let children: ChildCoordinator[];
   const said: string[] = [];
   before(async () => {
     cluster = await startTestCluster();
     plane = await startTestPlane({ server: cluster.server });
     leases = await leaseholders(plane);
-    children = await Promise.all([childOwner(plane, { elsewhere: true }), childOwner(plane, { elsewhere: true })]);
+    children = await Promise.all([childCoordinator(plane, { elsewhere: true }), childCoordinator(plane, { elsewhere: true })]);
     await leases.until(() => leases.counts().join() === "4,4", "shares are not shared", PATIENCE_MS);
     await plane.applyValues([CONTRACT], '@id("all") permit (principal, action, resource);');
     clerk = await plane.agent("clerk");
@@ -77,7 +78,7 @@ describe("OPS-2 EXEC-8: two coordinators on a replicated cluster", () => {
   });
 
   it("another one joins, the first is frozen and wakes up: everything was decided once", async (t) => {
-    children.push(await childOwner(plane, { elsewhere: true }));
+    children.push(await childCoordinator(plane, { elsewhere: true }));
     await leases.until(() => leases.counts().join() === "4,4", "shares are not shared", PATIENCE_MS);
     children[0]?.signal("SIGSTOP");
     const took = await round("without-the-frozen");

@@ -1,7 +1,5 @@
 /** What the coordinator's tests share: a plane with small documents of its own, and the people and gateways around it. */
-import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
 import type { Answer } from "../../schemas/answer.ts";
 import type { Dispatch, Grant } from "../../schemas/dispatch.ts";
 import { type Actor, runId } from "../../schemas/ids.ts";
@@ -128,29 +126,6 @@ async function testGateway(nc: NatsConnection, name: Actor, { ns }: TestPlane): 
     return withPatience(granted, `${name} heard nothing of its report on ${body.action}`);
   };
   return { name, nonce, report, claim: (run, action, attempt = 1) => report(run, { action, attempt, status: "started" }) };
-}
-
-/** Starts a coordinator in a process of its own, and returns what kills it as a crash would. */
-export async function childCoordinator({ server, ns }: TestPlane): Promise<() => Promise<void>> {
-  const { creds, inboxPrefix } = await server.issue("coordinator", `child-${randomUUID().slice(0, 8)}`);
-  const child = spawn(process.execPath, [new URL("child.ts", import.meta.url).pathname], {
-    env: {
-      ...process.env,
-      SIGNALBOX_TEST_URL: server.url,
-      SIGNALBOX_TEST_CREDS: creds,
-      SIGNALBOX_TEST_INBOX: inboxPrefix,
-      SIGNALBOX_TEST_NS: ns,
-    },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const orphan = () => child.kill("SIGKILL");
-  process.once("exit", orphan);
-  const gone = once(child, "exit").then(() => void process.off("exit", orphan));
-  await withPatience(Promise.race([once(child.stdout, "data"), gone.then(() => Promise.reject(new Error("the child ended")))]), "the child is not ready");
-  return async () => {
-    child.kill("SIGKILL");
-    await gone;
-  };
 }
 
 /** Dispatches of one tool, as gateways get them. */

@@ -6,14 +6,15 @@ import { SHARES, shareOf, streamName } from "../../schemas/subjects.ts";
 import { StreamReader } from "../../services/bus/journal.ts";
 import { checkAll } from "../../services/replay/journal.ts";
 import { withPatience } from "../harness/plane.ts";
-import { type ChildOwner, type Leaseholders, childOwner, leaseholders, runsInShares } from "./owners.ts";
+import { type ChildCoordinator, childCoordinator } from "./children.ts";
+import { type Leaseholders, leaseholders, runsInShares } from "./owners.ts";
 import { type Office, dispatchesOf, requestOf, startOffice, types } from "./office.ts";
 
 let office: Office;
 let leases: Leaseholders;
 let queue: Awaited<ReturnType<typeof dispatchesOf>>;
 const running: Coordinator[] = [];
-const children: ChildOwner[] = [];
+const children: ChildCoordinator[] = [];
 before(async () => {
   office = await startOffice({ coordinator: false });
   const coordinator = await office.coordinator();
@@ -33,8 +34,8 @@ async function owner(more: Parameters<Office["coordinator"]>[0] = {}): Promise<C
   running.push(coordinator);
   return coordinator;
 }
-async function child(options: Parameters<typeof childOwner>[1] = {}): Promise<ChildOwner> {
-  const one = await childOwner(office, options);
+async function child(options: Parameters<typeof childCoordinator>[1] = {}): Promise<ChildCoordinator> {
+  const one = await childCoordinator(office, options);
   children.push(one);
   return one;
 }

@@ -1,7 +1,5 @@
-/** Who owns which share, as a test sees it; and coordinators in processes of their own, to be killed and frozen. */
-import { spawn } from "node:child_process";
+/** Who owns which share, as a test sees it. */
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
 import { SHARES, shareOf } from "../../schemas/subjects.ts";
 import { LeaseView } from "../../services/bus/lease-view.ts";
 import { type TestPlane, withPatience } from "../harness/plane.ts";
@@ -56,39 +54,6 @@ export async function leaseholders({ server, ns }: { readonly server: Pick<TestP
       return performance.now() - began;
     },
     stop: () => view.stop(),
-  };
-}
-
-export interface ChildOwner {
-  signal(signal: "SIGSTOP" | "SIGCONT"): void;
-  /** SIGKILL, as a crash. */
-  kill(): Promise<void>;
-}
-
-/** @param elsewhere as if it ran on another machine: nobody sees that its process is gone */
-export async function childOwner({ server, ns }: TestPlane, { elsewhere = false } = {}): Promise<ChildOwner> {
-  const { creds, inboxPrefix } = await server.issue("coordinator", `child-${randomUUID().slice(0, 8)}`);
-  const child = spawn(process.execPath, [new URL("child.ts", import.meta.url).pathname], {
-    env: {
-      ...process.env,
-      SIGNALBOX_TEST_URL: server.url,
-      SIGNALBOX_TEST_CREDS: creds,
-      SIGNALBOX_TEST_INBOX: inboxPrefix,
-      SIGNALBOX_TEST_NS: ns,
-      ...(elsewhere && { SIGNALBOX_TEST_ELSEWHERE: "1" }),
-    },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const orphan = () => child.kill("SIGKILL");
-  process.once("exit", orphan);
-  const gone = once(child, "exit").then(() => void process.off("exit", orphan));
-  await withPatience(Promise.race([once(child.stdout, "data"), gone.then(() => Promise.reject(new Error("the child ended")))]), "the child is not ready");
-  return {
-    signal: (signal) => void child.kill(signal),
-    kill: async () => {
-      child.kill("SIGKILL");
-      await gone;
-    },
   };
 }
 

@@ -7,7 +7,8 @@ import { streamName } from "../../schemas/subjects.ts";
 import type { Coordinator } from "../../services/coordinator/coordinator.ts";
 import type { NatsConnection } from "../../services/bus/connection.ts";
 import { faultyLine } from "./line.ts";
-import { type Office, childCoordinator, dispatchesOf, requestOf, startOffice, types } from "./office.ts";
+import { childCoordinator } from "./children.ts";
+import { type Office, dispatchesOf, requestOf, startOffice, types } from "./office.ts";
 
 let office: Office;
 before(async () => {
@@ -31,7 +32,7 @@ const at = (type: string, events: string[]) => events.filter((found) => found ==
 
 test("EXEC-9 killed after the commit and before the dispatch: the next owner dispatches", async () => {
   const queue = await dispatchesOf(office, "t.write");
-  const kill = await childCoordinator(office);
+  const { kill } = await childCoordinator(office);
   const agent = await office.agent("clerk");
   const run = "clerk_undispatched";
   await office.begin(agent, run);
@@ -50,7 +51,7 @@ test("EXEC-9 killed after the commit and before the dispatch: the next owner dis
 });
 
 test("EXEC-9 killed after a person's refusal was stored and before the agent was told: the next owner tells it", async () => {
-  const kill = await childCoordinator(office);
+  const { kill } = await childCoordinator(office);
   const agent = await office.agent("asker");
   const approver = await office.approver("ann");
   const run = "asker_untold";
@@ -88,7 +89,7 @@ test("EXEC-9 dispatches that the server lost after all was acknowledged are made
 });
 
 test("EXEC-9 APP-4 killed after the commit and before the timer was armed: the next owner arms it, and it fires", async () => {
-  const kill = await childCoordinator(office);
+  const { kill } = await childCoordinator(office);
   const agent = await office.agent("hasty");
   const run = "hasty_untimed";
   await office.begin(agent, run);
@@ -103,7 +104,7 @@ test("EXEC-9 APP-4 killed after the commit and before the timer was armed: the n
 });
 
 test("EXEC-9 killed after the commit and before the answer: the agent is told by the next owner", async () => {
-  const kill = await childCoordinator(office);
+  const { kill } = await childCoordinator(office);
   const agent = await office.agent("clerk");
   const run = "clerk_unanswered";
   await office.begin(agent, run);
@@ -120,7 +121,7 @@ test("EXEC-9 killed after the commit and before the answer: the agent is told by
 test("EXEC-9 killed in the middle of much: every run of every agent comes out whole", async () => {
   const agent = await office.agent("clerk");
   const runs = Array.from({ length: 10 }, (_, n) => `clerk_much-${n}`);
-  const kill = await childCoordinator(office);
+  const { kill } = await childCoordinator(office);
   for (const run of runs) await agent.send("propose", run, { kind: "start", id: "s", agent: { name: "clerk" }, goal: "g" });
   const sent = (async () => {
     for (let n = 0; n < 10; n++) for (const run of runs) await agent.send("propose", run, n % 2 === 0 ? note(`${n}`) : write(`${n}`));
@@ -137,7 +138,7 @@ test("EXEC-9 killed in the middle of much: every run of every agent comes out wh
 });
 
 test("APP-4 EXEC-9 timers fire after server and coordinator were killed: approval, retry, wall time", async () => {
-  const kill = await childCoordinator(office);
+  const { kill } = await childCoordinator(office);
   const [hasty, clerk, sprinter] = [await office.agent("hasty"), await office.agent("clerk"), await office.agent("sprinter")];
   const gateway = await office.gateway("gw-restart");
   await office.begin(clerk, "clerk_retry");

@@ -14,7 +14,7 @@ import { RegistryAdapter } from "../../services/gateway/adapters/registry.ts";
 import { Gateway } from "../../services/gateway/gateway.ts";
 import { BUILT_IN_DEFINITION } from "../../services/registry/built-in.ts";
 import { parseDocuments } from "../../services/registry/parse.ts";
-import { childCoordinator } from "../coordinator/office.ts";
+import { childCoordinator } from "../coordinator/children.ts";
 import { startTestPlane, type TestPlane } from "../harness/plane.ts";
 
 const TOOLS = 80;
@@ -96,7 +96,7 @@ async function versions(): Promise<number[]> {
 
 test("POL-6: a coordinator that is killed in the middle of a change: the next one brings the rest into force, each once", { timeout: 60_000 }, async () => {
   await gateway("g1");
-  const kill = await childCoordinator(plane);
+  const { kill } = await childCoordinator(plane);
   const half = await halfway(TOOLS / 4);
   const run = await change("killed-coordinator", await stored(tools(1)));
   await half();
