@@ -169,14 +169,12 @@ export class GroupCommitter {
         const last = await this.#journal.lastOf(part.subject, segment);
         if ((last?.seq ?? 0) === part.expected) return undefined;
         let index = 0;
-        let seq = 0;
         const range = { subject: part.subject, segment, fromSeq: positionOf(segment, sequenceOf(part.expected) + 1), leader: true };
         for await (const message of this.#journal.read(range)) {
           const sent = part.events[index];
           if (sent === undefined || Buffer.compare(sent.data, message.data) !== 0) return { kind: "moved" };
           index += 1;
-          seq = message.seq;
-          if (index === part.events.length) return { kind: "stored", last: seq };
+          if (index === part.events.length) return { kind: "stored", last: message.seq };
         }
         // the beginning of our own commit and no more: whoever loads the run completes it
         return { kind: "moved" };

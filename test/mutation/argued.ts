@@ -6,14 +6,18 @@ import { type Argued, of } from "./argument.ts";
 import { ACTION } from "./argued-action.ts";
 import { COORDINATOR } from "./argued-coordinator.ts";
 import { DOCUMENTS } from "./argued-documents.ts";
+import { MACHINES } from "./argued-machines.ts";
 import { RULES } from "./argued-rules.ts";
+import { TURNS } from "./argued-turns.ts";
 import { SHARES } from "./argued-shares.ts";
 
 export const ARGUED: readonly Argued[] = [
   ...ACTION,
   ...COORDINATOR,
   ...DOCUMENTS,
+  ...MACHINES,
   ...RULES,
+  ...TURNS,
   ...SHARES,
   ...of(
     "machines/guard.ts",

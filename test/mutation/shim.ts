@@ -1,6 +1,8 @@
 /** Stands in for `node:test`: tests are kept, so that one process runs them again and again. Only what our tests use. */
 export interface Kept {
   readonly name: string;
+  /** Whatever it shares with others is there when this has ended. */
+  readonly ready: () => Promise<void>;
   readonly run: () => Promise<void>;
 }
 type Hook = () => unknown;
@@ -46,7 +48,6 @@ export function test(name: string, ...rest: unknown[]): void {
   const full = [...around.slice(1).map((one) => one.name), name].join(" > ");
   const run = async () => {
     const ends: Hook[] = [];
-    await begin(around);
     try {
       for (const one of around) for (const hook of one.beforeEach) await hook();
       await body({ after: (what) => void ends.push(what), diagnostic: () => undefined });
@@ -55,7 +56,7 @@ export function test(name: string, ...rest: unknown[]): void {
       for (const one of around.toReversed()) for (const hook of one.afterEach) await hook();
     }
   };
-  kept.push({ name: full, run });
+  kept.push({ name: full, ready: () => begin(around), run });
 }
 
 export function describe(name: string, ...rest: unknown[]): void {

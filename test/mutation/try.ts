@@ -6,7 +6,7 @@ import { Worker } from "./process.ts";
 import type { FromWorker, Measured, Order } from "./worker.ts";
 
 /** A mutant that keeps its tests busy so much longer than they were is caught: they would never end. */
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 6_000;
 const PATIENCE_FACTOR = 4;
 const BEGIN_MS = 300_000;
 /** Mutants for which one more process is worth its start. */

@@ -75,10 +75,16 @@ async function begin({ root, files, tests: testFiles, from, known = false }: Ord
   }
   const loaded = [...seen];
   const measured: Measured[] = [];
-  for (const { name, run } of known ? [] : tests) {
+  for (const one of tests) {
+    const { name, ready } = one;
     seen = new Set();
+    if (known) {
+      await ready();
+      continue;
+    }
+    const unready = await failureOf(ready);
     const began = performance.now();
-    const failed = await failureOf(run);
+    const failed = unready ?? (await failureOf(one.run));
     measured.push({ name, ms: performance.now() - began, covered: [...seen], ...(failed !== undefined && { failed }) });
     // whoever began with a mutant wants to know whether anything fails, and no more
     if (from !== undefined && failed !== undefined) break;
@@ -86,7 +92,7 @@ async function begin({ root, files, tests: testFiles, from, known = false }: Ord
   say({ said: "ready", tests: measured, loaded });
 }
 
-async function failureOf(run: Kept["run"]): Promise<string | undefined> {
+async function failureOf(run: () => Promise<void>): Promise<string | undefined> {
   stray = undefined;
   try {
     await run();
