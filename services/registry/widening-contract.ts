@@ -19,8 +19,10 @@ export function contractWidenings(before: Contract | undefined, after: Contract)
   if (before.identity?.mode === "on_behalf_of" && after.identity?.mode !== "on_behalf_of") found.push("it no longer acts only on behalf of somebody");
   found.push(...raised("seconds that its credential lives", before.identity?.token_ttl_seconds, after.identity?.token_ttl_seconds));
   const traces = ["none", "metadata", "full"];
-  if (traces.indexOf(after.logging?.trace_level ?? "none") > traces.indexOf(before.logging?.trace_level ?? "none")) found.push(`telemetry carries \`${after.logging?.trace_level}\``);
-  if (before.logging?.pii_redaction === true && after.logging?.pii_redaction !== true) found.push("telemetry is no longer redacted");
+  if (traces.indexOf(after.logging?.trace_level ?? "metadata") > traces.indexOf(before.logging?.trace_level ?? "metadata")) found.push(`telemetry carries \`${after.logging?.trace_level ?? "metadata"}\``);
+  if (before.logging?.pii_redaction !== false && after.logging?.pii_redaction === false) found.push("telemetry is no longer redacted");
+  // of an export only who asks for it in so many words is given less
+  if (before.logging?.pii_redaction === true && after.logging?.pii_redaction !== true) found.push("its runs are exported whole");
   return found;
 }
 

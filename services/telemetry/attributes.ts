@@ -1,7 +1,7 @@
 /**
  * What of an event may leave the plane: this file is the whole list, and what is not in it stays in the journal.
  * Names, ids, numbers and the plane's own codes do; inputs, outputs, goals, notes, anybody's words and whoever the
- * run is for do not. A contract's `logging.trace_level` of `full` would allow more, and is not built.
+ * run is for do not. Inputs and outputs do only where a contract's `logging.trace_level` is `full`: see `payload.ts`.
  */
 import type { Attributes } from "@opentelemetry/api";
 import type { EventBody } from "../../schemas/event.ts";

@@ -12,6 +12,9 @@ export const ATTRIBUTE = {
   agentVersion: "gen_ai.agent.version",
   toolName: "gen_ai.tool.name",
   toolCallId: "gen_ai.tool.call.id",
+  /** Only where a contract says `trace_level: full`. */
+  input: "gen_ai.tool.call.arguments",
+  output: "gen_ai.tool.call.result",
   inputTokens: "gen_ai.usage.input_tokens",
   outputTokens: "gen_ai.usage.output_tokens",
   errorType: "error.type",

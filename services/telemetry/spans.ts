@@ -1,17 +1,21 @@
 /**
  * Runs as traces (OBS-1): one span for a run, from its start to its end, and one below it for each action, from
- * proposal to end. Times are those of the events, ids come from the journal, and what may leave is in `attributes.ts`.
+ * proposal to end. Times are those of the events, ids come from the journal, and what may leave is in `attributes.ts`
+ * and `payload.ts`, as far as the contract that judged it lets it (`terms.ts`).
  * A span is given out when it has ended; what is open is kept here, and read from the journal again when it is not.
  */
 import { type Context, ROOT_CONTEXT, type Span, SpanStatusCode, type Tracer, trace } from "@opentelemetry/api";
 import type { EventBody, EventType } from "../../schemas/event.ts";
 import type { Namespace } from "../../schemas/ids.ts";
+import type { JsonValue } from "../../schemas/json.ts";
 import { parseLog } from "../../schemas/subjects.ts";
 import { decodeEvent, EventMalformed } from "../bus/commit.ts";
 import type { StoredMessage } from "../bus/journal.ts";
 import { actionAttributes, eventAttributes, judgedAttributes, outcomeOf, runAttributes, spanAttributes } from "./attributes.ts";
 import { type JournalIds, parentOf } from "./ids.ts";
 import { ATTRIBUTE, OPERATION } from "./names.ts";
+import { inputText, outputText, SENSITIVE } from "./payload.ts";
+import { stricter, type Terms, TermsReader, type TermsOptions } from "./terms.ts";
 
 export interface RunSpansOptions {
   readonly ns: Namespace;
@@ -22,6 +26,8 @@ export interface RunSpansOptions {
   readonly ids: JournalIds;
   /** Messages of a journal subject up to a stream sequence. */
   readonly history: (subject: string, untilSeq: number) => AsyncIterable<StoredMessage>;
+  /** The contracts and tools that runs were judged by. */
+  readonly document: TermsOptions["document"];
   readonly onAlarm?: (message: string, cause?: unknown) => void;
   /** Open spans that are kept; the runs longest silent are let go beyond it. */
   readonly maxOpen?: number;
@@ -33,10 +39,24 @@ interface OpenRun {
   context: Context;
   agent: string;
   shared: ReturnType<typeof runAttributes>;
-  /** Of the commit that is being read. */
+  /** Of the commit that is being read: what it came with, and what of it may be told. */
   facts: unknown;
+  input: JsonValue | undefined;
+  terms: Terms | undefined;
   ended: boolean;
-  readonly actions: Map<string, Span>;
+  readonly actions: Map<string, OpenAction>;
+  /** Actions of which nothing is told. */
+  readonly hidden: Set<string>;
+  /** What the run is marked with, as far as it is nobody's business. */
+  readonly labels: Set<string>;
+}
+
+interface OpenAction {
+  readonly span: Span;
+  terms: Terms;
+  /** Put on the span when it ends: until then stricter terms may come. */
+  input?: string;
+  output?: string;
 }
 
 const MAX_OPEN = 10_000;
@@ -83,11 +103,13 @@ export class RunSpans {
   readonly #options: RunSpansOptions;
   /** By journal subject, least recently used first. */
   readonly #runs = new Map<string, OpenRun>();
+  readonly #terms: TermsReader;
   #open = 0;
   #next: number;
 
   constructor(options: RunSpansOptions) {
     this.#options = options;
+    this.#terms = new TermsReader(options);
     this.from = options.from;
     this.#next = options.from;
   }
@@ -117,7 +139,7 @@ export class RunSpans {
     const { body } = decodeEvent(message);
     const run = this.#forget(subject) ?? (body.seq === 1 ? newRun(body) : await this.#read(subject, seq - 1));
     if (run === undefined) return;
-    this.#fold(run, body, true);
+    await this.#fold(run, body, true);
     if (run.ended && run.actions.size === 0) return;
     this.#runs.set(subject, run);
     this.#open += weight(run);
@@ -138,33 +160,67 @@ export class RunSpans {
     for await (const message of this.#options.history(subject, untilSeq)) {
       const { body } = decodeEvent(message);
       run ??= newRun(body);
-      this.#fold(run, body, false);
+      await this.#fold(run, body, false);
     }
     return run;
   }
 
-  #fold(run: OpenRun, body: EventBody, live: boolean): void {
-    if (body.part[0] === 1) run.facts = body.data["facts"];
+  async #fold(run: OpenRun, body: EventBody, live: boolean): Promise<void> {
+    const [part, parts] = body.part;
+    if (part === 1) {
+      run.facts = body.data["facts"];
+      run.input = body.data["input"] as JsonValue | undefined;
+      run.terms = run.facts === undefined ? undefined : await this.#terms.of(body);
+    }
+    this.#told(run, body, live);
+    // it may be large, and none of it is needed any more
+    if (part === parts) run.facts = run.input = run.terms = undefined;
+  }
+
+  #told(run: OpenRun, body: EventBody, live: boolean): void {
     if (body.type === "run.started" || body.type === "run.refused") this.#startRun(run, body);
     if (body.type === "action.proposed") this.#startAction(run, body);
-    const { action } = body.data;
+    const { action: named } = body.data;
+    const id = typeof named === "string" ? named : undefined;
+    marked(run, body);
+    const action = id === undefined ? undefined : run.actions.get(id);
+    if (action !== undefined) this.#payload(run, action, body);
     // marks are the run's, whichever output left them
-    const span = typeof action === "string" && !body.type.startsWith("taint.") ? run.actions.get(action) : run.span;
+    const marks = body.type.startsWith("taint.") && !(id !== undefined && run.hidden.has(id));
+    const span = id === undefined || marks ? run.span : action?.span;
+    const failed = RUN_ENDS.get(body.type) ?? ACTION_ENDS.get(body.type);
+    if (failed !== undefined && id === undefined) run.ended = true;
+    else if (failed !== undefined) run.actions.delete(id as string);
     if (span === undefined) return;
     span.setAttributes(spanAttributes(body));
     if (body.type === "action.validated") span.setAttributes(judgedAttributes(run.facts));
     if (EVENTS.has(body.type)) span.addEvent(body.type, eventAttributes(body), new Date(body.at));
-    const failed = RUN_ENDS.get(body.type) ?? ACTION_ENDS.get(body.type);
-    if (failed === undefined) return;
-    if (typeof action === "string") run.actions.delete(action);
-    else run.ended = true;
-    if (!live) return;
+    if (failed === undefined || !live) return;
+    if (action?.terms.level === "none") {
+      // it was judged anew, by a contract that tells nothing: what is begun is never given out
+      run.hidden.add(id as string);
+      return;
+    }
+    if (action?.terms.level === "full") {
+      if (action.input !== undefined) span.setAttribute(ATTRIBUTE.input, action.input);
+      if (action.output !== undefined) span.setAttribute(ATTRIBUTE.output, action.output);
+    }
     span.setAttribute(ATTRIBUTE.outcome, outcomeOf(body));
     if (failed) span.setStatus({ code: SpanStatusCode.ERROR });
     span.end(new Date(body.at));
   }
 
+  /** What an open action took and gave, where that may be told; and terms that it was judged anew under. */
+  #payload(run: OpenRun, action: OpenAction, { type, data }: EventBody): void {
+    if (run.terms !== undefined) action.terms = stricter(action.terms, run.terms);
+    const { terms } = action;
+    if (terms.level !== "full") return;
+    if (type === "action.proposed") action.input = inputText(proposedInput(run.input), terms, run.labels);
+    if (type === "action.succeeded") action.output = outputText((data["output"] ?? null) as JsonValue, terms);
+  }
+
   #startRun(run: OpenRun, body: EventBody): void {
+    if (run.terms?.level === "none") return;
     const parent = parentOf(body);
     run.shared = runAttributes(body);
     run.agent = String(run.shared[ATTRIBUTE.agentName] ?? "");
@@ -175,10 +231,13 @@ export class RunSpans {
   }
 
   #startAction(run: OpenRun, body: EventBody): void {
-    if (run.span === undefined) return;
+    const id = String(body.data["action"]);
+    const terms: Terms = run.terms ?? { level: "metadata" };
+    if (terms.level === "none") run.hidden.add(id);
+    if (run.span === undefined || terms.level === "none") return;
     const own = actionAttributes(body, run.facts);
     const name = `${OPERATION.action} ${String(own[ATTRIBUTE.toolName] ?? "")}`.trim();
-    run.actions.set(String(body.data["action"]), this.#start(run, body, name, { ...run.shared, ...own }, run.context));
+    run.actions.set(id, { span: this.#start(run, body, name, { ...run.shared, ...own }, run.context), terms });
   }
 
   #start(run: OpenRun, body: EventBody, name: string, attributes: OpenRun["shared"], context: Context): Span {
@@ -189,9 +248,27 @@ export class RunSpans {
 }
 
 function newRun(first: EventBody): OpenRun {
-  return { born: first.at, span: undefined, context: ROOT_CONTEXT, agent: "", shared: {}, facts: undefined, ended: false, actions: new Map() };
+  const commit = { facts: undefined, input: undefined, terms: undefined };
+  return { born: first.at, span: undefined, context: ROOT_CONTEXT, agent: "", shared: {}, ...commit, ended: false, actions: new Map(), hidden: new Set(), labels: new Set() };
 }
 
+/** Of a proposal, or of an approver's edit: what the tool is to be given. */
+function proposedInput(input: JsonValue | undefined): JsonValue {
+  return typeof input === "object" && input !== null && !Array.isArray(input) ? (input["input"] ?? null) : null;
+}
+
+/** Keeps what the run is marked with, since what an agent was given it may repeat. */
+function marked({ labels }: OpenRun, { type, data }: EventBody): void {
+  if (type !== "taint.raised" && type !== "taint.lowered") return;
+  for (const label of Array.isArray(data["labels"]) ? data["labels"] : []) {
+    if (type === "taint.lowered") labels.delete(label);
+    else if (SENSITIVE.has(label)) labels.add(label);
+  }
+}
+
+/** What it costs to keep: one for the run and each action, and one for each KiB that is held back until they end. */
 function weight(run: OpenRun): number {
-  return 1 + run.actions.size;
+  let all = 1 + run.hidden.size;
+  for (const { input = "", output = "" } of run.actions.values()) all += 1 + Math.ceil((input.length + output.length) / 1024);
+  return all;
 }

@@ -2,8 +2,10 @@
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { defaultResource, detectResources, envDetector, resourceFromAttributes } from "@opentelemetry/resources";
 import { BasicTracerProvider, type SpanExporter } from "@opentelemetry/sdk-trace-node";
-import type { Namespace } from "../../schemas/ids.ts";
+import type { Digest, Namespace } from "../../schemas/ids.ts";
 import type { NatsConnection } from "../bus/connection.ts";
+import { streamName, subjects } from "../../schemas/subjects.ts";
+import { StreamReader } from "../bus/journal.ts";
 import { SegmentedReader } from "../bus/segmented.ts";
 import { JournalIds } from "./ids.ts";
 import { RESOURCE } from "./names.ts";
@@ -43,7 +45,9 @@ export function startTraces({ url, version, onAlarm, exporter, flushMs }: Traces
   return {
     follow: (nc, ns, from) => {
       const reader = new SegmentedReader(nc, ns);
-      return new RunSpans({ ns, from, tracer, ids, history: (subject, untilSeq) => reader.read({ subject, untilSeq }), ...alarm });
+      const stored = new StreamReader(nc, streamName("DOCUMENTS", ns));
+      const document = async (digest: Digest) => (await stored.lastDirect(subjects.document(ns, digest.slice("sha256:".length))))?.data;
+      return new RunSpans({ ns, from, tracer, ids, history: (subject, untilSeq) => reader.read({ subject, untilSeq }), document, ...alarm });
     },
     stop: async () => {
       let timer: NodeJS.Timeout | undefined;

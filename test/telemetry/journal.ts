@@ -43,7 +43,7 @@ export function reading(journal: Journal, more: Partial<RunSpansOptions> = {}): 
   const ids = new JournalIds();
   const provider = new BasicTracerProvider({ idGenerator: ids, spanProcessors: [new SimpleSpanProcessor(exporter)] });
   const history = (subject: string, untilSeq: number) => journal.history(subject, untilSeq);
-  const listener = new RunSpans({ ns: NS, from: 1, tracer: provider.getTracer("test"), ids, history, ...more });
+  const listener = new RunSpans({ ns: NS, from: 1, tracer: provider.getTracer("test"), ids, history, document: async () => undefined, ...more });
   return { spans: exporter.spans, listener };
 }
 
