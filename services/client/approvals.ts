@@ -109,16 +109,7 @@ export class Approvals {
   /** What is asked. Requests are heard of by the event `approval.requested`. @throws Refused, NotPermitted, NotServed */
   async show(run: string, request: string): Promise<Shown> {
     const subject = subjects.query(this.#ns, `approval.${runIdSchema.parse(run)}`);
-    let reply: Reply;
-    try {
-      reply = await ask(this.#nc, subject, new TextEncoder().encode(JSON.stringify({ request })), { timeoutMs: SHOW_MS });
-    } catch (error) {
-      if (error instanceof RequestError && error.kind === "forbidden") throw new NotPermitted(`ask on \`${subject}\``, error);
-      throw error instanceof RequestError ? new NotServed(`\`${subject}\``, error) : error;
-    }
-    const fault = reply.headers.get(SERVICE_ERROR.message);
-    if (fault !== undefined) throw new Refused(run, null, [{ code: `query.${reply.headers.get(SERVICE_ERROR.code) ?? "failed"}`, message: fault }]);
-    const parsed = shown.safeParse(parse(reply.data));
+    const parsed = shown.safeParse(await this.#asked("query", subject, run, { request }));
     if (!parsed.success) throw new NotUnderstood("the request has a form that is not known");
     return { ...parsed.data, digest: sha256Digest(parsed.data.view) };
   }
@@ -130,18 +121,23 @@ export class Approvals {
    */
   async personal(run: string, request: string): Promise<readonly PersonalField[]> {
     const subject = subjects.reveal(this.#ns, this.#name());
+    const parsed = revealed.safeParse(await this.#asked("reveal", subject, run, { run, request }));
+    if (!parsed.success) throw new NotUnderstood("the answer has a form that is not known");
+    return parsed.data.fields.map(({ path, value }) => (value === undefined ? { path } : { path, value }));
+  }
+
+  /** What a service of the plane says of a run; undefined when that is not JSON. @param service as in the codes of its refusals */
+  async #asked(service: "query" | "reveal", subject: string, run: string, question: object): Promise<unknown> {
     let reply: Reply;
     try {
-      reply = await ask(this.#nc, subject, new TextEncoder().encode(JSON.stringify({ run, request })), { timeoutMs: SHOW_MS });
+      reply = await ask(this.#nc, subject, new TextEncoder().encode(JSON.stringify(question)), { timeoutMs: SHOW_MS });
     } catch (error) {
       if (error instanceof RequestError && error.kind === "forbidden") throw new NotPermitted(`ask on \`${subject}\``, error);
       throw error instanceof RequestError ? new NotServed(`\`${subject}\``, error) : error;
     }
     const fault = reply.headers.get(SERVICE_ERROR.message);
-    if (fault !== undefined) throw new Refused(run, null, [{ code: `reveal.${reply.headers.get(SERVICE_ERROR.code) ?? "failed"}`, message: fault }]);
-    const parsed = revealed.safeParse(parse(reply.data));
-    if (!parsed.success) throw new NotUnderstood("the answer has a form that is not known");
-    return parsed.data.fields.map(({ path, value }) => (value === undefined ? { path } : { path, value }));
+    if (fault !== undefined) throw new Refused(run, null, [{ code: `${service}.${reply.headers.get(SERVICE_ERROR.code) ?? "failed"}`, message: fault }]);
+    return parse(reply.data);
   }
 
   /**
