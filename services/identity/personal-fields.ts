@@ -2,7 +2,7 @@
 import type { JsonValue } from "../../schemas/json.ts";
 import { type Reason, reason } from "../../schemas/reason.ts";
 import { isSaid, type KeyId, type Pseudonym, sealedIn, sealedValue, withheldIn, withheldValue } from "../../schemas/sealed.ts";
-import { type Mark, type PersonalField, replaced, subjectAt } from "../registry/personal.ts";
+import { type Mark, type PersonalField, replaced, subjectAt, valueAt } from "../registry/personal.ts";
 import { openValue, sealValue, type SubjectKey } from "./sealing.ts";
 
 /** Keys as they are asked for here. What is not at hand is said by throwing. */
@@ -66,15 +66,6 @@ function sealedSubject(keys: KeysAtHand, within: Within, value: JsonValue, path:
     opened = at.reduceRight<JsonValue>((inner, segment) => ({ [segment]: inner }), plain);
   }
   return subjectAt(opened, path);
-}
-
-function valueAt(value: JsonValue, path: readonly string[]): JsonValue | undefined {
-  let at: JsonValue | undefined = value;
-  for (const segment of path) {
-    if (typeof at !== "object" || at === null || !Object.hasOwn(at, segment)) return undefined;
-    at = (at as { [key: string]: JsonValue })[segment];
-  }
-  return at;
 }
 
 export interface Opened {

@@ -103,13 +103,19 @@ function filled(subject: readonly string[], stars: readonly string[]): string[] 
 
 /** The text that names a subject, where a value says one; numbers and strings of the same digits are one subject. */
 export function subjectAt(value: JsonValue | undefined, path: readonly string[]): string | undefined {
-  let at: JsonValue | undefined = value;
+  const named = valueAt(value, path);
+  if (typeof named === "number") return String(named);
+  return typeof named === "string" && named !== "" ? named : undefined;
+}
+
+/** Undefined where the way ends before. Inherited members do not exist here. */
+export function valueAt(value: JsonValue | undefined, path: readonly string[]): JsonValue | undefined {
+  let at = value;
   for (const segment of path) {
     if (typeof at !== "object" || at === null || !Object.hasOwn(at, segment)) return undefined;
     at = (at as { [key: string]: JsonValue })[segment];
   }
-  if (typeof at === "number") return String(at);
-  return typeof at === "string" && at !== "" ? at : undefined;
+  return at;
 }
 
 /** Whether a mark takes in a field, or a part of it, or what it is a part of. */
