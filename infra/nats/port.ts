@@ -17,7 +17,8 @@ export async function keepPort(dataDir: string, url: string): Promise<void> {
   await writeFile(file(dataDir), `${new URL(url).port}\n`, { mode: 0o600 });
 }
 
-function isFree(port: number): Promise<boolean> {
+/** Whether nobody listens there on this machine's own address. */
+export function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = createServer();
     probe.once("error", () => resolve(false));

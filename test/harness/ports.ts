@@ -1,5 +1,5 @@
 /** Free ports for servers of tests. */
-import { createServer } from "node:net";
+import { isFree } from "../../infra/nats/port.ts";
 
 /** Below the range of which the system gives ports to connections: a server that starts again finds its port free. */
 const PORTS = { from: 15_000, to: 32_000 } as const;
@@ -9,12 +9,4 @@ export async function freePort(): Promise<number> {
     const port = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from));
     if (await isFree(port)) return port;
   }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = createServer();
-    probe.once("error", () => resolve(false));
-    probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
-  });
 }
