@@ -69,7 +69,7 @@ export class RunMaker {
   }
 
   /** @param began when it was started, ms since the epoch */
-  make(run: RunId, agent: Actor, { actions, end }: Script, began: number): Made {
+  make(run: RunId, agent: Actor, { actions, end }: Script, began: number, segment = 1): Made {
     const state = emptyRun(this.#ns, run, CURRENT_VERSION);
     const events: SealedEvent[] = [];
     let head = EMPTY_CHAIN;
@@ -82,7 +82,7 @@ export class RunMaker {
       if (decision.kind !== "commit") throw new Error(`${run}, ${body.id}: ${JSON.stringify(decision)}`);
       const cause = chained({ id: body.id, kind, actor: by, time: at }, chainAfter(state, decision.change));
       evolve(state, decision.change);
-      const sealed = seal({ ns: this.#ns, kind: "run", name: run }, head, { drafts: decision.drafts, at: decision.change.at, machine: CURRENT_VERSION, cause, premise: { input: body as never, input_hash: input.hash, facts } });
+      const sealed = seal({ ns: this.#ns, kind: "run", name: run, segment }, head, { drafts: decision.drafts, at: decision.change.at, machine: CURRENT_VERSION, cause, premise: { input: body as never, input_hash: input.hash, facts } });
       head = sealed.head;
       for (const event of sealed.events) events.push(event);
     };
@@ -140,14 +140,20 @@ export function nameOf(part: string, n: number): { agent: Actor; run: RunId } {
 
 const BATCH = 1000;
 
+/** Where runs are put, and when they were started, ms since the epoch. */
+export interface Place {
+  readonly segment: number;
+  readonly began: number;
+}
+
 /**
  * Appends runs to a journal. They follow each other, which is as they lie when few run at a time.
  * @param script of the n-th run
  * @returns events appended
  */
-export async function generate(nc: NatsConnection, maker: RunMaker, part: string, runs: number, script: (n: number) => Script): Promise<number> {
+export async function generate(nc: NatsConnection, maker: RunMaker, part: string, runs: number, script: (n: number) => Script, place?: Place): Promise<number> {
   const publisher = new Publisher(nc, { timeoutMs: 60_000 });
-  const began = Date.now() - 60_000;
+  const { segment, began } = place ?? { segment: 1, began: Date.now() - 60_000 };
   let appended = 0;
   let batch: SealedEvent[] = [];
   let under: Promise<unknown> = Promise.resolve();
@@ -163,7 +169,7 @@ export async function generate(nc: NatsConnection, maker: RunMaker, part: string
   };
   for (let n = 0; n < runs; n++) {
     const { agent, run } = nameOf(part, n);
-    const { events } = maker.make(run, agent, script(n), began);
+    const { events } = maker.make(run, agent, script(n), began, segment);
     if (batch.length + events.length > BATCH) await send();
     for (const event of events) batch.push(event);
   }

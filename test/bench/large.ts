@@ -18,6 +18,8 @@ export interface LargePlan {
   /** Stored, with which an action is compared. */
   readonly few: number;
   readonly many: number;
+  /** Runs in one stream of the journal before the next is opened. */
+  readonly segmentRuns: number;
   readonly perSecond: number;
   readonly seconds: number;
   readonly rounds: number;

@@ -18,6 +18,7 @@ import { writeFileSync } from "node:fs";
 import { cpus, release, totalmem, type } from "node:os";
 import { parseArgs } from "node:util";
 import { obtainNatsServer } from "../../infra/nats/obtain.ts";
+import { MAX_RUNS } from "../../services/coordinator/segment-keeper.ts";
 import { SERVICES } from "../../services/main.ts";
 import { type Beside, measureBeside } from "../peers/beside.ts";
 import { measureJudging } from "./judging.ts";
@@ -69,6 +70,8 @@ const large: LargePlan = {
   live: Math.max(50, Math.round(1000 * scale)),
   few: 1000,
   many: Math.max(5000, Math.round(1_000_000 * scale)),
+  // a segment is opened two minutes ahead: nothing for a quick look
+  segmentRuns: scale < 0.1 ? Number.POSITIVE_INFINITY : Math.round(MAX_RUNS * scale),
   perSecond: 60,
   seconds: quick ? 3 : 15,
   rounds: quick ? 1 : 4,

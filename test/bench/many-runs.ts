@@ -2,17 +2,21 @@
  * What an action costs with a million runs stored, in parts of what it costs with a thousand: two planes, each on a
  * server and a journal of its own, given the same load in turns, so that both meet the same weather.
  */
+import { setTimeout } from "node:timers/promises";
 import type { Service } from "../../services/main.ts";
 import { SERVICES } from "../../services/main.ts";
 import { type Percentiles, hundredth, percentiles } from "./figures.ts";
 import { type RunMaker, generate } from "./generate.ts";
 import type { Loaded, Open, Took } from "./load.ts";
 import { type Child, cpuSeconds } from "./processes.ts";
+import { openSegment } from "./segments.ts";
 import { endedNames, scriptOf } from "./startup.ts";
 import type { World } from "./world.ts";
 
 export interface ManyRuns {
   readonly runs: { readonly few: number; readonly many: number };
+  /** Streams that the larger journal is spread over, as a plane would have spread it. */
+  readonly streams: number;
   readonly actions_per_s: number;
   /** Proposal to outcome as the agent sees it, ms. */
   readonly few_ms: Percentiles;
@@ -31,6 +35,8 @@ export interface ManyRunsPlan {
   readonly few: number;
   /** In all, those that are stored already included. */
   readonly many: number;
+  /** Runs in one stream before the next is opened. */
+  readonly segmentRuns: number;
   readonly stored: number;
   readonly live: number;
   readonly perSecond: number;
@@ -51,12 +57,22 @@ const RECALLED = 400;
 
 /** @param large with a journal of `stored` runs; @param small with an empty one; nothing runs on either but the server */
 export async function measureManyRuns(large: World, small: World, maker: RunMaker, plan: ManyRunsPlan, say: (line: string) => void): Promise<ManyRuns> {
-  const { few, many, stored, live, perSecond, seconds, rounds } = plan;
+  const { few, many, segmentRuns, stored, live, perSecond, seconds, rounds } = plan;
   await generate(await small.connect("coordinator", "bench-generate"), maker, "g", few, scriptOf(few, Math.ceil(few / 100)));
   const began = performance.now();
+  const writer = await large.connect("coordinator", "bench-generate");
   // begun and ended: a subject, and hardly a byte more
-  await generate(await large.connect("coordinator", "bench-generate"), maker, "f", Math.max(0, many - stored), () => ({ actions: 0, end: "finish" }));
-  say(`many runs: ${many} stored, ${Math.round((performance.now() - began) / 1000)} s for those that were missing`);
+  const script = () => ({ actions: 0, end: "finish" }) as const;
+  await generate(writer, maker, "f", Math.max(0, Math.min(many, segmentRuns) - stored), script);
+  let streams = 1;
+  let from = 0;
+  for (let left = many - Math.max(stored, segmentRuns); left > 0; left -= segmentRuns) {
+    from = await openSegment(large);
+    await generate(writer, maker, `f${++streams}`, Math.min(left, segmentRuns), script, { segment: streams, began: from });
+    // runs that start from now on belong into the newest one
+    await setTimeout(Math.max(0, from - Date.now()));
+  }
+  say(`many runs: ${many} stored in ${streams} stream(s), ${Math.round((performance.now() - began) / 1000)} s for those that were missing`);
   const sides: [Side, Side] = [await side(small), await side(large)];
   const faults: string[] = [];
   const names = [endedNames(few, Math.ceil(few / 100), RECALLED), endedNames(stored, live, RECALLED)];
@@ -85,6 +101,7 @@ export async function measureManyRuns(large: World, small: World, maker: RunMake
   for (const { world } of sides) await world.stopChildren();
   const result: ManyRuns = {
     runs: { few, many },
+    streams,
     actions_per_s: perSecond,
     few_ms,
     many_ms,

@@ -84,9 +84,9 @@ function scaleLines({ startup, many, conflicts, idle, flat }: Parts): string[] {
     lines.push(`start-up after everything was killed, ${count(events)} events of ${count(runs)} runs, ${count(live)} live: ${parts(indexed)}; without an index ${parts(cold)}`);
   }
   if (many !== undefined) {
-    const { runs, few_ms, many_ms, ratio, cpu_ms, stored_run_ms, server_mib } = many;
+    const { runs, streams, few_ms, many_ms, ratio, cpu_ms, stored_run_ms, server_mib } = many;
     lines.push(
-      `an action with ${count(runs.few)} and with ${count(runs.many)} runs stored: ${ms(few_ms)} and ${ms(many_ms)} ms p50/p99, ${ms(ratio)} times; processor ${cpu_ms.few} and ${cpu_ms.many} ms; a question to a run that ended long ago ${ms(stored_run_ms.few)} and ${ms(stored_run_ms.many)} ms; server ${server_mib.few} and ${server_mib.many} MiB`,
+      `an action with ${count(runs.few)} and with ${count(runs.many)} runs stored, over ${streams} stream(s): ${ms(few_ms)} and ${ms(many_ms)} ms p50/p99, ${ms(ratio)} times; processor ${cpu_ms.few} and ${cpu_ms.many} ms; a question to a run that ended long ago ${ms(stored_run_ms.few)} and ${ms(stored_run_ms.many)} ms; server ${server_mib.few} and ${server_mib.many} MiB`,
     );
   }
   if (conflicts !== undefined) {
