@@ -1,5 +1,5 @@
 /** Three nats-servers that hold the streams together, on loopback: as a {@link TestServer}, with each server to be killed alone. */
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +11,7 @@ import { issueCreds } from "../../services/identity/creds.ts";
 import { openKeys, type PlaneKeys } from "../../services/identity/keys.ts";
 import { renderServerConfig } from "../../services/identity/natsConfig.ts";
 import { isPlaneRole, type Role } from "../../services/identity/roles.ts";
+import { endServer, isUp, launchServer } from "./nats-process.ts";
 import { freePort } from "./ports.ts";
 import type { IssueOptions, TestServer } from "./server.ts";
 
@@ -62,7 +63,7 @@ export async function startTestCluster(sync = "2m", stores: readonly string[] = 
       return path;
     }),
   );
-  const children: ChildProcess[] = await Promise.all(configs.map(launch));
+  const children: ChildProcess[] = await Promise.all(configs.map((config) => launchServer(config)));
   const url = client.map((port) => `nats://127.0.0.1:${port}`).join(",");
   const connections: NatsConnection[] = [];
   const issue: TestServer["issue"] = (role, name, _, options = {}) =>
@@ -81,15 +82,15 @@ export async function startTestCluster(sync = "2m", stores: readonly string[] = 
   const provisioner = await connect("provision", "test");
   await provisioned(provisioner, ns);
 
-  const kill = (server: number) => end(children[server], "SIGKILL");
+  const kill = (server: number) => endServer(children[server], "SIGKILL");
   const restart = async (server: number) => {
-    await end(children[server], "SIGTERM");
-    children[server] = await launch(configs[server] as string);
+    await endServer(children[server], "SIGTERM");
+    children[server] = await launchServer(configs[server] as string);
   };
   const stop = async () => {
     await Promise.allSettled(connections.map((nc) => nc.close()));
     for (const child of children) child.kill("SIGCONT");
-    await every((server) => end(children[server], "SIGKILL"));
+    await every((server) => endServer(children[server], "SIGKILL"));
     await rm(dataDir, { recursive: true, force: true });
   };
   return {
@@ -139,31 +140,4 @@ async function provisioned(nc: NatsConnection, ns: Namespace): Promise<void> {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }
-}
-
-function launch(configFile: string): Promise<ChildProcess> {
-  const child = spawn(process.env["SIGNALBOX_NATS_SERVER"] ?? "nats-server", ["-c", configFile], { stdio: ["ignore", "ignore", "pipe"] });
-  const orphaned = () => child.kill("SIGKILL");
-  process.once("exit", orphaned);
-  child.once("exit", () => process.off("exit", orphaned));
-  return new Promise((resolve, reject) => {
-    let log = "";
-    child.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
-      log = (log + chunk).slice(-20_000);
-      if (log.includes("Server is ready")) resolve(child);
-    });
-    child.once("error", reject);
-    child.once("exit", (code) => reject(new Error(`nats-server ended with ${code}:\n${log}`)));
-  });
-}
-
-function isUp(child: ChildProcess): boolean {
-  return child.exitCode === null && child.signalCode === null;
-}
-
-async function end(child: ChildProcess | undefined, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
-  if (child === undefined || !isUp(child)) return;
-  const gone = new Promise((resolve) => child.once("exit", resolve));
-  child.kill(signal);
-  await gone;
 }

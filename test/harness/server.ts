@@ -1,5 +1,4 @@
 /** A real nats-server for a test: a folder and a port of its own, the plane's accounts, provisioned streams. */
-import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +10,7 @@ import { type CredsRequest, type IssuedCreds, issueCreds } from "../../services/
 import { openKeys, type PlaneKeys } from "../../services/identity/keys.ts";
 import { renderServerConfig } from "../../services/identity/natsConfig.ts";
 import { isPlaneRole, type Role } from "../../services/identity/roles.ts";
+import { endServer, launchServer } from "./nats-process.ts";
 import { freePort } from "./ports.ts";
 
 export interface TestServerOptions {
@@ -64,7 +64,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       sync: options.sync ?? "2m",
     }),
   );
-  let child = await launch(configFile);
+  let child = await launchServer(configFile);
   const connections: NatsConnection[] = [];
 
   const issue: TestServer["issue"] = (role, name, ns, issueOptions = {}) =>
@@ -91,7 +91,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     connections.push(nc);
     return nc;
   };
-  const kill = async () => end(child, "SIGKILL");
+  const kill = async () => endServer(child, "SIGKILL");
 
   if (options.provision !== false) {
     const nc = await connect("provision", "test");
@@ -111,41 +111,13 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     kill,
     signal: (signal) => void child.kill(signal),
     restart: async () => {
-      await end(child, "SIGTERM");
-      child = await launch(configFile);
+      await endServer(child, "SIGTERM");
+      child = await launchServer(configFile);
     },
     stop: async () => {
       await Promise.allSettled(connections.map((nc) => nc.close()));
-      await end(child, "SIGTERM");
+      await endServer(child, "SIGTERM");
       await rm(dataDir, { recursive: true, force: true });
     },
   };
-}
-
-/** Starts the server and waits until it says that it is ready. */
-function launch(configFile: string): Promise<ChildProcess> {
-  const binary = process.env["SIGNALBOX_NATS_SERVER"] ?? "nats-server";
-  const child = spawn(binary, ["-c", configFile], { stdio: ["ignore", "ignore", "pipe"] });
-  // A test that dies must not leave its server behind.
-  const orphaned = () => child.kill("SIGKILL");
-  process.once("exit", orphaned);
-  child.once("exit", () => process.off("exit", orphaned));
-  return new Promise((resolve, reject) => {
-    let log = "";
-    child.stderr!.setEncoding("utf8").on("data", (chunk: string) => {
-      log = (log + chunk).slice(-20_000);
-      if (log.includes("Server is ready")) resolve(child);
-    });
-    child.once("error", (cause) =>
-      reject(new Error(`\`${binary}\` cannot be started; set SIGNALBOX_NATS_SERVER`, { cause })),
-    );
-    child.once("exit", (code) => reject(new Error(`nats-server ended with ${code}:\n${log}`)));
-  });
-}
-
-async function end(child: ChildProcess, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const gone = new Promise((resolve) => child.once("exit", resolve));
-  child.kill(signal);
-  await gone;
 }
