@@ -31,7 +31,7 @@ export function shuffled(all: readonly Disturbance[], seed: number): Disturbance
   const next = random(seed);
   const kinds = new Map<string, Disturbance[]>();
   for (const one of all) {
-    const kind = `${one.at.side} ${one.at.name}`;
+    const kind = `${one.part} ${one.at.side} ${one.at.name}`;
     kinds.set(kind, [...(kinds.get(kind) ?? []), one]);
   }
   const rounds: Disturbance[] = [];

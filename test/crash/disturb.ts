@@ -3,21 +3,28 @@ import { type Boundary, UNANSWERED, place } from "./boundaries.ts";
 import { type NormalForm, difference, normalForms } from "./normal-form.ts";
 import type { Victim } from "./plane-child.ts";
 import { EFFECTS, play, runsOf } from "./script.ts";
-import { type World, stubborn } from "./world.ts";
+import { type Part, type World, stubborn } from "./world.ts";
 
 export interface Undisturbed {
   readonly forms: Readonly<Record<keyof ReturnType<typeof runsOf>, NormalForm>>;
-  readonly boundaries: readonly Boundary[];
+  readonly boundaries: readonly { readonly part: Part; readonly at: Boundary }[];
 }
 
 export interface Disturbance {
+  /** `child`: the process whose boundary it is. */
   readonly victim: Victim;
+  /** Whose boundary it is; absent: of the one process that runs everything. */
+  readonly part?: Part;
   readonly at: Boundary;
   /** The life after a killed one dies as well, while it takes over: at so many crossings from its start. */
   readonly again?: number;
 }
 
-export const nameOf = ({ victim, at, again }: Disturbance) => `${victim} ${place(at)}${again === undefined ? "" : `, and at crossing ${again} of taking over`}`;
+export const partOf = ({ part }: Disturbance): Part => part ?? "services";
+export const nameOf = (one: Disturbance) => `${partOf(one)} ${place(one.at)}`;
+/** With who dies, and when once more. */
+export const storyOf = ({ victim, at, again, part = "services" }: Disturbance) =>
+  `${victim === "child" ? part : "server"} dies ${place(at)} of ${part}${again === undefined ? "" : `, and at crossing ${again} of taking over`}`;
 
 let serials = 0;
 const serial = () => `${process.pid.toString(36)}-${(++serials).toString(36)}`;
@@ -26,10 +33,13 @@ const serial = () => `${process.pid.toString(36)}-${(++serials).toString(36)}`;
 export async function undisturbed(world: World): Promise<Undisturbed> {
   // the first has everything to load that later ones find in memory
   await play(world, serial());
-  await world.services.arm(undefined, "child");
+  for (const one of world.processes) await one.arm(undefined, "child");
   const name = serial();
   await play(world, name);
-  const trace = await world.services.trace();
+  const boundaries: { part: Part; at: Boundary }[] = [];
+  for (const [part, [process]] of world.parts) {
+    for (const crossing of await process.trace()) boundaries.push(...boundariesAt(crossing).map((at) => ({ part, at })));
+  }
   const forms: Partial<Record<keyof Undisturbed["forms"], NormalForm>> = {};
   for (const [role, run] of Object.entries(runsOf(name))) {
     const { forms: found, detours } = normalForms(await world.events(run), run);
@@ -38,7 +48,7 @@ export async function undisturbed(world: World): Promise<Undisturbed> {
   }
   const wrong = await faults(world, name, undefined);
   if (wrong.length > 0) throw new Error(`undisturbed: ${wrong.join("\n")}`);
-  return { forms: forms as Undisturbed["forms"], boundaries: trace.flatMap(boundariesAt) };
+  return { forms: forms as Undisturbed["forms"], boundaries };
 }
 
 function boundariesAt(crossing: string): Boundary[] {
@@ -56,17 +66,19 @@ export interface Outcome {
 }
 
 /** Plays the scenario with a death in it, and returns what is not as it was undisturbed. */
-export async function disturb(world: World, expected: Undisturbed, { victim, at, again }: Disturbance): Promise<Outcome> {
+export async function disturb(world: World, expected: Undisturbed, { victim, at, again, part = "services" }: Disturbance): Promise<Outcome> {
   const name = serial();
-  const before = { child: world.services.deaths, server: world.serverDeaths };
-  if (again !== undefined) world.services.armNext({ name: "*", nth: again, side: "before" });
-  await world.services.arm(at, victim);
+  const [process] = world.parts.get(part) ?? [];
+  if (process === undefined) throw new Error(`no process runs \`${part}\` alone here`);
+  const before = { child: world.deaths, server: world.serverDeaths };
+  if (again !== undefined) process.armNext({ name: "*", nth: again, side: "before" });
+  await process.arm(at, victim);
   try {
     await play(world, name);
     // what has not been reached by now must not go off in the next scenario
-    world.services.armNext(undefined);
-    await world.services.arm(undefined, "child");
-    const deaths = world.services.deaths - before.child;
+    process.armNext(undefined);
+    await process.arm(undefined, "child");
+    const deaths = world.deaths - before.child;
     const reached = deaths + world.serverDeaths - before.server > 0;
     let detours = 0;
     const wrong = await faults(world, name, expected, (count) => (detours += count));
@@ -89,7 +101,7 @@ async function faults(world: World, name: string, expected: Undisturbed | undefi
       const differences = forms.map((form) => difference(expected.forms[role], form));
       if (!differences.includes(undefined)) wrong.push(`\`${run}\` is not as undisturbed; ${differences[0]}`);
       for (const { gateway, error } of detours) {
-        const alive = gateway !== undefined && !world.services.dead.has(gateway) && world.serverDeaths === 0;
+        const alive = gateway !== undefined && !world.isDead(gateway) && world.serverDeaths === 0;
         if (alive) wrong.push(`\`${run}\`: the attempt of \`${gateway}\`, which nobody killed, ended as \`${error}\``);
       }
     }

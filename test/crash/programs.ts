@@ -4,7 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { InputKind } from "../../schemas/subjects.ts";
 import type { JournalEvent } from "../../services/bus/commit.ts";
 import type { TestActor } from "../harness/plane.ts";
-import type { Victim } from "./plane-child.ts";
+import type { Supervisor } from "./children.ts";
 import type { Behaviour, ProbeBehaviour } from "./tools.ts";
 import { outputOf } from "./tools.ts";
 import { type World, stubborn, until } from "./world.ts";
@@ -29,7 +29,15 @@ export type Step =
 export interface Program {
   readonly runs: readonly { readonly agent: string; readonly started: boolean; readonly steps: readonly Step[] }[];
   /** One after the other: at so many crossings of the life of then. */
-  readonly kills: readonly { readonly victim: Victim; readonly at: number }[];
+  readonly kills: readonly Kill[];
+}
+
+/** Where one process runs everything, both words mean that one. */
+export interface Kill {
+  readonly victim: "coordinator" | "gateway" | "server";
+  /** Which of them, where there are several; whose crossing it is, for the server. */
+  readonly which: number;
+  readonly at: number;
 }
 
 const behaviour = fc.constantFrom<Behaviour>("ok", "ok", "ok", "twice", "never", "fail", "lose", "break");
@@ -59,7 +67,10 @@ export const program: fc.Arbitrary<Program> = fc.record({
     }),
     { minLength: 3, maxLength: 10 },
   ),
-  kills: fc.array(fc.record({ victim: fc.constantFrom<Victim>("child", "child", "child", "server"), at: fc.integer({ min: 1, max: 250 }) }), { minLength: 1, maxLength: 4 }),
+  kills: fc.array(
+    fc.record({ victim: fc.constantFrom<Kill["victim"]>("coordinator", "coordinator", "gateway", "gateway", "server"), which: fc.nat(3), at: fc.integer({ min: 1, max: 250 }) }),
+    { minLength: 1, maxLength: 4 },
+  ),
 });
 
 /** An input that the server said it has. */
@@ -177,16 +188,17 @@ class Agent {
   }
 }
 
-async function kill(world: World, kills: Program["kills"], over: { readonly yes: boolean }): Promise<void> {
-  for (const { victim, at } of kills) {
+async function kill(world: World, kills: readonly Kill[], over: { readonly yes: boolean }): Promise<void> {
+  for (const { victim, which, at } of kills) {
     if (over.yes) break;
-    const deaths = world.services.deaths + world.serverDeaths;
-    await world.services.up();
-    await world.services.arm({ name: "*", nth: at, side: at % 2 === 0 ? "before" : "after" }, victim);
-    while (!over.yes && world.services.deaths + world.serverDeaths === deaths) await pause(10);
+    const deaths = world.deaths + world.serverDeaths;
+    const among = victim === "server" ? world.processes : (world.parts.get(victim) ?? world.processes);
+    const process = among[which % among.length] as Supervisor;
+    await process.up();
+    await process.arm({ name: "*", nth: at, side: at % 2 === 0 ? "before" : "after" }, victim === "server" ? "server" : "child");
+    while (!over.yes && world.deaths + world.serverDeaths === deaths) await pause(10);
   }
-  await world.services.up();
-  await world.services.arm(undefined, "child");
+  for (const process of world.processes) await process.arm(undefined, "child");
 }
 
 const ENDED: ReadonlySet<string> = new Set(["verified", "failed", "rejected", "denied"]);

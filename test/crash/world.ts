@@ -32,12 +32,21 @@ const SECRET = {
   name: "c.secret", description: "forbidden", effect: "read", adapter: "nats", tags: ["forbidden"], input: { type: "object" }, output: {},
 };
 
+/** What a process runs: everything, or this alone. */
+export type Part = "services" | "coordinator" | "gateway";
+
+/** Coordinator and gateway in processes of their own: either dies while the other lives. */
+export const APART: readonly (readonly Service[])[] = [["coordinator"], ["gateway"]];
+
 export interface World {
   readonly plane: TestPlane;
   readonly ledger: Ledger;
-  /** The first of the processes. */
-  readonly services: Supervisor;
   readonly processes: readonly Supervisor[];
+  /** The processes of each part that there is: at least one. */
+  readonly parts: ReadonlyMap<Part, readonly [Supervisor, ...Supervisor[]]>;
+  /** Of all processes. */
+  readonly deaths: number;
+  isDead(gateway: string): boolean;
   serverDeaths: number;
   readonly people: { readonly agents: ReadonlyMap<string, TestActor>; readonly approver: TestActor; readonly second: TestActor; readonly operator: TestActor };
   events(run: string): Promise<JournalEvent[]>;
@@ -81,7 +90,8 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     world.serverDeaths += 1;
     await server.restart();
   };
-  const processes = (options.processes ?? [["coordinator", "gateway"]]).map(
+  const layout = options.processes ?? [["coordinator", "gateway"]];
+  const processes = layout.map(
     (roles) => new Supervisor({ order: () => order(roles), onServerKilled: restarted, ...(options.standby !== undefined && { standby: options.standby }) }),
   );
   await Promise.all(processes.map((one) => one.start()));
@@ -94,11 +104,21 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const rejected = new StreamReader(reading, streamName("REJECTED", ns));
   const inputs = await server.connect("provision", "harness");
 
-  return Object.assign(world, {
+  const parts = new Map<Part, [Supervisor, ...Supervisor[]]>();
+  for (const [index, roles] of layout.entries()) {
+    const part = roles.length > 1 ? "services" : (roles[0] as "coordinator" | "gateway");
+    const process = processes[index] as Supervisor;
+    const others = parts.get(part);
+    if (others === undefined) parts.set(part, [process]);
+    else others.push(process);
+  }
+  const counted = Object.defineProperty(world, "deaths", { get: () => processes.reduce((sum, { deaths }) => sum + deaths, 0) }) as typeof world & { readonly deaths: number };
+  return Object.assign(counted, {
     plane,
     ledger,
-    services: processes[0] as Supervisor,
     processes,
+    parts,
+    isDead: (gateway: string) => processes.some(({ dead }) => dead.has(gateway)),
     people,
     events: (run: string) => stubborn(() => plane.events(run)),
     rejections: (actor: string) =>
