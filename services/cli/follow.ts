@@ -19,15 +19,18 @@ import { visible } from "./visible.ts";
 /** The count is for people who wait: once a second is often enough. */
 const COUNT_MS = 1000;
 
-export async function follow(cli: Cli, self: Command, named: string | undefined, options: Chosen & { readonly judge?: boolean }): Promise<void> {
+export async function follow(cli: Cli, self: Command, named: string | undefined, options: Chosen & { readonly judge?: boolean; readonly allowErased?: boolean }): Promise<void> {
   if (options.file !== undefined) throw usage(self, "an export does not go on: nothing follows");
   const text = named ?? options.run;
   const wanted = text === undefined ? undefined : runOf(text);
   const asJson = globalsOf(self).json === true;
   const { io, paint } = cli;
   await inSession(cli, self, "read", async ({ nc, ns, query }) => {
-    const checks = new Checks(ns, options.judge === true ? new Bench(new Library(storedDocuments(nc, ns))) : undefined);
+    const bench = options.judge === true ? new Bench(new Library(storedDocuments(nc, ns))) : undefined;
+    const checks = new Checks(ns, bench);
     const total = { events: 0, aggregates: 0, wrong: 0, journal_seq: 0 };
+    /** An erasure may come after what it made unreadable: this is counted when it is told, and not event by event. */
+    const unjudged = () => (bench === undefined ? undefined : checks.unjudged);
     /** Last position taken of each segment. */
     const taken = new Map<number, number>();
     let told = -Infinity;
@@ -36,8 +39,10 @@ export async function follow(cli: Cli, self: Command, named: string | undefined,
       told = performance.now();
       total.aggregates = checks.aggregates;
       const { events, aggregates, wrong, journal_seq } = total;
-      const words = `${events} event(s) of ${aggregates} checked, ${wrong} wrong, up to journal sequence ${positionText(journal_seq)}`;
-      line(io.stdout, asJson ? JSON.stringify({ count: total }) : paint.dim(words));
+      const judged = unjudged();
+      const rest = judged === undefined ? "" : `${judged.erased > 0 ? `, ${judged.erased} not recomputable because erased` : ""}${judged.unknown > 0 ? `, ${judged.unknown} cannot be judged` : ""}`;
+      const words = `${events} event(s) of ${aggregates} checked, ${wrong} wrong${rest}, up to journal sequence ${positionText(journal_seq)}`;
+      line(io.stdout, asJson ? JSON.stringify({ count: { ...total, ...judged } }) : paint.dim(words));
     };
     const found = (one: Found) => {
       total.wrong += 1;
@@ -52,6 +57,8 @@ export async function follow(cli: Cli, self: Command, named: string | undefined,
         for (const message of batch) {
           // a batch that failed half way comes again
           if (message.seq <= (taken.get(segmentOf(message.seq)) ?? 0)) continue;
+          // a run alone does not say what was erased
+          bench?.note(message);
           if (wanted === undefined || parseLog(message.subject)?.name === wanted) {
             const pending = checks.take(message);
             if (pending !== undefined) await pending;
@@ -77,7 +84,8 @@ export async function follow(cli: Cli, self: Command, named: string | undefined,
     const lost = await Promise.race([stopped(io.signal), nc.closed().then(() => true)]);
     await follower.stop();
     count(true);
-    if (total.wrong > 0) cli.ends(EXIT.failed);
+    const { erased = 0, unknown = 0 } = unjudged() ?? {};
+    if (total.wrong > 0 || unknown > 0 || (erased > 0 && options.allowErased !== true)) cli.ends(EXIT.failed);
     if (lost) throw new CliError(EXIT.unreachable, "the connection to the plane was lost", "run it again: it begins with the first event");
   }, { lasting: true });
 }

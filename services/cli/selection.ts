@@ -5,6 +5,7 @@ import { parseLog, patterns, subjects } from "../../schemas/subjects.ts";
 import { timestamp } from "../../schemas/time.ts";
 import type { StoredMessage } from "../bus/journal.ts";
 import { SegmentedReader } from "../bus/segmented.ts";
+import { ERASURES_NAME } from "../identity/erasures-name.ts";
 import type { RunRow } from "../projection/index-store.ts";
 import { endsOf, type StatusAnswer } from "../projection/views.ts";
 import type { ExportOpening } from "../replay/export.ts";
@@ -32,7 +33,7 @@ export interface Contents {
   readonly messages: Messages;
   /** Last position of each segment that it is about. */
   readonly ends: readonly number[];
-  /** Journal subjects of the chosen runs; none for everything. */
+  /** Journal subjects of the chosen runs and of what is exported with them; none for everything. */
   readonly subjects: ReadonlySet<string>;
 }
 
@@ -79,6 +80,8 @@ export async function contentsOf(session: Session, selection: Selection): Promis
     const { runs, filter } = selection;
     const what = { runs: [...runs], ...(filter !== undefined && { filter: { ...filter } }) };
     const found = new Set<string>();
+    // what was erased is part of what is known of a run: without it nobody could tell why it cannot be judged again
+    const erasures = subjects.log(ns, "erasure", ERASURES_NAME);
     if (runs.length <= FEW_RUNS) {
       const messages: StoredMessage[] = [];
       for (const run of runs) {
@@ -87,10 +90,14 @@ export async function contentsOf(session: Session, selection: Selection): Promis
         if (messages.length === before) throw noRun(run);
         found.add((messages[before] as StoredMessage).subject);
       }
+      for await (const message of journal.read({ subject: erasures })) {
+        messages.push(message);
+        found.add(erasures);
+      }
       messages.sort((a, b) => a.seq - b.seq);
       return { opening: { ...own, what, range: range(messages[0] as StoredMessage, messages.at(-1) as StoredMessage) }, messages, ends: endsIn(messages), subjects: found };
     }
-    const wanted = new Set<string>(runs);
+    const wanted = new Set<string>([...runs.map((run) => `run/${run}`), `erasure/${ERASURES_NAME}`]);
     const until = await endsNow();
     let outer: readonly [StoredMessage, StoredMessage] | undefined;
     const last = new Map<number, number>();
@@ -116,10 +123,11 @@ function endsIn(messages: readonly StoredMessage[]): number[] {
   return [...new Map(messages.map(({ seq }) => [segmentOf(seq), seq])).values()];
 }
 
-async function* only(runs: ReadonlySet<string>, messages: AsyncIterable<StoredMessage>): AsyncGenerator<StoredMessage> {
+/** @param wanted aggregates, as `<kind>/<name>` */
+async function* only(wanted: ReadonlySet<string>, messages: AsyncIterable<StoredMessage>): AsyncGenerator<StoredMessage> {
   for await (const message of messages) {
     const address = parseLog(message.subject);
-    if (address?.kind === "run" && runs.has(address.name)) yield message;
+    if (address !== undefined && wanted.has(`${address.kind}/${address.name}`)) yield message;
   }
 }
 

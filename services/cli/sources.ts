@@ -61,12 +61,17 @@ async function fromFile(path: string, run: RunId | undefined): Promise<Source> {
       yield* messages;
     })();
     const ns = file.header?.namespace ?? ("" as Namespace);
-    return { ns, run, messages: run === undefined ? rest : only(run, rest), documents: file, erasures: none, file };
+    return { ns, run, messages: run === undefined ? rest : only(run, rest), documents: file, erasures: () => (run === undefined ? none() : erasuresIn(path)), file };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;
     throw new CliError(EXIT.usage, `\`${visible(path)}\` cannot be read: ${code}`, "give a file that `signalbox export` wrote");
   }
+}
+
+/** A second reading of the file, for what does not stand among the chosen run's events. */
+async function* erasuresIn(path: string): AsyncGenerator<StoredMessage> {
+  for await (const message of ExportFile.open(path).messages()) if (parseLog(message.subject)?.kind === "erasure") yield message;
 }
 
 async function* only(run: RunId, messages: AsyncIterable<StoredMessage>): AsyncGenerator<StoredMessage> {

@@ -184,7 +184,9 @@ export class ExportFile implements DocumentSource {
     if (header === undefined || address === undefined) return;
     if (address.ns !== header.namespace) this.#fault(number, `it is of namespace \`${address.ns}\`, the file of \`${header.namespace}\``);
     const { what, range: promised } = header;
-    if ("runs" in what && !(address.kind === "run" && what.runs.some((run) => run === address.name))) this.#fault(number, `\`${address.name}\` is none of the runs that the header names`);
+    // erasures of the namespace stand beside any runs: what they made unreadable shows in these
+    const named = address.kind === "erasure" || ("runs" in what && address.kind === "run" && what.runs.some((run) => run === address.name));
+    if ("runs" in what && !named) this.#fault(number, `\`${address.name}\` is none of the runs that the header names`);
     const before = this.#last?.seq ?? ("all" in what ? promised.first_seq - 1 : 0);
     // of a later segment everything is there, or nothing
     const last = "all" in what && segmentOf(seq) > segmentOf(before) ? positionOf(segmentOf(seq), 0) : before;

@@ -31,7 +31,7 @@ export const headerLineSchema = z.strictObject({
   plane: z.string(),
   exported_by: z.string(),
   exported_at: time,
-  /** Everything that the journal held, or all events of these runs; by what they were chosen, in the exporter's words. */
+  /** Everything that the journal held, or all events of these runs with the namespace's erasures; by what they were chosen, in the exporter's words. */
   what: z.union([
     z.strictObject({ all: z.literal(true) }),
     z.strictObject({ runs: z.array(runIdSchema).min(1), filter: z.record(z.string(), z.string()).optional() }),

@@ -105,6 +105,17 @@ export class Checks {
     return { kind: checked.replay.kind, name: checked.replay.name, checked };
   }
 
+  /** Proposals that nobody can judge again, as far as anything was judged: their subject was erased, or a document is missing. */
+  get unjudged(): { readonly erased: number; readonly unknown: number } {
+    let [erased, unknown] = [0, 0];
+    for (const { judge } of this.#checks.values()) {
+      const report = judge?.report;
+      erased += report?.erased.length ?? 0;
+      unknown += report?.unknown.length ?? 0;
+    }
+    return { erased, unknown };
+  }
+
   concluded(): Checked[] {
     return [...this.#checks.values()].map(concluded);
   }

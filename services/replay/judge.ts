@@ -12,7 +12,7 @@ import type { ToolProposal } from "../../schemas/proposal.ts";
 import type { Digest } from "../../schemas/ids.ts";
 import { type KeyId, sealedIn, withheldIn } from "../../schemas/sealed.ts";
 import { parseLog } from "../../schemas/subjects.ts";
-import { decodeEvent } from "../bus/commit.ts";
+import { decodeEvent, EventMalformed } from "../bus/commit.ts";
 import type { StoredMessage } from "../bus/journal.ts";
 import { PolicyJudge } from "../policy/judgement.ts";
 import type { Reads } from "../policy/reads.ts";
@@ -89,8 +89,13 @@ export class Bench {
   /** Takes note of an erasure: what was sealed under its key can be judged by nobody as it was. */
   note({ subject, data }: Pick<StoredMessage, "subject" | "data">): void {
     if (parseLog(subject)?.kind !== "erasure") return;
-    const { type, data: own } = decodeEvent({ subject, data, seq: 0, time: 0, headers: new Map() }).body;
-    if (type === "erasure.requested") this.erased.add(own["key"] as KeyId);
+    try {
+      const { type, data: own } = decodeEvent({ subject, data, seq: 0, time: 0, headers: new Map() }).body;
+      if (type === "erasure.requested") this.erased.add(own["key"] as KeyId);
+    } catch (error) {
+      // what is no event says nothing of erasures; whoever checks the aggregate names it
+      if (!(error instanceof EventMalformed)) throw error;
+    }
   }
 
   /** What a set's policies read of a call, as {@link toolFacts} asks it; undefined for everything. */

@@ -1,6 +1,6 @@
 /** Law 10 and AUD-3 as people meet them: an approver reads what an auditor cannot, and an operator erases it with one command. */
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { parse } from "yaml";
@@ -117,6 +117,53 @@ describe("AUD-3: `erase`", () => {
     assert.deepEqual(await judged("--all", "--allow-erased"), { exit: 0, ...gone });
     assert.match((await demo.cli(["replay", run, "--judge"])).out, /0 of 1 proposal\(s\) judged the same, 1 not recomputable because erased/);
     assert.equal((await demo.cli(["replay", run])).exit, 0, "exact replay needs nothing that was erased");
+  });
+
+  it("an export that was made after the erasure says so itself, proved by a checkpoint as its runs are; one made before it does not", async () => {
+    const run = `${AGENT}_exported`;
+    await asked("exported");
+    const file = (name: string) => join(demo.folder, `${name}.jsonl`);
+    const keys = join(demo.folder, "witness", "witness-keys.json");
+    const judged = async (name: string, ...more: string[]) => {
+      const { exit, out } = await demo.cli(["replay", "--file", file(name), ...more, "--judge", "--json"]);
+      const { reports } = JSON.parse(out) as { reports: { name: string; judge?: { same: number; erased: unknown[] } }[] };
+      const one = reports.find(({ name }) => name === run);
+      return [exit, one?.judge?.same, one?.judge?.erased.length];
+    };
+    await demo.json("export", run, "-o", file("before"));
+    await demo.json("erase", "ch_exported");
+    await demo.json("checkpoint");
+    await demo.json("export", run, "-o", file("after"));
+    await demo.json("export", "--team", "support", "-o", file("team"));
+    assert.deepEqual(await judged("before"), [0, 1, 0], "nobody had erased anything of it by then");
+    for (const name of ["after", "team"]) {
+      assert.deepEqual(await judged(name), [6, 0, 1], name);
+      assert.deepEqual(await judged(name, "--allow-erased"), [0, 0, 1], name);
+      const verified = await demo.json<{ file: { attested: { newer: number; fault?: string }[] }; reports: { kind: string }[] }>("verify", "--file", file(name), "--keys", keys);
+      assert.deepEqual(verified.file.attested.map(({ newer, fault }) => [newer, fault]), [[0, undefined]], name);
+      assert.deepEqual(verified.reports.filter(({ kind }) => kind !== "run").map(({ kind }) => kind), ["erasure"], name);
+    }
+    assert.deepEqual(await judged("team", "--run", run), [6, 0, 1], "a single run out of the file too");
+    const lines = (await readFile(file("after"), "utf8")).split("\n");
+    const without = file("without");
+    await writeFile(without, lines.filter((line) => !(line.includes('"kind":"event"') && line.includes(".log.erasure."))).join("\n"));
+    assert.equal((await demo.cli(["verify", "--file", without])).exit, 6, "what was left out of it is missed");
+  });
+
+  it("`replay --follow --judge` counts what cannot be recomputed apart, and ends with 6 unless it is allowed", async () => {
+    const run = `${AGENT}_followed`;
+    await asked("followed");
+    await demo.json("erase", "ch_followed");
+    const followed = async (...more: string[]) => {
+      const stop = new AbortController();
+      const onOutput = (out: string) => out.includes('"count"') && stop.abort();
+      const { exit, out } = await demo.cli(["replay", "--follow", ...more, "--json"], { signal: stop.signal, onOutput });
+      const { count } = JSON.parse(out.trim().split("\n").at(-1) as string) as { count: { wrong: number; erased?: number; unknown?: number } };
+      return [exit, count.wrong, count.erased, count.unknown];
+    };
+    assert.deepEqual(await followed(run, "--judge"), [6, 0, 1, 0]);
+    assert.deepEqual(await followed(run, "--judge", "--allow-erased"), [0, 0, 1, 0]);
+    assert.deepEqual(await followed(run), [0, 0, undefined, undefined], "nothing is judged without `--judge`");
   });
 
   it("refuses a subject of whom there is nothing, and whoever is no operator", async () => {
