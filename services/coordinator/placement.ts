@@ -158,14 +158,14 @@ export class Placement implements Placing {
     const [first, second] = found.flat();
     if (second !== undefined) throw new Doubled(`run \`${run}\` stands in the segments ${first} and ${second} of the journal`);
     if (first !== undefined) return first;
-    for (const segment of segments.toReversed()) {
-      if (segment.sealed !== undefined && (await this.#lists(segment, run))) return segment.segment;
+    for (const { segment, sealed } of segments.toReversed()) {
+      if (sealed !== undefined && (await this.#lists(sealed, run))) return segment;
     }
     return undefined;
   }
 
-  async #lists({ sealed }: Segment, run: RunId): Promise<boolean> {
-    if (sealed === undefined || sealed.runs === 0) return false;
+  async #lists(sealed: NonNullable<Segment["sealed"]>, run: RunId): Promise<boolean> {
+    if (sealed.runs === 0) return false;
     let list = this.#known.get(sealed.index);
     if (list === undefined) {
       list = this.#listOf(sealed.index);

@@ -26,4 +26,14 @@ export const SHARES: readonly Argued[] = [
       '"latin1"', '""', "a run's token is ASCII, which is the same in every encoding",
     ],
   ),
+  ...of(
+    "services/coordinator/placement.ts",
+    ["const INFO_MS = 5000;", "5000", "5000 + 1", "how long an answer is waited for: no promise says it to the millisecond"],
+    [
+      "return this.table.segments.find((one) => one.segment === segment)?.sealed === undefined;",
+      "this.table.segments.find((one) => one.segment === segment)", "this.table.segments.findLast((one) => one.segment === segment)", "no two segments have one number",
+    ],
+    ["while (this.#reading !== undefined) await this.#reading.catch(() => undefined);", "undefined", "undefined", "the same text: nothing is changed"],
+    ["await this.#reading.catch(() => undefined);", "undefined", "undefined", "the same text: nothing is changed"],
+  ),
 ];

@@ -47,6 +47,8 @@ export const TARGETS: readonly Target[] = [
   { files: coordinator("ledger-facts", "admission", "guard-view"), tests: ["ledger-facts", "admission", "guard-view"].map((name) => `test/coordinator/${name}.unit.test.ts`) },
   ...["unarmed", "people", "recent", "lanes", "desk", "sweep", "fence", "applied"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.unit.test.ts`] })),
   ...["aggregates", "resting", "pause"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.unit.test.ts`] })),
+  { files: coordinator("arrival"), tests: ["test/coordinator/arrival.unit.test.ts"] },
   // on a real server
-  { files: coordinator("committer"), tests: ["test/coordinator/committer.int.test.ts"] },
+  ...["committer", "outbox"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.int.test.ts`] })),
+  { files: coordinator("placement", "placing"), tests: ["test/coordinator/placement.int.test.ts"] },
 ];
