@@ -107,8 +107,9 @@ export class Replayer {
     try {
       return this.#compare(open, links);
     } catch (error) {
-      const seq = error instanceof Diverged ? error.seq : event.body.seq;
-      return this.#differs(seq, "event", event.body.type, error instanceof Error ? error.message : String(error));
+      // the whole commit is what was not computed, beginning with its first event
+      const named = open.find(({ body }) => error instanceof Diverged && body.seq === error.seq) ?? (open[0] as JournalEvent);
+      return this.#differs(named.body.seq, "event", named.body.type, error instanceof Error ? error.message : String(error));
     }
   }
 

@@ -2,7 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { StoredMessage } from "../../services/bus/journal.ts";
+import { CURRENT_VERSION, type MachineVersion, machineVersion } from "../../machines/versions.ts";
+import { decodeEvent } from "../../services/bus/commit.ts";
 import { checkMessages, Checks } from "../../services/replay/journal.ts";
+import { Replayer } from "../../services/replay/replay.ts";
 import { NS, OTHER_RUN, office, recorded, RUN } from "./recorded.ts";
 
 const recorder = recorded();
@@ -105,3 +108,22 @@ function partOf({ data }: StoredMessage): [number, number] {
   const at = Buffer.from(data).indexOf("part") + "part".length;
   return [data[at + 1] as number, data[at + 2] as number];
 }
+
+test("CORE-6 of a commit that the machine refuses, or fails at, its first event is named, with the type that was recorded there", () => {
+  const events = copy.map(decodeEvent);
+  const first = events.find(({ body }) => body.seq > 1 && body.part[0] === 1 && body.part[1] > 1) ?? assert.fail();
+  const last = events.find(({ body }) => body.seq === first.body.seq + first.body.part[1] - 1) ?? assert.fail();
+  assert.notEqual(first.body.type, last.body.type);
+  const current = machineVersion(CURRENT_VERSION) as MachineVersion;
+  const fails = () => {
+    throw new Error("it failed");
+  };
+  for (const [decide, computed] of [[() => ({ kind: "refuse", reasons: [] }) as const, /the machine answers `refuse`/], [fails, /it failed/]] as const) {
+    const machine: MachineVersion = { ...current, decide: (state, input, facts) => (state.seq === first.body.seq - 1 ? decide() : current.decide(state, input, facts)) };
+    const replayer = new Replayer(NS, "run", RUN, { machine });
+    for (const event of events) replayer.push(event);
+    const { seq, field, recorded, computed: told } = replayer.report.difference ?? assert.fail();
+    assert.deepEqual([seq, field, recorded], [first.body.seq, "event", first.body.type]);
+    assert.match(String(told), computed);
+  }
+});
