@@ -151,6 +151,7 @@ const COLUMNS: readonly (readonly [string, (one: ComplianceRecord) => string | u
   ["decided_by", ({ decided_by }) => decided_by],
   ["reviewers", ({ reviews }) => reviews.map(({ by, person, decision, at, reason }) => `${decision} by ${by}${person === undefined ? "" : ` (${person})`} at ${at}${reason === undefined ? "" : `: ${reason}`}`).join("; ")],
   ["changes", ({ reviews }) => reviews.flatMap(({ changes = [] }) => changes).join("; ")],
+  ["change", ({ change }) => change],
   ["edited_from", ({ edited_from }) => edited_from],
   ["replaced_by", ({ replaced_by }) => replaced_by],
   ["standing_approval", ({ standing_approval, reviews }) => standing_approval ?? reviews.find(({ standing }) => standing !== undefined)?.standing],

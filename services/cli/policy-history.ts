@@ -1,6 +1,6 @@
 /** `policy history`: the versions of a policy set, who brought each about, and who agreed (POL-6). */
 import type { Command } from "commander";
-import type { Namespace } from "../../schemas/ids.ts";
+import type { Namespace, RunId } from "../../schemas/ids.ts";
 import { RULING_POLICY_SET } from "../../schemas/policy.ts";
 import { subjects } from "../../schemas/subjects.ts";
 import { decodeEvent } from "../bus/commit.ts";
@@ -46,7 +46,7 @@ export async function versionsOf(journal: StreamReader, ns: Namespace, set: stri
     const { body } = decodeEvent(message);
     if (body.type !== "policy.applied") continue;
     const { document, version, previous, input } = body.data as { document: string; version: number; previous?: string; input?: { reason?: string } };
-    const change = changeOf(body.cause.id);
+    const change = changeOf(body.cause)?.run;
     const proposed = change === undefined ? undefined : await changeStory(journal, ns, change);
     const before = known.get(document);
     versions.push({
@@ -66,7 +66,7 @@ export async function versionsOf(journal: StreamReader, ns: Namespace, set: stri
 }
 
 /** Who began a change, and who agreed to it. */
-async function changeStory(journal: StreamReader, ns: Namespace, run: NonNullable<ReturnType<typeof changeOf>>): Promise<{ by: string; approvedBy: string[] }> {
+async function changeStory(journal: StreamReader, ns: Namespace, run: RunId): Promise<{ by: string; approvedBy: string[] }> {
   let by = "";
   const approvedBy: string[] = [];
   for await (const message of journal.read({ subject: subjects.log(ns, "run", run) })) {

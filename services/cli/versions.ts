@@ -80,7 +80,7 @@ async function versionsOf(session: Session, kind: DocumentKind, name: string): P
   return Promise.all(
     events.map(async ({ at, cause, data }): Promise<Version> => {
       const { version, document } = data as EventData<"agent.applied">;
-      const run = changeOf(cause.id);
+      const run = changeOf(cause)?.run;
       const change = run === undefined ? undefined : await behind(session, run);
       const reason = change?.reason ?? (data["input"] as { reason?: string } | undefined)?.reason;
       return { version, at, digest: document, by: change?.by ?? cause.actor, ...(run !== undefined && { run }), ...(change && change.approvers.length > 0 && { approvers: change.approvers }), ...(reason !== undefined && { reason }) };

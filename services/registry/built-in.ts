@@ -5,10 +5,13 @@
  */
 import { canonicalBytes, sha256Digest } from "../../schemas/canonical.ts";
 import { type Contract, contractSchema } from "../../schemas/contract.ts";
+import type { Cause } from "../../schemas/event.ts";
 import { actor, type Digest, RESERVED_PREFIX, type RunId, runId, startingAgent, toolName } from "../../schemas/ids.ts";
 import { type Tool, toolSchema } from "../../schemas/tool.ts";
 
 export const BUILT_IN_AGENT = actor(`${RESERVED_PREFIX}registry`);
+/** The name under which every gateway puts the documents of a change in force. */
+const CARRIER = actor(`${RESERVED_PREFIX}gateway`);
 export const BUILT_IN_TOOL = toolName("signalbox.apply");
 /** Tools under it are the plane's own. */
 export const RESERVED_TOOLS = "signalbox.";
@@ -105,10 +108,13 @@ export function changeInputId(run: RunId, action: string, attempt: number): stri
   return `${run.replace("_", ":")}.${action}.${attempt}`;
 }
 
-/** The change behind the id of an input; undefined for one that was applied on its own. */
-export function changeOf(inputId: string): RunId | undefined {
-  const [, agent, id] = /^([a-z0-9-]+):([A-Za-z0-9-]+)\.a[0-9]+\.[0-9]+$/.exec(inputId) ?? [];
-  return agent === BUILT_IN_AGENT ? runId(`${agent}_${id ?? ""}`) : undefined;
+/**
+ * The change, and its action, behind what put a document in force; undefined for one that was applied on its own. Who
+ * sends an input chooses its id, so the id alone says nothing: only gateways carry changes out.
+ */
+export function changeOf({ id, actor: by }: Pick<Cause, "id" | "actor">): { readonly run: RunId; readonly action: string } | undefined {
+  const [, agent, name = "", action = ""] = /^([a-z0-9-]+):([A-Za-z0-9-]+)\.(a[0-9]+)\.[0-9]+$/.exec(id) ?? [];
+  return by === CARRIER && agent === BUILT_IN_AGENT ? { run: runId(`${agent}_${name}`), action } : undefined;
 }
 
 function builtIn<T>(value: T): BuiltIn<T> {

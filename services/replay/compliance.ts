@@ -3,12 +3,14 @@
  * each version of a document, and each emergency stop with its lifting.
  */
 import type { EventData, Premise } from "../../schemas/event.ts";
-import type { AggregateKind } from "../../schemas/ids.ts";
+import type { AggregateKind, RunId } from "../../schemas/ids.ts";
+import type { ApplyChangeInput } from "../../schemas/inputs.ts";
 import { parseLog } from "../../schemas/subjects.ts";
 import { chainLink, decodeEvent, EventMalformed, type JournalEvent } from "../bus/commit.ts";
 import { foldRun } from "../projection/fold-view.ts";
 import { ownEvents, whyOf } from "../projection/why-view.ts";
 import type { DecisionView, StandingView, WhyView } from "../projection/views.ts";
+import { changeOf, isChange } from "../registry/built-in.ts";
 import type { Messages } from "./journal.ts";
 
 /** Somebody's answer to a request for approval; of documents and stops, whoever made or lifted them. */
@@ -49,6 +51,8 @@ export interface ComplianceRecord {
   readonly chain: readonly string[];
   /** What it was about in money, as `480 USD`. */
   readonly amount?: string;
+  /** Of a document: the change that brought it about, and its action, as `signalbox-registry_x a2`: a record of its own. */
+  readonly change?: string;
   /** The action that it stands in the place of, or that stands in its place, after an approver's edit. */
   readonly edited_from?: string;
   readonly replaced_by?: string;
@@ -59,6 +63,7 @@ export interface ComplianceRecord {
   /** What policy and contract answered, and who settled it: policy, person, standing, expiry, budget, change, edit, stop, validation. */
   readonly decision?: string;
   readonly decided_by?: string;
+  /** Of a document whose change is not among the messages: none. */
   readonly reviews: readonly Review[];
   /** `permit refunds default/refunds.cedar:3`. */
   readonly policies: readonly string[];
@@ -84,13 +89,14 @@ export async function complianceOf(messages: Messages): Promise<ComplianceRecord
       if (!(error instanceof EventMalformed)) throw error;
     }
   }
+  const changes = changesIn(aggregates.values());
   return [...aggregates].flatMap(([subject, events]) => {
     const kind = parseLog(subject)?.kind ?? "policy";
     if (kind === "run") return ofRun(events);
     if (kind === "guard") return stops(events);
     if (kind === "erasure") return erasures(events);
     // an account counts, and approves nothing; what it refused stands in the run
-    return kind === "ledger" ? [] : events.map((event) => applied(event, kind));
+    return kind === "ledger" ? [] : events.map((event) => applied(event, kind, changes));
   });
 }
 
@@ -157,24 +163,66 @@ function standingReview(stands: StandingView | undefined): Review[] {
   return stands === undefined ? [] : [{ by: stands.by, decision: "approve", at: stands.at, shown: stands.digest, standing: JSON.stringify(stands.standing) }];
 }
 
-/** Whoever puts a contract, tool or policy in force approves everything that is later judged by it. */
-function applied(event: JournalEvent, kind: Exclude<AggregateKind, "run" | "ledger" | "guard" | "erasure">): ComplianceRecord {
+/** A change of documents: who agreed to it, and what it puts in force. */
+interface Change {
+  readonly record: ComplianceRecord;
+  readonly by: string;
+  readonly at: string;
+  readonly reason?: string;
+  /** `<kind> <name> <digest>`. */
+  readonly documents: ReadonlySet<string>;
+}
+
+/** By run and action, as {@link ComplianceRecord.change} names them. */
+function changesIn(aggregates: Iterable<readonly JournalEvent[]>): Map<string, Change> {
+  const changes = new Map<string, Change>();
+  for (const events of aggregates) {
+    const first = events[0]?.body;
+    if (first === undefined || first.cause.kind !== "apply" || !isChange(first.run as RunId)) continue;
+    const { documents, reason } = ((first.data as Partial<Premise>).input ?? {}) as Partial<ApplyChangeInput>;
+    const named = new Set((documents ?? []).map(({ kind, name, document }) => `${kind} ${name} ${document}`));
+    for (const record of ofRun(events)) {
+      changes.set(`${record.run} ${record.action}`, { record, by: first.cause.actor, at: first.at, ...(reason !== undefined && { reason }), documents: named });
+    }
+  }
+  return changes;
+}
+
+/**
+ * Whoever puts a contract, tool or policy in force approves everything that is later judged by it. Of one that came with a
+ * change a gateway only carried out what others agreed to: they stand in the change's run, as far as that is there and
+ * names this very document.
+ */
+function applied(event: JournalEvent, kind: Exclude<AggregateKind, "run" | "ledger" | "guard" | "erasure">, changes: ReadonlyMap<string, Change>): ComplianceRecord {
   const { body } = event;
   const { document, version, input } = body.data as { document: string; version: number } & Partial<Premise>;
-  const reason = (input as { reason?: string } | undefined)?.reason;
+  const one = { kind, run: body.run, action: String(version), at: body.at, state: "applied", policies: [], reasons: [], documents: { document }, events: [proof(event)] };
+  const from = changeOf(body.cause);
+  if (from === undefined) {
+    const reason = (input as { reason?: string } | undefined)?.reason;
+    const review: Review = { by: body.cause.actor, decision: "apply", at: body.at, ...(reason !== undefined && { reason }), shown: document };
+    return { ...one, chain: body.cause.chain ?? [], decided_by: "person", reviews: [review] };
+  }
+  const name = `${from.run} ${from.action}`;
+  const change = changes.get(name);
+  if (change === undefined) return { ...one, change: name, chain: [], reviews: [] };
+  if (!change.documents.has(`${kind} ${body.run} ${document}`)) return { ...one, change: name, chain: [], reviews: [], reasons: ["change.other"] };
+  const { principal, issuer, verified, standing, chain, decision, decided_by, reviews, reasons, engine, documents } = change.record;
+  const person = verified === true && principal !== undefined && issuer !== undefined ? { person: `${issuer}|${principal}` } : {};
   return {
-    kind,
-    run: body.run,
-    action: String(version),
-    at: body.at,
-    state: "applied",
-    chain: body.cause.chain ?? [],
-    decided_by: "person",
-    reviews: [{ by: body.cause.actor, decision: "apply", at: body.at, ...(reason !== undefined && { reason }), shown: document }],
-    policies: [],
-    reasons: [],
-    documents: { document },
-    events: [proof(event)],
+    ...one,
+    change: name,
+    ...(principal !== undefined && { principal }),
+    ...(issuer !== undefined && { issuer }),
+    ...(verified !== undefined && { verified }),
+    ...(standing !== undefined && { standing }),
+    chain,
+    ...(decision !== undefined && { decision }),
+    ...(decided_by !== undefined && { decided_by }),
+    reviews: [{ by: change.by, ...person, decision: "apply", at: change.at, ...(change.reason !== undefined && { reason: change.reason }), shown: document }, ...reviews],
+    reasons,
+    ...(engine !== undefined && { engine }),
+    documents: { ...documents, document },
   };
 }
 

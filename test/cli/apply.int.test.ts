@@ -10,6 +10,7 @@ import { canonicalBytes } from "../../schemas/canonical.ts";
 import { Documents } from "../../services/bus/documents.ts";
 import { Publisher } from "../../services/bus/publisher.ts";
 import { freshId, send } from "../../services/cli/send.ts";
+import type { ComplianceRecord } from "../../services/replay/compliance.ts";
 import { withSession } from "../../services/cli/session.ts";
 import { type Ran, signalbox, type Terminal } from "./terminal.ts";
 
@@ -158,6 +159,12 @@ describe("apply and a plane", () => {
     assert.match(outcomes(ended).join(), /^(applied|unchanged) policy default 2$/);
     const [, second] = await versions("policy", "default");
     assert.deepEqual([second?.by, second?.approvers, second?.run], ["operator", ["ada", "fay"], waiting.run]);
+    const { records } = JSON.parse((await cli(["export", "--all", "--compliance", "--json"])).out) as { records: ComplianceRecord[] };
+    const record = records.find(({ kind, action }) => kind === "policy" && action === "2");
+    assert.deepEqual([record?.change, record?.decided_by], [`${waiting.run} ${waiting.change?.action}`, "person"]);
+    assert.deepEqual(record?.reviews.map(({ by, person, decision }) => [by, person, decision]), [
+      ["operator", "corp|operator", "apply"], ["ada", "corp|ada", "approve"], ["fay", "corp|fay", "approve"],
+    ], "AUD-4: who agreed to the change, and not who carried it out");
   });
 
   it("POL-6: what was refused is said to be, and may be asked for once more", async () => {

@@ -212,4 +212,61 @@ describe("the compliance export (AUD-4)", () => {
     ]);
     assert.deepEqual(record?.events.map(({ type }) => type), ["guard.stopped", "guard.lifted"]);
   });
+
+  describe("documents", () => {
+    const CHANGE = "signalbox-registry_c1";
+    const GATEWAY = { kind: "apply", actor: "signalbox-gateway", id: "signalbox-registry:c1.a2.1" } satisfies Partial<Cause>;
+    const policy = { kind: "policy", name: "default" } as const;
+    const wanted = [{ ...policy, document: A }];
+    const inForce = (document: Digest) => [{ type: "policy.applied", from: "absent", to: "applied", data: { document, version: 1 } }] as const;
+    const change = () =>
+      new Journal().commit(
+        [{ ...started("signalbox", "signalbox-registry"), data: { ...started().data, envelope: { ...(started().data!["envelope"] as object), principal: { subject: "u-olga", issuer: "corp", verified: true } } } },
+          proposed("a2", "signalbox.apply"), validated("a2"), requested(CHANGE, "a2", "q4", "signalbox.apply")],
+        { input: { id: "c1", documents: wanted, reason: "refunds above 100 are asked" }, facts: { kind: "change", start: { kind: "start", documents: {}, budgets: {}, principal: null }, tool: { ...facts({ documents: { contract: B } }), judgement: { ...judgement("ask", "none", 1), policies: [] } } } },
+        { kind: "apply", actor: "olga", chain: ["principal:corp|u-olga", "person:olga"] },
+        { kind: "run", name: CHANGE },
+      ).commit(
+        [
+          { type: "approval.granted", to: "granted", data: { action: "a2", request: "q4", by: "ada", person: { issuer: ADA.issuer, subject: ADA.subject }, digest: B, grants: 1, count: 1, reason: "as agreed" } },
+          { type: "action.approved", to: "approved", data: { action: "a2", by: "person", policies: [], approvers: ["ada"] } },
+        ],
+        { facts: current() }, { kind: "decide", actor: "ada" }, { kind: "run", name: CHANGE },
+      );
+    const ofPolicy = async ({ messages }: Journal) => {
+      const [record, ...more] = (await complianceOf(stream(messages))).filter(({ kind }) => kind === "policy");
+      assert.deepEqual(more, []);
+      return record;
+    };
+
+    it("are brought about by whoever applied their change and by those who agreed to it, on whose behalf, not by the gateway that carried it out", async () => {
+      const record = await ofPolicy(change().commit(inForce(A), {}, GATEWAY, policy));
+      assert.equal(record?.change, `${CHANGE} a2`);
+      assert.deepEqual([record?.decision, record?.decided_by, record?.principal, record?.issuer, record?.verified], ["ask", "person", "u-olga", "corp", true]);
+      assert.deepEqual(record?.chain, CHAIN);
+      assert.deepEqual(record?.reviews.map(({ by, person, decision, reason, shown }) => [by, person, decision, reason, shown]), [
+        ["olga", "corp|u-olga", "apply", "refunds above 100 are asked", A],
+        ["ada", "https://id.example|u-ada", "approve", "as agreed", B],
+      ]);
+      assert.deepEqual([record?.documents["document"], record?.documents["person ada"]], [A, A]);
+      assert.deepEqual(record?.events.map(({ type }) => type), ["policy.applied"]);
+    });
+
+    it("whose change is not among the messages name it, and nobody stands for it", async () => {
+      const record = await ofPolicy(new Journal().commit(inForce(A), {}, GATEWAY, policy));
+      assert.deepEqual([record?.change, record?.decided_by, record?.reviews], [`${CHANGE} a2`, undefined, []]);
+    });
+
+    it("that the change does not hold are nobody's who agreed to it", async () => {
+      const record = await ofPolicy(change().commit(inForce(B), {}, GATEWAY, policy));
+      assert.deepEqual([record?.change, record?.decided_by, record?.reviews], [`${CHANGE} a2`, undefined, []]);
+      assert.deepEqual(record?.reasons, ["change.other"]);
+    });
+
+    it("that somebody applies on his own are his, whatever id he gave it", async () => {
+      const record = await ofPolicy(change().commit(inForce(A), { input: { reason: "mine" } }, { ...GATEWAY, actor: "omar" }, policy));
+      assert.deepEqual([record?.change, record?.decided_by], [undefined, "person"]);
+      assert.deepEqual(record?.reviews.map(({ by, decision, reason }) => [by, decision, reason]), [["omar", "apply", "mine"]]);
+    });
+  });
 });

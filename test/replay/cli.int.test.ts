@@ -163,7 +163,12 @@ describe("an auditor", () => {
     assert.ok(approved.policies.some((text) => /default\/refunds\.cedar:\d+/.test(text)));
     assert.ok(approved.events.every(({ hash }) => /^[0-9a-f]{64}$/.test(hash)));
     assert.deepEqual(Object.keys(approved.documents).sort(), ["action", "contract", "person ada", "policy", "tool"]);
-    assert.ok(records.some(({ kind, reviews }) => kind === "policy" && reviews[0]?.decision === "apply"));
+    const applied = records.filter(({ kind }) => kind === "policy" || kind === "agent");
+    assert.ok(applied.length > 1);
+    for (const { change, reviews, decision, decided_by } of applied) {
+      assert.match(change ?? "", /^signalbox-registry_\S+ a2$/);
+      assert.deepEqual([reviews.map((one) => `${one.decision} by ${one.by}`), decision, decided_by], [["apply by operator"], "allow", "policy"], "nothing was in force yet that asks for a review");
+    }
     assert.ok(!/(^|,)"[=+@-]/m.test(csv), "no cell is a formula");
   });
 
