@@ -1,8 +1,10 @@
 /** Which disturbances are tried: all of them, or as many as there is time for, chosen by a seed; and those that once failed. */
 import { readFileSync, writeFileSync } from "node:fs";
 import type { Disturbance } from "./disturb.ts";
+import type { Program } from "./programs.ts";
 
 const KEPT = new URL("./kept.json", import.meta.url);
+const KEPT_PROGRAMS = new URL("./kept-programs.json", import.meta.url);
 
 /** Disturbances that failed once: tried first, always. */
 export function kept(): Disturbance[] {
@@ -13,6 +15,24 @@ export function keep(failed: Disturbance): void {
   const all = kept();
   if (all.some((one) => JSON.stringify(one) === JSON.stringify(failed))) return;
   writeFileSync(KEPT, `${JSON.stringify([...all, failed], undefined, 2)}\n`);
+}
+
+/** A program that failed once, itself: what a seed means changes with the generator. */
+export interface KeptProgram {
+  /** How it was found, and what it showed. */
+  readonly why: string;
+  readonly program: Program;
+}
+
+/** Programs that failed once: played first, always. */
+export function keptPrograms(): KeptProgram[] {
+  return JSON.parse(readFileSync(KEPT_PROGRAMS, "utf8")) as KeptProgram[];
+}
+
+export function keepProgram(failed: KeptProgram): void {
+  const all = keptPrograms();
+  if (all.some(({ program }) => JSON.stringify(program) === JSON.stringify(failed.program))) return;
+  writeFileSync(KEPT_PROGRAMS, `${JSON.stringify([...all, failed], undefined, 2)}\n`);
 }
 
 /** Numbers in [0, 1), the same for the same seed (mulberry32). */

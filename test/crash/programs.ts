@@ -21,13 +21,24 @@ export type Step =
       readonly twice: boolean;
       /** Until something is known of it. */
       readonly wait: boolean;
+      /** From the tool's effect to its answer, ms: within its time-out, or long after it. */
+      readonly slow: number;
     }
   | { readonly do: "note" | "pause" | "resume" | "cancel" | "finish" }
   /** One of the inputs before, once more; or its id with other content. */
   | { readonly do: "again" | "reuse"; readonly which: number };
 
+export interface RunOf {
+  readonly agent: string;
+  /** `late`: behind the first steps, which come to a run that there is not yet. */
+  readonly start: "first" | "late" | "never";
+  readonly steps: readonly Step[];
+  /** Places in the steps that come in the other order, each with the one behind it. */
+  readonly swaps: readonly number[];
+}
+
 export interface Program {
-  readonly runs: readonly { readonly agent: string; readonly started: boolean; readonly steps: readonly Step[] }[];
+  readonly runs: readonly RunOf[];
   /** One after the other: at so many crossings of the life of then. */
   readonly kills: readonly Kill[];
 }
@@ -52,6 +63,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       people: fc.constantFrom("approve" as const, "approve" as const, "refuse" as const, "collide" as const, "nobody" as const),
       twice: fc.boolean(),
       wait: fc.boolean(),
+      slow: fc.constantFrom(0, 0, 0, 0, 300, 1_200),
     }),
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constantFrom("note" as const, "pause" as const, "resume" as const) }) },
@@ -62,8 +74,9 @@ export const program: fc.Arbitrary<Program> = fc.record({
   runs: fc.array(
     fc.record({
       agent: fc.constantFrom("clerk", "hasty", "hasty", "miser"),
-      started: fc.integer({ min: 0, max: 9 }).map((n) => n > 0),
+      start: fc.constantFrom<RunOf["start"]>("first", "first", "first", "first", "first", "first", "first", "late", "late", "never"),
       steps: fc.array(step, { minLength: 1, maxLength: 12 }),
+      swaps: fc.array(fc.nat(11), { maxLength: 3 }),
     }),
     { minLength: 3, maxLength: 10 },
   ),
@@ -99,11 +112,11 @@ export async function playProgram(world: World, { runs, kills }: Program): Promi
   const over = { yes: false };
   const killer = kill(world, kills, over);
   const played = await Promise.all(
-    runs.map(async ({ agent: name, started, steps }, index) => {
+    runs.map(async ({ agent: name, ...what }, index) => {
       const agent = world.people.agents.get(name) as TestActor;
       const run = `${name}_${serial}-${index}`;
       const tools = new Map<string, Sent["body"]>();
-      await new Agent(world, agent, run, send, tools).play(steps, started);
+      await new Agent(world, agent, run, send, tools).play(what);
       return { run, agent, tools };
     }),
   );
@@ -116,6 +129,18 @@ export async function playProgram(world: World, { runs, kills }: Program): Promi
     "inputs that nobody decides",
   );
   return { runs: played, sent };
+}
+
+/** A start that is late comes behind so many inputs of its run. */
+const LATE = 2;
+
+function swapped<T>(items: readonly T[], swaps: readonly number[]): T[] {
+  const order = [...items];
+  for (const place of swaps) {
+    const pair = order.slice(place, place + 2);
+    order.splice(place, pair.length, ...pair.reverse());
+  }
+  return order;
 }
 
 type Send = (actor: TestActor, kind: InputKind, run: string, body: Sent["body"]) => Promise<void>;
@@ -136,14 +161,18 @@ class Agent {
     this.#tools = tools;
   }
 
-  async play(steps: readonly Step[], started: boolean): Promise<void> {
+  async play({ steps, start, swaps }: Omit<RunOf, "agent">): Promise<void> {
     const name = this.#agent.name;
-    if (started) await this.#say({ kind: "start", id: "start", agent: { name }, goal: "to survive" });
+    const started = start !== "never";
+    const begin = () => this.#say({ kind: "start", id: "start", agent: { name }, goal: "to survive" });
+    if (start === "first") await begin();
     const people: Promise<void>[] = [];
-    for (const [index, step] of steps.entries()) {
+    const order = swapped([...steps.entries()], swaps);
+    for (const [place, [index, step]] of order.entries()) {
       const id = `${step.do}-${index}`;
+      if (start === "late" && place === Math.min(LATE, order.length - 1)) await begin();
       if (step.do === "call") {
-        const body = { kind: "tool", id, tool: step.tool, input: { step: id, does: step.does, ...(step.tool === "c.asked" && { asked: step.asked }) } };
+        const body = { kind: "tool", id, tool: step.tool, input: { step: id, does: step.does, ...(step.slow > 0 && { slow: step.slow }), ...(step.tool === "c.asked" && { asked: step.asked }) } };
         this.#tools.set(id, body);
         await Promise.all([this.#say(body), ...(step.twice ? [this.#say(body)] : [])]);
         if (name === "hasty" && started && step.tool !== "c.nothing") people.push(this.#decide(id, step.people));
