@@ -18,4 +18,59 @@ export const TURNS: readonly Argued[] = [
       "sent === undefined", "false", "for the compiler: no part is empty, and behind the last event of one nothing more is read",
     ],
   ),
+  ...of(
+    "services/coordinator/outbox.ts",
+    ["this.#arm(run, debt).catch(() => undefined);", "undefined", "undefined", "the same text: nothing is changed"],
+    ["this.#unarmed.stop();", "this.#unarmed.stop()", "undefined", "a round that comes then sends nothing: nothing is tried after a stop"],
+    ["if (isNewest()) this.#arming.delete(key);", "isNewest()", "false", "gives memory back: the next timer of that name takes its place"],
+    ["if (isNewest()) this.#arming.delete(key);", "this.#arming.delete(key)", "undefined", "gives memory back: the next timer of that name takes its place"],
+    ["...(id !== undefined && { id }),", "id !== undefined", "true", "JSON leaves out what is undefined"],
+    [
+      'this.#log.warn({ error: String(error), kind: error instanceof PublishError ? error.kind : undefined }, "an effect is tried again");',
+      "error instanceof PublishError", "true", "no other error has a kind",
+    ],
+  ),
+  ...of(
+    "services/coordinator/arrival.ts",
+    [
+      "traceparent: traceparent !== undefined && TRACEPARENT.test(traceparent) ? traceparent : undefined,",
+      "traceparent !== undefined", "true", "for the compiler: the word `undefined` is no trace",
+    ],
+    ['const token = message.subject.split(".").at(-1) ?? "";', '""', '"mutant"', "for the compiler: every text has a last part"],
+    ['const body = readBody(message.data, "application/json");', '"application/json"', '""', "what says nothing of its type is JSON"],
+    ["const parsed = body.ok ? dueSchema.safeParse(body.value) : undefined;", "body.ok", "true", "what cannot be read has no value, and fits nothing"],
+    ["const MAX_LEGAL = 50_000;", "50_000", "50_000 + 1", "memory: how many are remembered changes no answer"],
+    ["if (LEGAL.has(key)) return [];", "LEGAL.has(key)", "false", "a short cut: what was found legal is found legal again"],
+    ["if (faults.length === 0) {", "faults.length === 0", "false", "a short cut: what was found legal is found legal again"],
+    ["if (faults.length === 0) {", "{ if (LEGAL.size >= MAX_LEGAL) LEGAL.clear(); LEGAL.add(key); }", "{}", "a short cut: what was found legal is found legal again"],
+    ["LEGAL.add(key);", "LEGAL.add(key)", "undefined", "a short cut: what was found legal is found legal again"],
+    ...(
+      [
+        ["LEGAL.size >= MAX_LEGAL", "(LEGAL.size) > (MAX_LEGAL)"],
+        ["LEGAL.size >= MAX_LEGAL", "(LEGAL.size) < (MAX_LEGAL)"],
+        ["LEGAL.size >= MAX_LEGAL", "true"],
+        ["LEGAL.size >= MAX_LEGAL", "false"],
+        ["LEGAL.clear()", "undefined"],
+      ] as const
+    ).map(([from, to]) => ["if (LEGAL.size >= MAX_LEGAL) LEGAL.clear();", from, to, "memory: how many are remembered changes no answer"] as const),
+    ...["value === \"object\"", "Array.isArray(value)"].map(
+      (what) =>
+        [
+          'const id = typeof value === "object" && value !== null && !Array.isArray(value) ? value["id"] : undefined;',
+          what.startsWith("value") ? `typeof ${what}` : `!${what}`,
+          "true",
+          "for the compiler: no text, number or list has a member of that name",
+        ] as const,
+    ),
+    ...['typeof value !== "object"', "Array.isArray(value)"].map(
+      (what) =>
+        [
+          'if (kind !== "propose" || typeof value !== "object" || value === null || Array.isArray(value)) return undefined;',
+          what,
+          "false",
+          "for the compiler: no text, number or list has a member of that name",
+        ] as const,
+    ),
+    ['if (typeof said !== "string" || !PLANNED_KINDS.includes(said)) return undefined;', 'typeof said !== "string"', "false", "for the compiler: no kind that is planned is anything else"],
+  ),
 ];

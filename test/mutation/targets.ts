@@ -46,7 +46,7 @@ export const TARGETS: readonly Target[] = [
   { files: machines("view"), tests: tests("view", "approvals", "marks") },
   { files: coordinator("ledger-facts", "admission", "guard-view"), tests: ["ledger-facts", "admission", "guard-view"].map((name) => `test/coordinator/${name}.unit.test.ts`) },
   ...["unarmed", "people", "recent", "lanes", "desk", "sweep", "fence", "applied"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.unit.test.ts`] })),
-  ...["aggregates", "resting", "pause"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.unit.test.ts`] })),
+  ...["aggregates", "resting", "pause", "live-runs"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.unit.test.ts`] })),
   { files: coordinator("arrival"), tests: ["test/coordinator/arrival.unit.test.ts"] },
   // on a real server
   ...["committer", "outbox"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.int.test.ts`] })),
