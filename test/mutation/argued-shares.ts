@@ -36,4 +36,10 @@ export const SHARES: readonly Argued[] = [
     ["while (this.#reading !== undefined) await this.#reading.catch(() => undefined);", "undefined", "undefined", "the same text: nothing is changed"],
     ["await this.#reading.catch(() => undefined);", "undefined", "undefined", "the same text: nothing is changed"],
   ),
+  ...of(
+    "services/coordinator/live-runs.ts",
+    ["this.#timer ??= setInterval(() => void this.look().catch(() => undefined), LOOK_EVERY_MS);", "undefined", "undefined", "the same text: nothing is changed"],
+    ["this.#last = done.catch(() => undefined);", "undefined", "undefined", "the same text: nothing is changed"],
+    ["const snapshot = file === undefined ? undefined : readLive(file, ns);", "file === undefined", "false", "a short cut: nothing can be read under no name, and what cannot be read is none"],
+  ),
 ];
