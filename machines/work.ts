@@ -78,9 +78,6 @@ export class Work implements Desk {
   approval(id: RequestId): Approval | undefined {
     return this.#approvals.get(id) ?? this.state.approvals.get(id);
   }
-  standing(id: RequestId): StandingApproval | undefined {
-    return this.standings.has(id) ? this.standings.get(id) : this.state.standings.get(id);
-  }
   /** Actions that have not ended, oldest first. */
   openActions(): ActionId[] {
     const ids = new Set([...this.state.open, ...this.#actions.keys()]);
