@@ -17,6 +17,7 @@ import type { Service } from "../../services/main.ts";
 import { applyFolder } from "./apply.ts";
 import { writeDocuments } from "./documents.ts";
 import type { Throughput } from "../replay/throughput.ts";
+import type { FloorOrder, Templates } from "./floor-plane.ts";
 import { type Child, startChild } from "./processes.ts";
 
 export type Sync = "default" | "always";
@@ -105,6 +106,14 @@ export class World {
     this.#children.add(load);
     await load.ask({ do: "start", ...this.#own(), ns: NS, life: this.#loads++ });
     return load;
+  }
+
+  /** What stands in for a part of the plane and decides nothing. */
+  async floor(part: FloorOrder["part"], templates: Templates): Promise<Child> {
+    const child = startChild(new URL("floor-plane.ts", import.meta.url), this.#options.profile);
+    this.#children.add(child);
+    await child.ask({ do: "start", ...this.#own(), ns: NS, part, templates });
+    return child;
   }
 
   /** How fast so many events at the journal's beginning are replayed, in a process of its own. */
