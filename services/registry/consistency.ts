@@ -90,11 +90,17 @@ class Check {
 
   /** A tool that changes must still fit with the contracts that stay as they are. */
   #contractsInForce(): void {
+    const warned = new Set<string>();
     for (const { value } of this.#standing.contracts()) {
       if (this.#agents.has(value.agent.name)) continue;
       for (const entry of value.tools.allowlist) {
         const document = this.#tools.get(entry.name);
         if (document === undefined) continue;
+        const { name } = document.value;
+        if (leavesToPersons(document.value) && !warned.has(name) && !leavesToPersons(this.#standing.tool(name)?.value)) {
+          warned.add(name);
+          this.#warn(document, { path: ["effect"], code: "tool.in_doubt", message: `an attempt whose end is unknown needs a person from now on, as under the contract of \`${value.agent.name}\``, help: ASKABLE });
+        }
         for (const { message, help } of entryFaults(entry, document.value)) {
           const told = help === undefined ? "" : `; ${help}`;
           this.#fault(document, { path: ["input"], code: "tool.contract", message: `the contract of \`${value.agent.name}\` no longer fits: ${message}`, help: `change that contract together with the tool${told}` });
@@ -207,6 +213,17 @@ function fieldFault(tool: Tool, field: string, path: readonly string[]): Finding
   return [{ path, code: "contract.field", message: `\`${field}\` of \`${tool.name}\` is ${types.join(" or ")}, and only a number is compared` }];
 }
 
+const ASKABLE = "let the tool answer a `probe`; or, if the same idempotency key takes effect once, say `idempotent: true` and give it `retries`";
+
+/**
+ * Whether a person has to find out what became of an attempt whose end nobody knows (EXEC-7): it is a write, it may not
+ * be repeated on suspicion, or never is, and the tool cannot be asked. False for a tool that is not there.
+ */
+function leavesToPersons(tool: Tool | undefined): boolean {
+  if (tool === undefined || tool.effect === "read" || tool.probe !== undefined) return false;
+  return !tool.idempotent || tool.retries === 0;
+}
+
 function entryWarnings(contract: Contract, entry: ContractTool, tool: Tool): Finding[] {
   const found: Finding[] = [];
   const { standing_approval: standing } = entry;
@@ -216,6 +233,7 @@ function entryWarnings(contract: Contract, entry: ContractTool, tool: Tool): Fin
   if (standing !== undefined && standing.max_amount === undefined && tool.amount !== undefined && standing.vary.some((pointer) => covers(pointer, tool.amount?.field ?? ""))) {
     found.push({ path: ["standing_approval", "vary"], code: "contract.standing", message: "the amount may vary, and nothing limits it", help: "add `max_amount` and `max_total`" });
   }
+  if (leavesToPersons(tool)) found.push({ path: ["name"], code: "contract.in_doubt", message: `an attempt at \`${tool.name}\` whose end is unknown needs a person`, help: ASKABLE });
   const { regions, kinds } = dataOf(contract.data?.labels ?? []);
   const { name, region, clearance = [], tags, effect, idempotent, trusted = false } = tool;
   const asked = { name, clearance, tags, effect, idempotent, trusted, ...(region !== undefined && { region }) };

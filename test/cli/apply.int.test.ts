@@ -69,6 +69,15 @@ describe("apply and a plane", () => {
     assert.equal((await cli(["history", "tool", "pay.out"])).exit, 2);
   });
 
+  it("EXEC-7: a plan warns of a write that leaves a person to find out what it did, and refuses nothing", async () => {
+    const files = [join(folder, "tool.yaml"), join(folder, "agent.yaml")];
+    const { exit, out } = await cli(["apply", "--dry-run", ...files]);
+    assert.equal(exit, 0);
+    assert.match(out, /warning \S+agent\.yaml:4:7: an attempt at `pay\.out` whose end is unknown needs a person\n {2}help: let the tool answer a `probe`/);
+    const asked = await write("asked.yaml", tool("probe: { tries: 2 }\n"));
+    assert.doesNotMatch((await cli(["apply", "--dry-run", asked, join(folder, "agent.yaml")])).out, /warning/);
+  });
+
   it("POL-6: nothing is applied that nobody agreed to: a `yes` that is typed, or `--yes`", async () => {
     const file = join(folder, "tool.yaml");
     const unasked = await cli(["apply", file]);

@@ -76,6 +76,7 @@ test("ID-1: what works and is probably not meant is a warning, and refuses nothi
     "/tools/allowlist/0/name contract.tool_unknown",
     "/tools/allowlist/1/standing_approval contract.standing",
     "/tools/allowlist/1/standing_approval/vary contract.standing",
+    "/tools/allowlist/1/name contract.in_doubt",
     "/tools/allowlist/1/name data.residency",
     "/handoffs/0/to/agent contract.handoff_unknown",
     "/budget/name budget.nobody",
@@ -84,9 +85,28 @@ test("ID-1: what works and is probably not meant is a warning, and refuses nothi
   assert.equal(found[0]?.help, "did you mean `pay.out`");
 });
 
+test("EXEC-7: a write that leaves a person to find out what it did is warned of, where it is allowed and where it becomes so", async () => {
+  const warnedOf = async (text: string) => {
+    const { view, apply } = registry();
+    await apply(one(`${TOOL}${text}`));
+    return inconsistencies(view, [one(`${AGENT}tools: { allowlist: [ { name: pay.out } ] }`)]).map(({ severity, path, code, message }) => [severity, `/${path.join("/")}`, code, message]);
+  };
+  const warning = ["warning", "/tools/allowlist/0/name", "contract.in_doubt", "an attempt at `pay.out` whose end is unknown needs a person"];
+  for (const text of ["effect: write", "effect: irreversible", "effect: write\nretries: 3", "effect: write\nidempotent: true"]) assert.deepEqual(await warnedOf(text), [warning], text);
+  for (const text of ["effect: read", "effect: write\nidempotent: true\nretries: 1", "effect: write\nprobe: {}", "effect: irreversible\nprobe: { tries: 1 }"]) assert.deepEqual(await warnedOf(text), [], text);
+
+  const { view, apply } = registry();
+  await apply(one(`${TOOL}effect: write\nprobe: {}`), one(`${AGENT}tools: { allowlist: [ { name: pay.out } ] }`));
+  const changed = (text: string) => inconsistencies(view, [one(`${TOOL}${text}`)]).map(({ severity, path, code }) => `${severity} /${path.join("/")} ${code}`);
+  assert.deepEqual(changed("effect: write"), ["warning /effect tool.in_doubt"]);
+  assert.deepEqual(changed("effect: write\nprobe: { tries: 2 }"), []);
+  await apply(one(`${TOOL}effect: write`));
+  assert.deepEqual(changed("effect: irreversible"), [], "it was so before: nothing is said twice");
+});
+
 test("ID-1: what a contract says of a tool, and the tool does not have, is a fault", async () => {
   const { view, apply } = registry();
-  await apply(one(`${TOOL}effect: write`));
+  await apply(one(`${TOOL}effect: write\nprobe: {}`));
   const entry = "{ name: pay.out, requires_approval_above: { field: to, value: 1, per_target_day: 3 } }";
   const other = "{ name: pay.out, standing_approval: { max_uses: 1, max_seconds: 1, vary: [/nothing], max_amount: 1, max_total: 2 } }";
   const of = (allowed: string) => inconsistencies(view, [one(`${AGENT}tools: { allowlist: [ ${allowed} ] }`)]).map(({ severity, path, code }) => `${severity} ${path.slice(3).join("/")} ${code}`);
