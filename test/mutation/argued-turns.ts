@@ -73,4 +73,5 @@ export const TURNS: readonly Argued[] = [
     ),
     ['if (typeof said !== "string" || !PLANNED_KINDS.includes(said)) return undefined;', 'typeof said !== "string"', "false", "for the compiler: no kind that is planned is anything else"],
   ),
+  ...of("services/coordinator/loader.ts", ["if (chosen === undefined) return;", "chosen === undefined", "false", "for the compiler: where nobody waits nobody is let in"]),
 ];

@@ -37,7 +37,7 @@ export const TARGETS: readonly Target[] = [
       HISTORIES,
     ],
   },
-  { files: machines("step", "flat"), tests: tests("flat", "agreement", "charts") },
+  { files: machines("step", "flat"), tests: tests("step", "flat", "agreement", "charts") },
   { files: machines("guard", "ledger"), tests: [...tests("accounts", "guard", "ledger", "charts"), HISTORIES] },
   ...["amounts", "chain", "diff", "guard-hit", "marks", "registry"].map((name) => ({ files: machines(name), tests: tests(name) })),
   { files: machines("change"), tests: tests("changes", "edges") },
@@ -47,8 +47,9 @@ export const TARGETS: readonly Target[] = [
   { files: coordinator("ledger-facts", "admission", "guard-view"), tests: ["ledger-facts", "admission", "guard-view"].map((name) => `test/coordinator/${name}.unit.test.ts`) },
   ...["unarmed", "people", "recent", "lanes", "desk", "sweep", "fence", "applied"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.unit.test.ts`] })),
   ...["aggregates", "resting", "pause", "live-runs"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.unit.test.ts`] })),
-  { files: coordinator("arrival"), tests: ["test/coordinator/arrival.unit.test.ts"] },
+  ...["arrival", "loader"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.unit.test.ts`] })),
   // on a real server
   ...["committer", "outbox"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.int.test.ts`] })),
   { files: coordinator("placement", "placing"), tests: ["test/coordinator/placement.int.test.ts"] },
+  { files: coordinator("segment-keeper"), tests: ["test/coordinator/segment-keeper.int.test.ts"] },
 ];
