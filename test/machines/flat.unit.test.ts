@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type AnyMachineSnapshot, type AnyStateMachine, assign, createMachine, initialTransition, not, setup, transition } from "xstate";
+import { type AnyMachineSnapshot, type AnyStateMachine, assign, createMachine, initialTransition, not, raise, setup, transition } from "xstate";
 import { flatten } from "../../machines/flat.ts";
 import { begin, step } from "../../machines/step.ts";
 import { MACHINES } from "./charts.ts";
@@ -94,27 +94,61 @@ test("law 5: any flat chart goes where XState goes, with the same context and th
 });
 
 test("law 5: a chart that uses more of XState is left to XState", () => {
-  const others: Record<string, object> = {
+  const act = () => {};
+  const actor = { src: createMachine({}) };
+  const go = (more: object) => ({ a: { on: { GO: { target: "b", ...more } } }, b: {} });
+  const states: Record<string, object> = {
     "a state with children": { a: { initial: "b", states: { b: {} } } },
-    "an entry action": { a: { entry: () => {} } },
-    "an exit action": { a: { exit: () => {} } },
+    "an entry action": { a: { entry: act } },
+    "an exit action": { a: { exit: act } },
+    "an invoked actor": { a: { invoke: actor } },
+    "an entry and an exit action": { a: { entry: act, exit: act } },
+    "an entry action and an actor": { a: { entry: act, invoke: actor } },
     "a delayed transition": { a: { after: { 10: "b" } }, b: {} },
-    "an invoked actor": { a: { invoke: { src: createMachine({}) } } },
+    "a history": { a: { on: { GO: "b" } }, b: { type: "history" } },
     "a wildcard": { a: { on: { "*": "b" } }, b: {} },
-    "an action of no name": { a: { on: { GO: { actions: () => {} } } } },
+    "part of a wildcard": { a: { on: { "GO.*": "b" } }, b: {} },
+    "an event of XState's own": { a: { on: { "xstate.done.actor.x": "b" } }, b: {} },
+    "a transition out of the end": { a: {}, b: { type: "final", on: { GO: "a" } } },
+    "transitions out of the end, with and without an event": { a: {}, b: { type: "final", on: { GO: "a" }, always: { guard: () => false, target: "a" } } },
     "a transition at once before the first event": { a: { always: "b" }, b: {} },
-    "a guard with parameters": { a: { on: { GO: { guard: { type: "named", params: {} }, target: "b" } } }, b: {} },
-    "a guard of guards": { a: { on: { GO: { guard: not("named"), target: "b" } } }, b: {} },
+    "a guard with parameters": go({ guard: { type: "named", params: {} } }),
+    "a guard of guards": go({ guard: not("named") }),
+    "a guard that nobody wrote": go({ guard: "unknown" }),
+    "two targets": { ...go({ target: ["b", "c"] }), c: {} },
+    "the chart itself as a target": go({ target: "#made" }),
+    "an action of no name": go({ actions: act }),
+    "an action by its name alone": go({ actions: "took" }),
+    "an action that nobody wrote": go({ actions: { type: "unknown" } }),
+    "no action, where one is listed": go({ actions: [null] }),
+    "an action that makes others": go({ actions: { type: "made" } }),
+    "an effect of XState's own": go({ actions: raise({ type: "GO" }) }),
+    "a change of context that is no function of it": go({ actions: assign({ n: 1 }) }),
+    "a change of context by what is none of XState's": go({ actions: Object.assign(() => {}, { type: "other", assignment: () => ({}) }) }),
   };
-  for (const [what, states] of Object.entries(others)) {
-    const machine = setup({ guards: { named: () => true } }).createMachine({ initial: "a", states } as never) as unknown as AnyStateMachine;
-    assert.equal(flatten(machine), undefined, what);
-  }
-  const parallel = createMachine({ type: "parallel", states: { a: {}, b: {} } }) as unknown as AnyStateMachine;
-  assert.equal(flatten(parallel), undefined);
-  const rooted = createMachine({ initial: "a", on: { GO: ".a" }, states: { a: {} } }) as unknown as AnyStateMachine;
-  assert.equal(flatten(rooted), undefined);
-  const named = setup({ guards: { named: () => false }, actions: { took: () => {} } }).createMachine({ initial: "a", states: { a: { on: { GO: { guard: not("named"), target: "b", actions: [{ type: "took" }] }, STOP: { guard: "named", target: "b", actions: [{ type: "took" }] } } }, b: {} } });
-  assert.equal(step(named, begin(named, undefined).next, { type: "GO" })?.next.value, "b", "and goes on as XState has it");
-  assert.equal(step(named, begin(named, undefined).next, { type: "STOP" }), undefined);
+  const charts: Record<string, object> = {
+    "children side by side": { type: "parallel", states: { a: {}, b: {} } },
+    "no states": {},
+    "an event of the whole chart": { initial: "a", on: { GO: ".a" }, states: { a: {} } },
+    "a transition at once of the whole chart": { initial: "a", always: { guard: () => false, target: ".a" }, states: { a: {} } },
+    "an entry action of the chart": { initial: "a", entry: act, states: { a: {} } },
+    "an exit action of the chart": { initial: "a", exit: act, states: { a: {} } },
+    "an actor of the chart": { initial: "a", invoke: actor, states: { a: {} } },
+    "a first action": { initial: { target: "a", actions: act }, states: { a: {} } },
+    "an entry and an exit action of the chart": { initial: "a", entry: act, exit: act, states: { a: {} } },
+    "an entry action and an actor of the chart": { initial: "a", entry: act, invoke: actor, states: { a: {} } },
+    "an entry and a first action of the chart": { initial: { target: "a", actions: act }, entry: act, states: { a: {} } },
+    "a context that is the same for every input": { initial: "a", context: { n: 1 }, states: { a: {} } },
+  };
+  for (const [what, of] of Object.entries(states)) charts[what] = { initial: "a", states: of };
+  const implementations = { guards: { named: () => true }, actions: { took: () => {}, made: assign(() => ({})) } };
+  const flatOf = (chart: object) => flatten(setup(implementations as never).createMachine({ id: "made", ...chart } as never) as unknown as AnyStateMachine);
+  for (const [what, chart] of Object.entries(charts)) assert.equal(flatOf(chart), undefined, what);
+  const understood = { guard: "named", actions: [{ type: "took", params: { n: 1 } }, assign(() => ({ n: 1 }))] };
+  assert.ok(flatOf({ initial: "a", states: { ...go(understood), c: { type: "final" } } }), "what is understood is not left to it");
+});
+
+test("law 5: what is broken is no chart of another kind", () => {
+  const broken = { get root(): never { throw new TypeError("it broke"); } };
+  assert.throws(() => flatten(broken as never), { name: "TypeError", message: "it broke" });
 });

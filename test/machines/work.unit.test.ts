@@ -36,6 +36,8 @@ test("POL-6: a change that an approver edited ends as the edited action does, an
   done.then("action.succeeded", "action.verified", "run.completed");
   assert.deepEqual(done.state().output, { applied: 1 });
   givenChange(...edited).when(report("c1", "failed", { effect: "done" })).then("action.failed", "run.failed");
+  // also when the run goes on long after it
+  givenChange(...edited, control("pause"), report("c1", "succeeded")).when(control("resume")).then("run.resumed", "run.completed");
 });
 
 test("law 5: what a machine's state does not know is not taken, and nothing is drafted", () => {
