@@ -19,6 +19,8 @@ export interface WitnessFolder {
   readonly validUntil: string;
   /** Its own memory of what it signed, one file for each namespace. */
   readonly checkpoints: (ns: string) => string;
+  /** How far each of the places has what it signed, one file for each namespace. */
+  readonly places: (ns: string) => string;
   /** All keys that it ever signed with: for auditors. */
   readonly published: string;
 }
@@ -40,7 +42,7 @@ export async function openWitness(folder: string, nowMs: number, fresh: boolean)
   if (!keys.some(({ key }) => key === witness.key)) {
     await replace(published, `${JSON.stringify([...keys, witness.published(not_before, not_after)], undefined, 2)}\n`, 0o644);
   }
-  return { witness, validUntil: not_after, checkpoints: (ns) => join(folder, `checkpoints-${ns}.jsonl`), published };
+  return { witness, validUntil: not_after, checkpoints: (ns) => join(folder, `checkpoints-${ns}.jsonl`), places: (ns) => join(folder, `places-${ns}.json`), published };
 }
 
 /** The keys that an auditor was given. @throws CliError */
@@ -53,7 +55,8 @@ export async function readKeys(path: string): Promise<WitnessKey[]> {
   }
 }
 
-async function replace(path: string, text: string, mode: number): Promise<void> {
+/** Under its name stands the old text or the new one. */
+export async function replace(path: string, text: string, mode: number): Promise<void> {
   const draft = `${path}.${process.pid}.tmp`;
   await writeFile(draft, text, { mode, flush: true });
   await rename(draft, path);

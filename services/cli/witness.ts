@@ -15,6 +15,7 @@ import { line } from "./io.ts";
 import { dataFolder } from "./plane.ts";
 import { resolveLogin, type Session } from "./session.ts";
 import { visible } from "./visible.ts";
+import { openPlaces } from "./witness-places.ts";
 import { openWitness, type WitnessFolder } from "./witness-key.ts";
 
 interface Options {
@@ -26,7 +27,13 @@ interface Options {
 
 const SINKS = `
 Where to (\`--to\`, as often as you like): a file; http:// or https://, which is posted to; nats:<context>:<subject>,
-which logs in with that context and publishes there. Keep what it is sent where the plane's owner cannot change it.`;
+which logs in with that context and publishes there, into a stream of that account: a checkpoint counts as sent when the
+stream has acknowledged it. Keep what it is sent where the plane's owner cannot change it. What a place has not taken
+when the command ends is sent when it runs again with the same place.
+
+Exit codes of \`checkpoint\`: 0 signed and sent   2 usage   5 refused   6 a place did not take it   7 plane unreachable`;
+/** In a row, by a command that runs once. */
+const TRIES = 3;
 
 export function witnessCommands(cli: Cli): void {
   const witness = options(cli.program.command("witness"))
@@ -40,8 +47,10 @@ export function witnessCommands(cli: Cli): void {
   checkpoint.action((given: Options, self) =>
     withWitness(cli, self, given, undefined, async (service) => {
       const signed = service.sign();
-      await service.delivered();
+      if (!(await service.kept())) throw new CliError(EXIT.failed, "its own folder did not take the checkpoint: it counts for nothing", "`--folder` names another one");
       line(cli.io.stdout, JSON.stringify(signed));
+      const missing = named(await service.delivered());
+      if (missing !== undefined) throw new CliError(EXIT.failed, `${missing} did not take checkpoint ${signed.n}`, "run it again with the same place: what is owed there is sent first");
     }),
   );
 }
@@ -59,7 +68,9 @@ async function watch(cli: Cli, self: Command, given: Options): Promise<void> {
   await withWitness(cli, self, given, seconds * 1000, async (service, session) => {
     service.sign();
     await Promise.race([stopped(cli.io.signal), session.nc.closed()]);
-    if (cli.io.signal.aborted) return service.delivered();
+    const missing = named(await service.finish());
+    if (missing !== undefined) line(cli.io.stderr, `${missing} did not take everything: the rest is sent when it runs again`);
+    if (cli.io.signal.aborted) return;
     throw new CliError(EXIT.unreachable, "the connection to the plane was lost", "run it again: it goes on behind its last checkpoint");
   });
 }
@@ -71,13 +82,19 @@ async function withWitness(cli: Cli, self: Command, given: Options, everyMs: num
   const closes: (() => Promise<unknown>)[] = [];
   try {
     await inSession(cli, self, "read", async (session) => {
+      const own = await signedBefore(opened, session.ns);
+      const sinks = await Promise.all([...new Set(given.to)].map((place) => sinkOf(cli, self, place, closes)));
+      const places = await openPlaces(opened.places(session.ns));
       const service = new WitnessService({
         nc: session.nc,
         ns: session.ns,
         witness: opened.witness,
-        previous: await last(opened, session.ns),
-        sinks: [fileSink(opened.checkpoints(session.ns)), ...(await Promise.all((given.to ?? []).map((place) => sinkOf(cli, self, place, closes))))],
-        ...(everyMs !== undefined && { everyMs }),
+        previous: own.at(-1),
+        memory: fileSink(opened.checkpoints(session.ns)),
+        sinks,
+        owed: new Map(sinks.map((sink) => [sink, places.owed(sink.name, own)])),
+        onTaken: (sink, { n }) => (sinks.includes(sink) ? places.took(sink.name, n) : undefined),
+        ...(everyMs === undefined ? { tries: TRIES } : { everyMs }),
         ends: async () => endsOf((await session.query<StatusAnswer>("status")).journal),
         now: () => timestamp(Date.now()),
         onSigned: (signed) => everyMs !== undefined && said(cli, self, signed),
@@ -97,11 +114,16 @@ async function withWitness(cli: Cli, self: Command, given: Options, everyMs: num
   }
 }
 
-async function last(opened: WitnessFolder, ns: string): Promise<SignedCheckpoint | undefined> {
+async function signedBefore(opened: WitnessFolder, ns: string): Promise<SignedCheckpoint[]> {
   const path = opened.checkpoints(ns);
-  const previous = readCheckpoints(await fileText(path)).at(-1);
-  if (typeof previous === "string") throw new CliError(EXIT.failed, `the last line of \`${path}\`: ${previous}`, "mend it from one of the places that it was sent to");
-  return previous;
+  const read = readCheckpoints(await fileText(path));
+  const last = read.at(-1);
+  if (typeof last === "string") throw new CliError(EXIT.failed, `the last line of \`${path}\`: ${last}`, "mend it from one of the places that it was sent to");
+  return read.filter((one) => typeof one === "object");
+}
+
+function named(sinks: readonly Sink[]): string | undefined {
+  return sinks.length === 0 ? undefined : sinks.map(({ name }) => `\`${visible(name)}\``).join(", ");
 }
 
 async function sinkOf(cli: Cli, self: Command, place: string, closes: (() => Promise<unknown>)[]): Promise<Sink> {
@@ -109,10 +131,11 @@ async function sinkOf(cli: Cli, self: Command, place: string, closes: (() => Pro
   if (!place.startsWith("nats:")) return fileSink(place);
   const [, context, subject, ...rest] = place.split(":");
   if (!context || !subject || rest.length > 0) throw new CliError(EXIT.usage, `\`${place}\` names no place`, "as `nats:<context>:<subject>`");
-  const { url, creds, inboxPrefix } = await resolveLogin(cli.io, { ...globalsOf(self), as: context }, "read");
-  const nc = await connectBus({ url, name: "signalbox-witness", creds, ...(inboxPrefix !== undefined && { inboxPrefix }) });
-  closes.push(() => nc.close());
-  return natsSink(nc, subject);
+  // NATS_URL says where the plane is, and this is somebody else's server
+  const { url, creds, inboxPrefix } = await resolveLogin({ ...cli.io, env: { ...cli.io.env, NATS_URL: undefined } }, { ...globalsOf(self), as: context }, "read");
+  const sink = natsSink(place, subject, () => connectBus({ url, name: "signalbox-witness", creds, ...(inboxPrefix !== undefined && { inboxPrefix }) }));
+  closes.push(() => sink.close());
+  return sink;
 }
 
 function said(cli: Cli, self: Command, signed: SignedCheckpoint): void {

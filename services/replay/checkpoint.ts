@@ -14,19 +14,23 @@ export function hashOf({ signature: _, ...checkpoint }: SignedCheckpoint): strin
   return Buffer.from(sha256(canonicalBytes(checkpoint))).toString("hex");
 }
 
-/** Reads checkpoints, one JSON text a line. The reason why a line is none stands in its place. */
+/**
+ * Reads checkpoints, one JSON text a line. The reason why a line is none stands in its place. One that stands there twice
+ * is read once: it was sent again to a place that had it.
+ */
 export function readCheckpoints(text: string): (SignedCheckpoint | string)[] {
-  return text
-    .split("\n")
-    .filter((line) => line.trim() !== "")
-    .map((line) => {
-      try {
-        const parsed = signedCheckpointSchema.safeParse(JSON.parse(line));
-        return parsed.success ? parsed.data : `it is no checkpoint: \`${parsed.error.issues[0]?.path.join(".") ?? ""}\``;
-      } catch {
-        return "it is not JSON";
-      }
-    });
+  const known = new Set<string>();
+  const read = text.split("\n").filter((line) => line.trim() !== "").map(readCheckpoint);
+  return read.filter((one) => typeof one === "string" || (!known.has(JSON.stringify(one)) && known.add(JSON.stringify(one))));
+}
+
+function readCheckpoint(line: string): SignedCheckpoint | string {
+  try {
+    const parsed = signedCheckpointSchema.safeParse(JSON.parse(line));
+    return parsed.success ? parsed.data : `it is no checkpoint: \`${parsed.error.issues[0]?.path.join(".") ?? ""}\``;
+  } catch {
+    return "it is not JSON";
+  }
 }
 
 /** Why the signature counts for nothing; undefined when it was made by one of the keys, in that key's time. */

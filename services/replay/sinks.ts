@@ -1,6 +1,7 @@
 /** Where checkpoints are sent: places that whoever owns the plane cannot change afterwards, or so their owners hope. */
 import { open, readFile } from "node:fs/promises";
-import { type NatsConnection } from "../bus/connection.ts";
+import type { NatsConnection } from "../bus/connection.ts";
+import { Publisher } from "../bus/publisher.ts";
 
 export interface Sink {
   /** As it was named, for messages. */
@@ -52,13 +53,35 @@ export function httpSink(url: string): Sink {
   };
 }
 
-/** Publishes to an auditor's own account, on a connection that is logged in there. */
-export function natsSink(nc: NatsConnection, subject: string): Sink {
+export interface NatsSink extends Sink {
+  close(): Promise<void>;
+}
+
+/**
+ * Publishes into a stream of an auditor's own account. Taken means acknowledged by that stream: what merely passes a
+ * subject is kept by nobody. It may be stored twice, after an acknowledgement that was lost: readers count it once.
+ * @param connect logs in there; called at the first checkpoint, and again as long as it fails
+ */
+export function natsSink(name: string, subject: string, connect: () => Promise<NatsConnection>): NatsSink {
+  let open: Promise<{ readonly nc: NatsConnection; readonly publisher: Publisher }> | undefined;
+  const opened = async () => {
+    const nc = await connect();
+    return { nc, publisher: new Publisher(nc) };
+  };
   return {
-    name: `nats:${subject}`,
+    name,
     async put(line) {
-      nc.publish(subject, new TextEncoder().encode(line));
-      await nc.flush();
+      open ??= opened();
+      const { publisher } = await open.catch((error: unknown) => {
+        open = undefined;
+        throw error;
+      });
+      await publisher.publish(subject, new TextEncoder().encode(line), { "content-type": "application/json" });
+    },
+    async close() {
+      const known = await open?.catch(() => undefined);
+      known?.publisher.close();
+      await known?.nc.close();
     },
   };
 }

@@ -20,14 +20,21 @@ export interface WitnessOptions {
   readonly witness: Witness;
   /** The checkpoint that it signed last, from wherever it keeps them. */
   readonly previous: SignedCheckpoint | undefined;
+  /** Its own memory: the others are sent nothing that this has not taken, or two lives would sign one number. */
+  readonly memory?: Sink;
   /** Each is sent every checkpoint, in order, until it has taken it. */
   readonly sinks: readonly Sink[];
+  /** Checkpoints of an earlier life that a sink has not taken, oldest first: sent before all others. */
+  readonly owed?: ReadonlyMap<Sink, readonly SignedCheckpoint[]>;
+  /** How often in a row a sink is asked; for ever when left out. */
+  readonly tries?: number;
   /** Between checkpoints, ms; nothing is signed while nothing happens. Without it only {@link WitnessService.sign} signs. */
   readonly everyMs?: number;
   /** Last position of each segment of the journal, as the read model says it. */
   readonly ends: () => Promise<Ends>;
   /** RFC 3339 in UTC. */
   readonly now: () => string;
+  readonly onTaken?: (sink: Sink, checkpoint: SignedCheckpoint) => Promise<void> | void;
   readonly onSigned?: (checkpoint: SignedCheckpoint) => void;
   readonly onAlarm: (message: string) => void;
 }
@@ -40,7 +47,10 @@ export class WitnessService {
   readonly #heads = new Heads();
   readonly #audit: CheckpointAudit;
   readonly #follower: SegmentsFollower;
-  readonly #deliveries: Promise<void>[];
+  /** Of each sink: whether it has taken everything so far. */
+  readonly #deliveries: Map<Sink, Promise<boolean>>;
+  #kept = Promise.resolve(true);
+  #tries: number;
   readonly #halt = new AbortController();
   #previous: SignedCheckpoint | undefined;
   #audited = false;
@@ -51,15 +61,17 @@ export class WitnessService {
     this.#options = options;
     this.#previous = options.previous;
     this.#audit = new CheckpointAudit(options.previous === undefined ? [] : [options.previous]);
-    this.#deliveries = options.sinks.map(() => Promise.resolve());
+    this.#deliveries = new Map(options.sinks.map((sink) => [sink, Promise.resolve(true)]));
+    this.#tries = options.tries ?? Number.POSITIVE_INFINITY;
     const listener = { name: "witness", from: 1, take: (batch: readonly StoredMessage[]) => this.#take(batch) };
     this.#follower = new SegmentsFollower(options.nc, options.ns, [listener], { ends: options.ends, onAlarm: options.onAlarm });
   }
 
   /** Reads the journal from its first message to its end, and then follows it. @throws ReadError */
   async start(): Promise<void> {
+    const { everyMs, onAlarm, owed = new Map<Sink, readonly SignedCheckpoint[]>() } = this.#options;
+    for (const [sink, checkpoints] of owed) for (const one of checkpoints) this.#send(sink, one);
     await this.#follower.start();
-    const { everyMs, onAlarm } = this.#options;
     if (everyMs === undefined) return;
     this.#timer = setInterval(() => {
       try {
@@ -81,18 +93,32 @@ export class WitnessService {
     if (this.#previous?.key === witness.key && this.#stands(this.#previous)) return this.#previous;
     const signed = witness.sign(ns, this.#heads, now(), this.#previous);
     this.#previous = signed;
-    this.#send(JSON.stringify(signed));
+    this.#keep(signed);
     onSigned?.(signed);
     return signed;
   }
 
-  /** Resolves when every sink has what was signed so far. */
-  async delivered(): Promise<void> {
-    await Promise.all(this.#deliveries);
+  /** Whether its own memory has what was signed so far. */
+  kept(): Promise<boolean> {
+    return this.#kept;
+  }
+
+  /** Resolves when every sink has what was signed so far, or is asked no more. @returns those that have not taken it */
+  async delivered(): Promise<readonly Sink[]> {
+    const taken = await Promise.all([...this.#deliveries].map(async ([sink, done]) => [sink, await done] as const));
+    return taken.flatMap(([sink, all]) => (all ? [] : [sink]));
+  }
+
+  /** The same, and whoever does not take it now is not asked again. */
+  finish(): Promise<readonly Sink[]> {
+    this.#halt.abort();
+    this.#tries = 1;
+    return this.delivered();
   }
 
   async stop(): Promise<void> {
     clearInterval(this.#timer);
+    this.#tries = 0;
     this.#halt.abort();
     await this.#follower.stop();
   }
@@ -123,26 +149,37 @@ export class WitnessService {
     this.#options.onAlarm(this.#fault);
   }
 
-  /** One after the other for each sink: a later checkpoint never stands before an earlier one. */
-  #send(line: string): void {
-    this.#options.sinks.forEach((sink, index) => {
-      this.#deliveries[index] = (this.#deliveries[index] ?? Promise.resolve()).then(() => this.#deliver(sink, line));
-    });
+  /** Memory first, then everybody at once. */
+  #keep(signed: SignedCheckpoint): void {
+    const { memory } = this.#options;
+    const kept = memory === undefined ? this.#kept : this.#kept.then((before) => before && this.#deliver(memory, signed));
+    this.#kept = kept;
+    for (const sink of this.#deliveries.keys()) this.#send(sink, signed, kept);
   }
 
-  async #deliver(sink: Sink, line: string): Promise<void> {
-    for (let attempt = 0; !this.#halt.signal.aborted; attempt++) {
+  /** One after the other for each sink: a later checkpoint never stands before an earlier one. */
+  #send(sink: Sink, signed: SignedCheckpoint, kept: Promise<boolean> = Promise.resolve(true)): void {
+    const before = this.#deliveries.get(sink);
+    this.#deliveries.set(sink, kept.then(async (known) => known && (await before) !== false && this.#deliver(sink, signed)));
+  }
+
+  async #deliver(sink: Sink, signed: SignedCheckpoint): Promise<boolean> {
+    for (let attempt = 0; attempt < this.#tries; attempt++) {
       try {
-        return await sink.put(line);
+        await sink.put(JSON.stringify(signed));
+        await this.#options.onTaken?.(sink, signed);
+        return true;
       } catch (error) {
-        this.#options.onAlarm(`\`${sink.name}\` did not take a checkpoint: ${error instanceof Error ? error.message : String(error)}`);
-        await waited(Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** attempt), this.#halt.signal);
+        this.#options.onAlarm(`\`${sink.name}\` did not take checkpoint ${signed.n}: ${error instanceof Error ? error.message : String(error)}`);
       }
+      if (attempt + 1 < this.#tries) await waited(Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** attempt), this.#halt.signal);
     }
+    return false;
   }
 }
 
 function waited(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
     const done = () => {
       clearTimeout(timer);

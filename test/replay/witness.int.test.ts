@@ -25,6 +25,7 @@ import { ChainVerifier } from "../../services/replay/replay.ts";
 import { fileSink, fileText, httpSink, natsSink } from "../../services/replay/sinks.ts";
 import { Witness } from "../../services/replay/witness.ts";
 import { WitnessService, type WitnessOptions } from "../../services/replay/witness-service.ts";
+import { MIRROR_SUBJECT, startMirror } from "./mirror.ts";
 import { startTestServer, type TestServer } from "../harness/server.ts";
 
 const NS = namespace("default");
@@ -179,14 +180,11 @@ describe("AUD-1: a checkpoint kept outside, and somebody who owns the plane", ()
         });
       }),
     );
-    // any account of the auditor's own will do; here another of the same server
-    const mirror = await connectAsOwner(server);
-    const mirrored: string[] = [];
-    mirror.subscribe("audit.mirror", { callback: (_, message) => void mirrored.push(message.string()) });
-    await mirror.flush();
+    const mirror = await startMirror();
+    await mirror.makeStream();
     const path = join(folder, "sinks.jsonl");
     const { service, alarms } = await watching({
-      sinks: [fileSink(path), httpSink(`http://127.0.0.1:${(http.address() as AddressInfo).port}/`), natsSink(mirror, "audit.mirror")],
+      sinks: [fileSink(path), httpSink(`http://127.0.0.1:${(http.address() as AddressInfo).port}/`), natsSink("mirror", MIRROR_SUBJECT, mirror.connect)],
     });
     const first = service.sign();
     const publisher = new Publisher(owner);
@@ -195,17 +193,66 @@ describe("AUD-1: a checkpoint kept outside, and somebody who owns the plane", ()
     publisher.close();
     while (service.sign().last_seq < seq) await new Promise((resolve) => setImmediate(resolve));
     await service.delivered();
-    await mirror.flush();
     const lines = [first, service.sign()].map((one) => JSON.stringify(one));
     assert.deepEqual(heard, lines);
-    assert.deepEqual(mirrored, lines);
+    assert.deepEqual(await mirror.lines(), lines);
     assert.deepEqual((await fileText(path)).trim().split("\n"), lines);
     assert.match(alarms.join("\n"), /answered 503/);
-    await mirror.close();
+    await mirror.stop();
     http.closeAllConnections();
     await new Promise((resolve) => http.close(resolve));
   });
 
+  it("counts a checkpoint as sent to an auditor's account only when a stream there holds it", async () => {
+    const mirror = await startMirror();
+    const sink = natsSink("mirror", MIRROR_SUBJECT, mirror.connect);
+    const alarmed = Promise.withResolvers<string>();
+    const { service } = await watching({ sinks: [sink], onAlarm: alarmed.resolve });
+    const signed = service.sign();
+    assert.match(await alarmed.promise, /^`mirror` did not take checkpoint 1: no stream takes `audit\.checkpoints`$/);
+    await mirror.makeStream();
+    assert.deepEqual(await service.delivered(), []);
+    assert.deepEqual(await mirror.lines(), [JSON.stringify(signed)]);
+    await sink.close();
+    await mirror.stop();
+  });
+
+  it("is sent to an account whose server was away as soon as that is there", async () => {
+    const mirror = await startMirror();
+    await mirror.makeStream();
+    await mirror.server.kill();
+    const sink = natsSink("mirror", MIRROR_SUBJECT, mirror.connect);
+    const alarmed = Promise.withResolvers<string>();
+    const { service } = await watching({ sinks: [sink], onAlarm: alarmed.resolve });
+    const signed = service.sign();
+    assert.match(await alarmed.promise, /^`mirror` did not take checkpoint 1: .*cannot be reached/);
+    await mirror.server.restart();
+    assert.deepEqual(await service.delivered(), []);
+    assert.deepEqual(await mirror.lines(), [JSON.stringify(signed)]);
+    await sink.close();
+    await mirror.stop();
+  });
+
+  it("goes to no other place before its own memory has it, and places are asked only so often where that is said", async () => {
+    const heard: string[] = [];
+    const place = { name: "place", put: async (line: string) => void heard.push(line) };
+    const full = { name: "memory", put: () => Promise.reject(new Error("no space left")) };
+    const first = await watching({ memory: full, sinks: [place], tries: 1 });
+    first.service.sign();
+    assert.equal(await first.service.kept(), false);
+    assert.deepEqual([await first.service.delivered(), heard], [[place], []]);
+    const gone = { name: "gone", put: () => Promise.reject(new Error("not there")) };
+    const second = await watching({ sinks: [gone, place], tries: 2 });
+    const signed = second.service.sign();
+    assert.deepEqual([await second.service.delivered(), heard], [[gone], [JSON.stringify(signed)]]);
+    assert.deepEqual(second.alarms, ["`gone` did not take checkpoint 1: not there", "`gone` did not take checkpoint 1: not there"]);
+  });
+
+  it("is read once where it was sent twice", async () => {
+    const { service } = await watching();
+    const line = JSON.stringify(service.sign());
+    assert.deepEqual(readCheckpoints(`${line}\n${line}\nnothing\n${line}\n`), [JSON.parse(line), "it is not JSON"]);
+  });
 });
 
 function listening(server: Server): Promise<Server> {
