@@ -8,7 +8,7 @@ import { json, table } from "./report.ts";
 
 const SURROUNDINGS = { cpu: "a processor", cores: 2, memory_gib: 24, system: "a system", node: "24", nats_server: "2.15" };
 const JUDGING = { policies: 50, us_per_decision: 10, decision_us: { p50: 1, p99: 2 }, new_decision_us: { p50: 3, p99: 600 }, judgement_us: { p50: 5, p99: 6 }, registry: { agents: 1, tools: 1 }, registry_ratio: 1 };
-const NOTHING: Parts = { scale: 1, surroundings: SURROUNDINGS, judging: JUDGING, settings: [] };
+const NOTHING: Parts = { scale: 1, surroundings: SURROUNDINGS, judging: JUDGING, settings: [], floors: [] };
 const STARTED = { server_s: 1, services_s: 2, first_answer_s: 3, swept_s: 4.9, up_s: 4.9 };
 const STARTUP = { events: 1_000_000, runs: 100_000, live: 1000, indexed: STARTED, cold: { ...STARTED, up_s: 40 }, again: STARTED, generated_events_per_s: 1 };
 const MANY = { runs: { few: 1000, many: 1_000_000 }, streams: 2, actions_per_s: 60, few_ms: { p50: 1, p99: 2 }, many_ms: { p50: 1, p99: 2 }, ratio: { p50: 1.3, p99: 3.1 }, cpu_ms: { few: 1, many: 1, ratio: 1 }, stored_run_ms: { few: { p50: 1, p99: 1 }, many: { p50: 1, p99: 1 } }, server_mib: { few: 1, many: 2 }, faults: ["x_1/a was told `missing`"] };

@@ -6,8 +6,10 @@
  *                    [--json <file>] [--profile <folder>] [--split] [--sums]
  *
  * `--quick` measures a little of everything in a minute or two, without neighbours; `--scale 0.1` measures large journals
- * at a tenth of the size that the goals speak of. Parts are settings, conflicts, idle, startup, many, memory and peers.
+ * at a tenth of the size that the goals speak of. Parts are settings, floor, conflicts, idle, startup, many, memory and peers.
  * `--actions` is how long memory is watched: 100,000 unless it says 1000000.
+ *
+ * `--profile` leaves a processor profile of each process in a folder, and prints whose the time was.
  *
  * `--split` gives the coordinator a process of its own; `npm start` has all services in one, and so has the benchmark.
  * `--sums` lets contracts limit what amounts add up to in a day, so that each write asks two ledgers before it is judged.
@@ -21,15 +23,17 @@ import { obtainNatsServer } from "../../infra/nats/obtain.ts";
 import { MAX_RUNS } from "../../services/coordinator/segment-keeper.ts";
 import { SERVICES } from "../../services/main.ts";
 import { type Beside, measureBeside } from "../peers/beside.ts";
+import { type Floor, measureFloor } from "./floor.ts";
 import { measureJudging } from "./judging.ts";
 import { type LargePlan, type LargeWhat, measureLarge } from "./large.ts";
 import { type Parts, faultsOfParts } from "./parts.ts";
 import { json, table } from "./report.ts";
 import { type SettingFigures, figures } from "./setting-figures.ts";
 import { type Plan, measure } from "./setting.ts";
+import { shareLines, sharesOf } from "./shares.ts";
 import type { Sync } from "./world.ts";
 
-const PARTS = ["settings", "conflicts", "idle", "startup", "many", "memory", "peers"] as const;
+const PARTS = ["settings", "floor", "conflicts", "idle", "startup", "many", "memory", "peers"] as const;
 type Part = (typeof PARTS)[number];
 
 const { values } = parseArgs({
@@ -88,6 +92,8 @@ process.env["SIGNALBOX_NATS_SERVER"] ??= path;
 const judging = await measureJudging(50, quick ? 1000 : 8000, quick ? { agents: 5_000, tools: 500 } : undefined);
 const settings: SettingFigures[] = [];
 if (chosen.has("settings")) for (const sync of syncs) settings.push(figures(await measure(sync, plan, path, say)));
+const floors: Floor[] = [];
+if (chosen.has("floor")) for (const sync of syncs) floors.push(await measureFloor(sync, { inFlight: plan.inFlight.at(-1) ?? 1, seconds: plan.seconds, policies: plan.policies }, path, say));
 const what = (["conflicts", "idle", "startup", "many", "memory"] as const).filter((part) => chosen.has(part));
 const measured = await measureLarge(new Set<LargeWhat>(what), large, path, values.profile, say);
 let beside: Beside | undefined;
@@ -105,10 +111,12 @@ const parts: Parts = {
   },
   judging,
   settings,
+  floors,
   ...measured,
   beside,
 };
 console.log(table(parts));
+if (values.profile !== undefined) console.log(["", ...shareLines(sharesOf(values.profile))].join("\n"));
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(json(parts), undefined, 2)}\n`);
 
 const faults = faultsOfParts(parts);

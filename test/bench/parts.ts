@@ -1,6 +1,7 @@
 /** Everything that one run of the benchmark measured; what was left out is undefined. */
 import type { Beside } from "../peers/beside.ts";
 import type { Conflicts } from "./conflicts.ts";
+import type { Floor } from "./floor.ts";
 import type { IdleRun } from "./idle.ts";
 import type { Judging } from "./judging.ts";
 import type { ManyRuns } from "./many-runs.ts";
@@ -23,6 +24,8 @@ export interface Parts {
   readonly surroundings: Surroundings;
   readonly judging: Judging;
   readonly settings: readonly SettingFigures[];
+  /** For each setting: what its messages cost with nothing decided. */
+  readonly floors: readonly Floor[];
   readonly conflicts?: Conflicts | undefined;
   readonly idle?: readonly IdleRun[] | undefined;
   readonly startup?: Startup | undefined;
@@ -32,9 +35,10 @@ export interface Parts {
 }
 
 /** Nothing that is in here was as it must be; figures beside a fault count for nothing. */
-export function faultsOfParts({ settings, conflicts, many, flat }: Parts): string[] {
+export function faultsOfParts({ settings, floors, conflicts, many, flat }: Parts): string[] {
   return [
     ...settings.flatMap(({ sync, faults }) => faults.map((fault) => `${sync}: ${fault}`)),
+    ...floors.flatMap(({ sync, faults }) => faults.map((fault) => `messages alone, ${sync}: ${fault}`)),
     ...(conflicts?.faults ?? []).map((fault) => `conflicts: ${fault}`),
     ...(many?.faults ?? []).map((fault) => `many runs: ${fault}`),
     ...(flat?.faults ?? []).map((fault) => `memory: ${fault}`),

@@ -1,13 +1,14 @@
 /** The figures as a table for people and as an object for programs. */
 import { besideTable } from "../peers/beside.ts";
-import { tenth } from "./figures.ts";
+import { hundredth, tenth } from "./figures.ts";
+import type { Floor } from "./floor.ts";
 import { type Goal, goalLines, goalsOf } from "./goals.ts";
 import { type Parts, faultsOfParts } from "./parts.ts";
 import type { SettingFigures } from "./setting-figures.ts";
 
 /** Every goal under its key, then what it was taken from; the first setting's figures stand at the top. */
 export function json(parts: Parts) {
-  const { settings, judging, surroundings, startup, many, conflicts, idle, flat, beside, scale } = parts;
+  const { settings, floors, judging, surroundings, startup, many, conflicts, idle, flat, beside, scale } = parts;
   const goals: Readonly<Record<string, Goal>> = goalsOf(parts);
   const keys = Object.fromEntries(Object.entries(goals).map(([key, { measured }]) => [key, measured]));
   return {
@@ -20,6 +21,7 @@ export function json(parts: Parts) {
     surroundings,
     faults: faultsOfParts(parts),
     judging,
+    floors,
     startup,
     many_runs: many,
     conflicts,
@@ -43,11 +45,17 @@ export function table(parts: Parts): string {
     ...(settings.length > 0 ? [...settingLines(settings), ""] : []),
     `policy: ${judging.us_per_decision} µs a decision (p50/p99 ${ms(judging.decision_us)}), ${ms(judging.new_decision_us)} of one that was never made before, in process, with ${judging.policies} policies`,
     `judgement: ${ms(judging.judgement_us)} µs p50/p99, and ${judging.registry_ratio} of that with ${count(judging.registry.agents)} agents and ${count(judging.registry.tools)} tools in the registry`,
+    ...parts.floors.map(floorLine),
     ...scaleLines(parts),
     ...(parts.beside === undefined ? [] : ["", besideTable(parts.beside)]),
     "",
     ...goalLines(goalsOf(parts)),
   ].join("\n");
+}
+
+function floorLine({ sync, actions_per_s, in_flight, cpu_ms_per_action: cpu, messages_per_action: { plane, floor } }: Floor): string {
+  const all = hundredth(cpu.deciding + cpu.carrying_out + cpu.server + cpu.load);
+  return `the messages alone, sync ${sync}: ${count(actions_per_s)} actions/s (${in_flight} in flight); processor ms an action ${all}: deciding nothing ${cpu.deciding}, carrying nothing out ${cpu.carrying_out}, server ${cpu.server}, load ${cpu.load}; ${floor.in} messages in and ${floor.out} out, of the plane's ${plane.in} and ${plane.out}`;
 }
 
 function settingLines(all: readonly SettingFigures[]): string[] {
