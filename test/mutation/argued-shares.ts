@@ -42,4 +42,14 @@ export const SHARES: readonly Argued[] = [
     ["this.#last = done.catch(() => undefined);", "undefined", "undefined", "the same text: nothing is changed"],
     ["const snapshot = file === undefined ? undefined : readLive(file, ns);", "file === undefined", "false", "a short cut: nothing can be read under no name, and what cannot be read is none"],
   ),
+  ...of(
+    "services/coordinator/segment-keeper.ts",
+    ["export const MAX_RUNS = 500_000;", "500_000", "500_000 + 1", "a default, of which no promise says how large it is: that a number is held is proven with one that is given"],
+    ["const SEAL_AFTER_MS = 3_600_000;", "3_600_000", "3_600_000 + 1", "an hour of the server's own clock, which nobody stops: a test sees it to some seconds"],
+    ["const INFO_MS = 5000;", "5000", "5000 + 1", "how long an answer is waited for: no promise says it to the millisecond"],
+    [
+      "if (Date.parse(ts) < end + sealAfterMs) return false;",
+      "Date.parse(ts) < end + sealAfterMs", "(Date.parse(ts)) <= (end + sealAfterMs)", "a millisecond of the server's own clock, which nobody stops: the next round comes to the same",
+    ],
+  ),
 ];
