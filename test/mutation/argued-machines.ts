@@ -90,4 +90,34 @@ export const MACHINES: readonly Argued[] = [
       "id !== undefined", "true", "of the charts only that of an action asks for approvals: the rest is an assertion",
     ],
   ),
+  ...of(
+    "machines/step.ts",
+    ['id: "signalbox",', '"signalbox"', '""', "a name that XState asks for, and reads of actors that are spawned alone: no chart spawns any"],
+    ['sessionId: "signalbox",', '"signalbox"', '""', "a name that XState asks for, and reads of actors that are spawned alone: no chart spawns any"],
+  ),
+  ...of(
+    "machines/flat.ts",
+    [
+      'demand((root.always ?? []).length === 0 && initial.length === 1 && root.type === "compound" && typeof machine.config.context !== "object");',
+      "initial.length === 1", "true", "one state at a time is what a chart of this type has, and it begins in one",
+    ],
+    [
+      'demand((root.always ?? []).length === 0 && initial.length === 1 && root.type === "compound" && typeof machine.config.context !== "object");',
+      'root.type === "compound"', "true", "a chart of any other type begins in no state or in several, which was asked before",
+    ],
+    ['const [first = ""] = initial;', '""', '"mutant"', "there is a first state, which was demanded before: here the compiler wants one"],
+    [
+      "const { context = () => ({}), options } = machine.config as { context?: FlatChart[\"context\"]; options?: { maxIterations?: number } };",
+      "({})", "undefined", "copied into an empty object either way",
+    ],
+    ['override readonly name = "NotFlat";', '"NotFlat"', '""', "caught where it is thrown, and shown to nobody"],
+    [
+      'demand(typeof given === "object" && given !== null && "type" in given && typeof given.type === "string");',
+      '"type" in given', "true", "what is not there is no text, which is asked next: here the compiler wants it",
+    ],
+    [
+      'demand(typeof given === "object" && given !== null && "type" in given && typeof given.type === "string");',
+      'typeof given.type === "string"', "true", "under what is no text there is no implementation, which is asked next: here the compiler wants it",
+    ],
+  ),
 ];
