@@ -2,7 +2,9 @@
  * Writes the journals of all scenarios, as this version of the machines seals them, to `v<version>/`. Run by hand:
  *
  *     node test/histories/record.ts            new files only: what was recorded stays as it is
- *     node test/histories/record.ts --again    all of them; never for a version that was released
+ *     node test/histories/record.ts --again    all that `digests.json` does not list; what it lists is not written again
+ *
+ * Then `node test/histories/digests.ts` lists what is new, before it is checked in.
  */
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
@@ -25,6 +27,7 @@ import { type Aggregate, EMPTY_CHAIN, type SealedEvent, seal } from "../../servi
 import { chainAfter, chained } from "../../services/replay/fold.ts";
 import { CHANGE_RUN, fresh, NS, personOf, RUN, T0, type Told } from "../machines/given.ts";
 import { program, runProgram } from "../machines/programs.ts";
+import { digestsListed } from "./digests.ts";
 import { type History, historyFile, historyFolder } from "./history.ts";
 import { CHANGES, SCENARIOS } from "./scenarios.ts";
 
@@ -51,11 +54,12 @@ class Journal {
   }
 }
 
+const listed = new Set(Object.keys(digestsListed()));
 const again = process.argv.includes("--again");
 mkdirSync(historyFolder(CURRENT_VERSION), { recursive: true });
 function write(name: string, { events }: Journal): void {
   const file = historyFile(CURRENT_VERSION, name);
-  if (existsSync(file) && !again) return;
+  if (existsSync(file) && (!again || listed.has(`v${CURRENT_VERSION}/${name}.json`))) return;
   const history: History = { name, machine: CURRENT_VERSION, subject: events[0]?.subject ?? "", events: events.map(({ data }) => Buffer.from(data).toString("base64")) };
   writeFileSync(file, `${JSON.stringify(history, null, 1)}\n`);
 }

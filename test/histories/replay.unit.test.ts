@@ -7,6 +7,7 @@ import { namespace } from "../../schemas/ids.ts";
 import { parseLog } from "../../schemas/subjects.ts";
 import { EMPTY_CHAIN, seal } from "../../services/bus/commit.ts";
 import { beginning, type Computed, commits, recomputed, type StoredCommit } from "../../services/replay/fold.ts";
+import { changed, digestsListed, digestsNow } from "./digests.ts";
 import { type History, histories, recordedVersions, storedEvents } from "./history.ts";
 
 /** The one step of a replay, whatever the aggregate. */
@@ -54,6 +55,11 @@ test("the current version has histories, and they hold every event type", () => 
   const events = histories(CURRENT_VERSION).flatMap(storedEvents);
   const types = new Set(events.map(({ body }) => body.type));
   assert.deepEqual(EVENT_TYPES.filter((type) => !types.has(type)), []);
+});
+
+test("CORE-6 law 5: what some version recorded is never edited, taken away, or added without being listed", () => {
+  assert.deepEqual(changed(digestsListed(), digestsNow()), { edited: [], gone: [], unlisted: [] });
+  assert.deepEqual(changed({ a: "1", b: "2" }, { a: "3", c: "4" }), { edited: ["a"], gone: ["b"], unlisted: ["c"] });
 });
 
 test("recorded events are what the schemas say, premise included", () => {
