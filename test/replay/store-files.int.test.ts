@@ -10,7 +10,7 @@ import { subjects, patterns, streamName } from "../../schemas/subjects.ts";
 import type { StoredMessage } from "../../services/bus/journal.ts";
 import { StreamReader } from "../../services/bus/journal.ts";
 import { Publisher } from "../../services/bus/publisher.ts";
-import { CheckpointAudit } from "../../services/replay/checkpoint.ts";
+import { CheckpointAudit, signatureFault } from "../../services/replay/checkpoint.ts";
 import { Heads } from "../../services/replay/heads.ts";
 import { checkMessages } from "../../services/replay/journal.ts";
 import { Witness } from "../../services/replay/witness.ts";
@@ -22,6 +22,8 @@ const JOURNAL = streamName("JOURNAL", NS);
 const recorder = recorded();
 const subject = subjects.log(NS, "run", RUN);
 const witness = new Witness(new Uint8Array(32).fill(7));
+const AT = "2026-11-21T09:30:00.000Z";
+const KEYS = [witness.published("2026-11-01T00:00:00.000Z", "2026-12-01T00:00:00.000Z")];
 
 describe("AUD-1: an auditor finds what was done to the store's own files", () => {
   let server: TestServer;
@@ -67,7 +69,7 @@ describe("AUD-1: an auditor finds what was done to the store's own files", () =>
     const auditor = await server.connect("auditor", `a${Math.round(performance.now())}`);
     const heads = new Heads();
     for (const one of recorder.messages) heads.push(one);
-    const audit = new CheckpointAudit([witness.sign(NS, heads, "2026-11-21T09:30:00.000Z", undefined)]);
+    const audit = new CheckpointAudit([witness.sign(NS, heads, AT, undefined)]);
     const messages: StoredMessage[] = [];
     for await (const message of new StreamReader(auditor, JOURNAL).read({ subject: patterns.log(NS) })) {
       messages.push(message);
@@ -85,6 +87,22 @@ describe("AUD-1: an auditor finds what was done to the store's own files", () =>
       since: audit.conclude().findings[0]?.why,
     };
   }
+  /** What the server serves, signed by somebody: does the journal hold to it, and is the signature one that counts? */
+  async function signed(by: Witness, at: string): Promise<{ held: string | undefined; signature: string | undefined }> {
+    await server.restart();
+    const auditor = await server.connect("auditor", `s${Math.round(performance.now())}`);
+    const read = async (each: (message: StoredMessage) => void) => {
+      for await (const message of new StreamReader(auditor, JOURNAL).read({ subject: patterns.log(NS) })) each(message);
+    };
+    const heads = new Heads();
+    await read((message) => heads.push(message));
+    const one = by.sign(NS, heads, at, undefined);
+    const audit = new CheckpointAudit([one]);
+    await read((message) => audit.push(message));
+    await auditor.close();
+    return { held: audit.conclude().findings[0]?.why, signature: await signatureFault(one, KEYS) };
+  }
+
   /** Places of the run's events among the entries. */
   const own = (all: readonly Entry[], of = subject) => all.flatMap((one, i) => (one.subject === of ? [i] : []));
 
@@ -147,6 +165,23 @@ describe("AUD-1: an auditor finds what was done to the store's own files", () =>
     it(`that ${what}, with every checksum of the store made anew`, async () => {
       await stored(writeBlock(JOURNAL, 1, edit(await entries())));
       expected(await audited());
+    });
+  }
+
+  const withoutRun = async () => writeBlock(JOURNAL, 1, (await entries()).filter((one) => one.subject !== subject).map((one, i) => ({ ...one, seq: BigInt(i + 1) })));
+  const signers: readonly (readonly [string, Witness, string, RegExp | undefined])[] = [
+    ["by the witness, in its key's time: then he was fooled, and what was kept from before tells", witness, AT, undefined],
+    ["by a key of the attacker's own", new Witness(new Uint8Array(32).fill(9)), AT, /^it is signed with the key [0-9a-f]{16}…, which is none of those given$/],
+    ["by the witness's key, which was stolen after its time", witness, "2026-12-02T00:00:00.000Z", /^its key was valid from 2026-11-01T00:00:00.000Z to 2026-12-01T00:00:00.000Z, and it is of 2026-12-02T/],
+    ["by the witness's key, before its time", witness, "2026-10-31T23:59:59.999Z", /^its key was valid from/],
+  ];
+  for (const [whose, by, at, why] of signers) {
+    it(`whose signature stands under a journal that lacks a run, and that fits it: ${whose}`, async () => {
+      await stored(await withoutRun());
+      const { held, signature } = await signed(by, at);
+      assert.equal(held, undefined);
+      if (why === undefined) assert.equal(signature, undefined);
+      else assert.match(signature ?? "", why);
     });
   }
 
