@@ -79,7 +79,9 @@ export async function startPlane(settings: Settings, say: (line: string) => void
     await writeDemoIssuer(dataDir);
     const version = await ownVersion();
     const { roles, tracesUrl, segmentRuns } = settings;
-    services = await startThreads({ url, dataDir, keyNamespaces: namespaces, namespaces, roles, version, tracesUrl, segmentRuns, watch: health?.watch });
+    // the embedded server is for one plane, whose folder nobody else can have
+    const onlyGateway = embedded !== undefined;
+    services = await startThreads({ url, dataDir, keyNamespaces: namespaces, namespaces, roles, version, tracesUrl, segmentRuns, onlyGateway, watch: health?.watch });
     await writeContexts(dataDir, url, keys, namespaces[0] as Namespace, say);
     keeper = await keepCreds(url, keys, say);
     const plane = { url, pid: process.pid, namespaces, started_at: new Date().toISOString(), version, ...(health && { health: health.url }) };

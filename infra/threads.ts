@@ -24,6 +24,8 @@ export interface ThreadsOptions {
   readonly tracesUrl?: string | undefined;
   /** Runs in one stream of the journal before the next is opened. */
   readonly segmentRuns?: number | undefined;
+  /** See `ServicesOptions`. */
+  readonly onlyGateway?: boolean | undefined;
   /** Told, before anything is started, whom to ask how the threads are. */
   readonly watch?: ((watched: Watched) => void) | undefined;
 }
@@ -78,9 +80,9 @@ export async function startThreads({ watch, ...options }: ThreadsOptions): Promi
 }
 
 /** The services of these roles on the thread that calls. */
-export async function startHere({ url, dataDir, keyNamespaces, credsFolder, namespaces, roles, version, tracesUrl, segmentRuns }: OtherOptions, readiness: Readiness) {
+export async function startHere({ url, dataDir, keyNamespaces, credsFolder, namespaces, roles, version, tracesUrl, segmentRuns, onlyGateway }: OtherOptions, readiness: Readiness) {
   const keys = credsFolder === undefined ? await openKeys(dataDir, keyNamespaces) : { credsFolder };
-  return startServices({ url, keys, namespaces, roles, dataDir, version, log: logger(), tracesUrl, readiness, ...(segmentRuns !== undefined && { segments: { maxRuns: segmentRuns } }) });
+  return startServices({ url, keys, namespaces, roles, dataDir, version, log: logger(), tracesUrl, readiness, onlyGateway, ...(segmentRuns !== undefined && { segments: { maxRuns: segmentRuns } }) });
 }
 
 class OtherThread {

@@ -13,8 +13,7 @@ import { Link } from "./bus/link.ts";
 import { patiently } from "./bus/patience.ts";
 import { Coordinator, type CoordinatorOptions } from "./coordinator/coordinator.ts";
 import type { Quota } from "./coordinator/admission.ts";
-import { BuiltinAdapter } from "./gateway/adapters/builtin.ts";
-import { demoTools } from "./gateway/adapters/demo.ts";
+import { demoAdapter } from "./gateway/adapters/demo.ts";
 import { FileLedger } from "./gateway/adapters/ledger.ts";
 import { Gateway, type GatewayOptions } from "./gateway/gateway.ts";
 import { type Login, handedLogin, NotHandedOut } from "./identity/handed.ts";
@@ -54,6 +53,8 @@ export interface ServicesOptions {
   readonly readiness?: Readiness;
   /** How patient gateways are. */
   readonly gateway?: Pick<GatewayOptions, "ackWaitMs" | "repeatMs">;
+  /** No other gateway is there: what the demo's tools did stands in this data folder, or was not done. Default: no. */
+  readonly onlyGateway?: boolean | undefined;
 }
 
 export interface RunningServices {
@@ -219,7 +220,7 @@ async function startGateways(
   const personal = await masterOf(options);
   for (const ns of namespaces) {
     const ledger = await FileLedger.open(join(dataDir, "demo", `${ns}-effects.jsonl`));
-    const adapters = { builtin: new BuiltinAdapter(demoTools(ledger)) };
+    const adapters = { builtin: demoAdapter(ledger, options.onlyGateway === true) };
     const gateway = await started(`the gateway of ${ns}`, log, stops, () => new Gateway({ nc, ns, name: actor(name), adapters, tokens: new ToolTokens(key, ns), ...(personal && { personal }), logger: log, ...patience }));
     began(ns, async () => gateway.unready);
   }

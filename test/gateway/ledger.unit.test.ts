@@ -28,6 +28,16 @@ describe("the ledger of built-in tools", () => {
     );
   });
 
+  test("what took place is found, when it is on disk, and nothing else is", async () => {
+    const path = join(folder, "effects.jsonl");
+    const ledger = await FileLedger.open(path);
+    assert.equal(ledger.find("k1"), undefined);
+    void ledger.take("k1", "t", {}, () => 1);
+    assert.equal((await ledger.find("k1"))?.output, 1);
+    assert.equal((await readFile(path, "utf8")).split("\n").length, 2);
+    assert.equal((await (await FileLedger.open(path)).find("k1"))?.output, 1);
+  });
+
   test("a line that a crash cut off is no effect, and does not spoil the next", async () => {
     const path = join(folder, "effects.jsonl");
     await (await FileLedger.open(path)).take("k1", "t", {}, () => "é");

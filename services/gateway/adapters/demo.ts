@@ -1,8 +1,8 @@
-/** The demo's tools, and the two that benchmarks use. None of them leaves the process. */
+/** The demo's tools with their probes, and the two that benchmarks use. None of them leaves the process. */
 import { sha256Digest } from "../../../schemas/canonical.ts";
 import type { JsonValue } from "../../../schemas/json.ts";
-import type { AdapterRequest, AdapterResult } from "./adapter.ts";
-import type { BuiltinTool } from "./builtin.ts";
+import { type AdapterRequest, type AdapterResult, failure, type ProbeResult } from "./adapter.ts";
+import { BuiltinAdapter, type BuiltinProbe, type BuiltinTool } from "./builtin.ts";
 import type { EffectLedger } from "./ledger.ts";
 
 /**
@@ -16,11 +16,14 @@ import type { EffectLedger } from "./ledger.ts";
  * - `noop.read`, `noop.write` anything → `{ ok: true }`
  *
  * What writes does so in the ledger, once for each idempotency key.
+ *
+ * @param over by idempotency key, attempts that were given up: up to this one, none takes effect any more
  */
-export function demoTools(ledger: EffectLedger): ReadonlyMap<string, BuiltinTool> {
+export function demoTools(ledger: EffectLedger, over: ReadonlyMap<string, number> = new Map()): ReadonlyMap<string, BuiltinTool> {
   const writing =
     (answer: (input: { [key: string]: JsonValue }, id: string) => JsonValue): BuiltinTool =>
-    async ({ idempotencyKey, tool, input }) => {
+    async ({ idempotencyKey, attempt, tool, input }) => {
+      if (attempt <= (over.get(idempotencyKey) ?? 0)) return failure("tool.given_up", "it was said already that this call did nothing", "none");
       // the id comes from the key, so that a repeated call is recognised by its answer too
       const id = sha256Digest(idempotencyKey).slice("sha256:".length, "sha256:".length + 16);
       const effect = await ledger.take(idempotencyKey, tool, input, () => answer(fields(input), id));
@@ -48,6 +51,28 @@ export function demoTools(ledger: EffectLedger): ReadonlyMap<string, BuiltinTool
     ["noop.read", () => OK],
     ["noop.write", writing(() => ({ ok: true }))],
   ]);
+}
+
+const ASKED = ["stripe.create_refund", "crm.delete_customer", "ledger.post_entry"] as const;
+
+/**
+ * The same tools as a gateway is given them, and asks what became of a call (EXEC-7): what the ledger holds was done.
+ *
+ * @param alone whether every call of these tools comes to this ledger, now and before. Only then can it promise that what
+ *   it does not hold was not done; and so that this stays true, the call is given up. Of several gateways each has a ledger
+ *   of its own, and says that it does not know.
+ */
+export function demoAdapter(ledger: EffectLedger, alone: boolean): BuiltinAdapter {
+  const over = new Map<string, number>();
+  const probe: BuiltinProbe = async ({ idempotencyKey, attempt }): Promise<ProbeResult> => {
+    const effect = ledger.find(idempotencyKey);
+    if (effect !== undefined) return { found: "done", output: (await effect).output };
+    if (!alone) return { found: "unknown", error: { code: "tool.elsewhere", message: "nothing was done here, and another gateway may have been called" } };
+    // no call comes between the look and this: what is not in the ledger by now does not come into it
+    over.set(idempotencyKey, Math.max(over.get(idempotencyKey) ?? 0, attempt));
+    return { found: "none" };
+  };
+  return new BuiltinAdapter(demoTools(ledger, over), new Map(ASKED.map((name) => [name, probe])));
 }
 
 const OK: AdapterResult = { ok: true, output: { ok: true } };

@@ -16,6 +16,8 @@ export interface EffectLedger {
   readonly effects: readonly Effect[];
   /** Lets an effect take place, or gives back the one that took place under the same key. */
   take(key: string, tool: string, input: JsonValue, act: () => JsonValue): Promise<Effect>;
+  /** The effect that took place under a key, given when it is kept; undefined, at once, when none did. */
+  find(key: string): Promise<Effect> | undefined;
 }
 
 export class MemoryLedger implements EffectLedger {
@@ -32,6 +34,11 @@ export class MemoryLedger implements EffectLedger {
     const effect = { key, tool, input, output: act() };
     this.restore(effect);
     return effect;
+  }
+
+  find(key: string): Promise<Effect> | undefined {
+    const known = this.#byKey.get(key);
+    return known && Promise.resolve(known);
   }
 
   has(key: string): boolean {
@@ -83,8 +90,18 @@ export class FileLedger implements EffectLedger {
     const known = this.#memory.has(key);
     const effect = await this.#memory.take(key, tool, input, act);
     if (!known) this.#unwritten += `${JSON.stringify(effect)}\n`;
-    await (known ? (this.#next ?? this.#last) : this.#write());
+    await (known ? this.#kept() : this.#write());
     return effect;
+  }
+
+  find(key: string): Promise<Effect> | undefined {
+    const known = this.#memory.find(key);
+    return known && this.#kept().then(() => known);
+  }
+
+  /** What is in memory now is on disk when this resolves. */
+  #kept(): Promise<void> {
+    return this.#next ?? this.#last;
   }
 
   #write(): Promise<void> {
