@@ -101,5 +101,8 @@ export const JUDGEMENT: readonly RequirementId[] = [
   "CORE-1", "CORE-2", "CORE-3", "CORE-8", "GUARD-3", "GUARD-6", "GUARD-7", "GUARD-9", "GUARD-10", "AUD-4",
 ];
 
+/** Proof: nothing lost, nothing doubled, replayed exactly, on one machine and on many, and what shows it to others. */
+export const PROOF: readonly RequirementId[] = ["CORE-5", "CORE-6", "EXEC-7", "EXEC-8", "EXEC-9", "AUD-1", "AUD-2", "AUD-3", "OPS-2"];
+
 /** Without a test that cites it, each of these fails the gate. Grows with what is built: add ids here, never take one out. */
-export const MUST_BE_CITED: readonly RequirementId[] = [...new Set([...SPINE, ...JUDGEMENT])];
+export const MUST_BE_CITED: readonly RequirementId[] = [...new Set([...SPINE, ...JUDGEMENT, ...PROOF])];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { MUST_BE_CITED } from "../requirements.ts";
+import { MUST_BE_CITED, PROOF } from "../requirements.ts";
 import { citationsIn, collectCitations, uncited, unknown } from "./citations.ts";
 
 const citations = collectCitations(join(import.meta.dirname, ".."));
@@ -13,6 +13,11 @@ test("a test cites only requirements that exist", () => {
 test("every requirement that must be cited is cited by the title of a test", () => {
   const missing = new Set(uncited(citations));
   assert.deepEqual(MUST_BE_CITED.filter((id) => missing.has(id)), []);
+});
+
+test("what proves the plane is proved on a real server: unit tests alone are not enough", () => {
+  const real = new Set(citations.filter(({ file }) => !file.includes(".unit.")).map(({ id }) => id));
+  assert.deepEqual(PROOF.filter((id) => !real.has(id)), []);
 });
 
 test("requirements that no test cites are listed", (t) => {
