@@ -1,10 +1,12 @@
 /** `replay` and `verify`: the journal recomputed, and its chains followed, with an auditor's rights or out of an export. */
 import type { Command } from "commander";
+import type { Digest } from "../../schemas/ids.ts";
 import { positionOf, positionText, segmentOf } from "../../schemas/segments.ts";
 import { decodeEvent } from "../bus/commit.ts";
 import { Library } from "../replay/documents.ts";
 import { type Checked, checkMessages } from "../replay/journal.ts";
 import { Bench } from "../replay/judge.ts";
+import { statesHash } from "../replay/state-hash.ts";
 import { type Moment, stateAt } from "../replay/state-at.ts";
 import { attestedText, fileJson, fileText, isWrong, replayText, stateText, verifyText } from "./checked.ts";
 import { type Cli, examples, show } from "./cli.ts";
@@ -94,18 +96,26 @@ async function check(cli: Cli, self: Command, run: string | undefined, options: 
     const attested = what === "verify" && file !== undefined ? await file.attested(trusted) : [];
     const against = kept?.report(file, attested);
     if (checks.length === 0 && source.run !== undefined && (source.file?.counts.faults ?? 0) === 0) throw noRun(source.run);
-    const reports = checks.map((one) => (what === "verify" ? one.verify : { ...one.replay, ...(one.judge && { judge: one.judge }) }));
-    show(cli, self, { ...(file && { file: { ...fileJson(file), ...(what === "verify" && { attested }) } }), ...(holes.length > 0 && { holes }), ...(against && { since: against }), reports }, () =>
+    const folded = what === "replay" && checks.length > 1 ? statesOf(checks) : undefined;
+    const reports = checks.map((one) => (what === "verify" ? one.verify : { ...one.replay, ...(one.state_hash && { state_hash: one.state_hash }), ...(one.judge && { judge: one.judge }) }));
+    show(cli, self, { ...(file && { file: { ...fileJson(file), ...(what === "verify" && { attested }) } }), ...(holes.length > 0 && { holes }), ...(against && { since: against }), ...(folded && { state_hash: folded }), reports }, () =>
       [
         ...(file === undefined ? [] : [fileText(options.file ?? "", file, cli.paint)]),
         ...(file === undefined || what === "replay" ? [] : [attestedText(attested, cli.paint)]),
         ...holes.map(({ from, to }) => `${cli.paint.red("broken")}  the journal has no messages ${positionText(from)} to ${positionText(to)}`),
         ...(against === undefined ? [] : [keptText(against, cli.paint)]),
         ...checks.map((one) => (what === "verify" ? verifyText(one, cli.paint) : replayText(one, cli.paint))),
+        ...(folded === undefined ? [] : [cli.paint.dim(`state of ${checks.length} together ${folded}`)]),
       ].join("\n"),
     );
     if (holes.length > 0 || (against?.faults.length ?? 0) > 0 || (file?.counts.faults ?? 0) > 0 || attested.some(({ fault }) => fault !== undefined) || checks.some((one) => fails(one, what, options.allowErased === true))) cli.ends(EXIT.failed);
   });
+}
+
+/** One line to compare two replays of the same by; none where not all of it is identical. */
+function statesOf(checks: readonly Checked[]): Digest | undefined {
+  const states = new Map(checks.flatMap(({ replay, state_hash }) => (state_hash === undefined ? [] : [[`${replay.kind}/${replay.name}`, state_hash] as const])));
+  return states.size === checks.length ? statesHash(states) : undefined;
 }
 
 /** A chain that is broken concerns `verify`; `replay` finds that same event, or proves every byte of it. */

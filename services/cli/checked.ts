@@ -12,12 +12,12 @@ import { coloured } from "./format.ts";
 import { type Paint, table } from "./io.ts";
 import { visible, visibleShort } from "./visible.ts";
 
-export function replayText({ replay, judge }: Checked, paint: Paint): string {
+export function replayText({ replay, judge, state_hash }: Checked, paint: Paint): string {
   const { events, identical, difference } = replay;
   const what = visible(nameOf(replay));
   const lines =
     difference === undefined
-      ? [`${paint.green("identical")}  ${what}  ${events} event(s)${judge === undefined ? "" : judgedText(judge)}`]
+      ? [`${paint.green("identical")}  ${what}  ${events} event(s)${judge === undefined ? "" : judgedText(judge)}${state_hash === undefined ? "" : `  ${paint.dim(`state ${state_hash}`)}`}`]
       : [`${paint.red("different")}  ${what}  from event ${difference.seq} on, after ${identical} identical of ${events}`, ...differenceLines(difference)];
   for (const one of judge?.differences ?? []) {
     lines.push(`${paint.red("judged otherwise")}  ${what}  ${one.action} ${visible(one.tool)}, at event ${one.seq}`, ...differenceLines(one));
@@ -100,6 +100,7 @@ export function stateText(state: StateAt, paint: Paint): string {
     `${paint.bold(state.run)}  after event ${state.seq}, ${state.at}`,
     `  state       ${coloured(state.life, paint)(state.life)}`,
     `  goal        ${visibleShort(state.goal, 400)}`,
+    `  hash        ${paint.dim(state.state_hash)}`,
     `  spent       ${steps} step(s), ${usd(settled_micro_usd)} USD${reserved_micro_usd > 0 ? `, ${usd(reserved_micro_usd)} USD reserved` : ""}`,
   ];
   if (state.actions.length > 0) parts.push("", table(["ACTION", "STATE", "TOOL", "ATTEMPT"], state.actions.map(({ action, state, tool, attempt }) => [action, state, tool, attempt]), paint));

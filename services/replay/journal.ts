@@ -1,16 +1,19 @@
 /** Replays and verifies what a journal holds: one aggregate, or everything. */
-import type { AggregateKind, Namespace } from "../../schemas/ids.ts";
+import type { AggregateKind, Digest, Namespace } from "../../schemas/ids.ts";
 import { type LogAddress, parseLog, patterns, subjects } from "../../schemas/subjects.ts";
 import { EventMalformed, type JournalEvent, decodeEvent } from "../bus/commit.ts";
 import type { StoredMessage, StreamReader } from "../bus/journal.ts";
 import { governingDigests } from "./documents.ts";
 import { type Bench, type JudgeReport, Rejudge } from "./judge.ts";
 import { ChainVerifier, type ReplayReport, Replayer, type VerifyReport } from "./replay.ts";
+import { stateHash } from "./state-hash.ts";
 import { openFirst, type OpenedEvent } from "./strict.ts";
 
 export interface Checked {
   readonly replay: ReplayReport;
   readonly verify: VerifyReport;
+  /** Of the state that its events amount to; none where they are not all identical. */
+  readonly state_hash?: Digest;
   /** Of runs, when they were judged again. */
   readonly judge?: JudgeReport;
 }
@@ -196,7 +199,9 @@ function concluded(check: Check): Checked {
   eachAlone(check);
   const { replay, verify, judge, broken } = check;
   const judged = judge && { judge: judge.report };
-  if (broken === undefined) return { replay: replay.report, verify: verify.report, ...judged };
+  const { events, identical } = replay.report;
+  const folded = events === identical && replay.state !== undefined ? { state_hash: stateHash(replay.state) } : undefined;
+  if (broken === undefined) return { replay: replay.report, verify: verify.report, ...folded, ...judged };
   const seq = verify.report.events + 1;
   return {
     replay: { ...replay.report, difference: replay.report.difference ?? { seq, field: "event", recorded: broken.why, computed: "an event" } },

@@ -1,9 +1,10 @@
 /** A run as it stood at some point of its history: folded by its machines up to there, and proved on the way. */
 import type { RunState } from "../../machines/state.ts";
-import type { Namespace } from "../../schemas/ids.ts";
+import type { Digest, Namespace } from "../../schemas/ids.ts";
 import type { ToolError } from "../../schemas/inputs.ts";
 import type { JournalEvent } from "../bus/commit.ts";
 import { type Difference, Replayer } from "./replay.ts";
+import { stateHash } from "./state-hash.ts";
 
 export type Moment = { readonly seq: number } | { readonly time: string };
 
@@ -14,6 +15,8 @@ export interface StateAt {
   readonly seq: number;
   readonly at: string;
   readonly machine: string;
+  /** Of all that the state holds, also of what is not shown. */
+  readonly state_hash: Digest;
   readonly life: string;
   readonly goal: string;
   readonly holder: string;
@@ -54,6 +57,7 @@ function viewOf(state: RunState, difference: Difference | undefined): StateAt {
     seq: state.seq,
     at: state.at,
     machine: state.machine,
+    state_hash: stateHash(state),
     life: state.life.value,
     goal: state.goal,
     holder: state.holder,

@@ -147,6 +147,15 @@ describe("an auditor", () => {
     await done(["export", "--all", "-o", all]);
     assert.equal((await cli(["export", RUN, "-o", one])).exit, 2, "evidence is not written over");
     const csv = await done(["export", RUN, "--compliance"]);
+    const states = async (...what: string[]) => {
+      const { state_hash: together, reports } = JSON.parse(await done(["replay", ...what, "--json"])) as { state_hash?: string; reports: { name: string; state_hash: string }[] };
+      return { together, run: reports.find(({ name }) => name === RUN)?.state_hash };
+    };
+    const [ofRun, ofAll] = [await states(RUN), await states("--all")];
+    assert.match(ofRun.run ?? "", /^sha256:[0-9a-f]{64}$/);
+    assert.match(ofAll.together ?? "", /^sha256:[0-9a-f]{64}$/);
+    assert.deepEqual([ofRun.together, ofAll.run], [undefined, ofRun.run]);
+    assert.equal((JSON.parse(await done(["replay", RUN, "--at", "2999-01-01", "--json"])) as StateAt).state_hash, ofRun.run);
     await plane?.stop();
     plane = undefined;
     for (const file of [one, all]) {
@@ -154,6 +163,7 @@ describe("an auditor", () => {
       assert.match(await done(["replay", "--file", file, "--judge"]), /identical {2}refund-assistant_audit {2}\d+ event\(s\), 3 of 3/);
     }
     assert.match(await done(["replay", RUN, "--at", "1", "--file", all]), /active/);
+    for (const [file, state] of [[one, ofRun], [all, ofAll]] as const) assert.deepEqual(await states("--file", file), state, "what it amounts to is the same out of the file");
     assert.match(await done(["replay", "--policy", join(DEMO, "policies", "default"), "--file", one]), /^same/);
     assert.equal(await done(["export", "--compliance", "--file", one]), csv);
     const { records } = JSON.parse(await done(["export", "--compliance", "--file", all, "--json"])) as { records: ComplianceRecord[] };
