@@ -17,6 +17,10 @@ interface Store {
   close(): Promise<void>;
 }
 
+interface Pool {
+  end(): Promise<void>;
+}
+
 /** @throws Error when PostgreSQL is not installed */
 export async function measureEmmett(seconds: number): Promise<readonly Rate[]> {
   const bin = binaries();
@@ -34,8 +38,12 @@ export async function measureEmmett(seconds: number): Promise<readonly Rate[]> {
   try {
     run("initdb", ["-D", cluster, "-A", "trust", "-U", "postgres"]);
     run("pg_ctl", ["-D", cluster, "-w", "-o", `-p ${port} -c unix_socket_directories=${data} -c max_connections=200 -c synchronous_commit=on`, "start"]);
-    const { getPostgreSQLEventStore } = await peer<{ getPostgreSQLEventStore(url: string): Store }>("@event-driven-io/emmett-postgresql");
-    const store = getPostgreSQLEventStore(`postgresql://postgres@127.0.0.1:${port}/postgres`);
+    const { getPostgreSQLEventStore } = await peer<{ getPostgreSQLEventStore(url: string, options: { connectionOptions: { pool: Pool } }): Store }>("@event-driven-io/emmett-postgresql");
+    const { default: pg } = await peer<{ default: { Pool: new (options: { connectionString: string; max: number }) => Pool } }>("pg");
+    const connectionString = `postgresql://postgres@127.0.0.1:${port}/postgres`;
+    // its own pool has ten connections, for which the others would wait
+    const pool = new pg.Pool({ connectionString, max: Math.max(...AT_A_TIME) });
+    const store = getPostgreSQLEventStore(connectionString, { connectionOptions: { pool } });
     await store.schema.migrate();
     const rates: Rate[] = [];
     for (const atATime of AT_A_TIME) {
@@ -53,6 +61,7 @@ export async function measureEmmett(seconds: number): Promise<readonly Rate[]> {
       );
     }
     await store.close();
+    await pool.end();
     run("pg_ctl", ["-D", cluster, "-m", "fast", "-w", "stop"]);
     return rates;
   } finally {

@@ -12,6 +12,7 @@ const PACKAGES = {
   xstate: "5.33.3",
   "@event-driven-io/emmett": "0.42.0",
   "@event-driven-io/emmett-postgresql": "0.42.0",
+  pg: "8.23.1",
 } as const;
 
 export const FOLDER = join(import.meta.dirname, "..", "..", ".cache", "peers");
