@@ -5,12 +5,15 @@ import { parseLog } from "../../schemas/subjects.ts";
 import { decodeEvent, EventMalformed } from "../../services/bus/commit.ts";
 import type { AttestedCheckpoint } from "../../services/replay/attested.ts";
 import { ExportFile } from "../../services/replay/export-file.ts";
+import { withheldOf } from "../../services/replay/withheld.ts";
 import { ChainVerifier, Replayer } from "../../services/replay/replay.ts";
 
 export interface AggregateResult {
   readonly kind: AggregateKind;
   readonly name: string;
   readonly events: number;
+  /** Of these, those whose bytes are not in the file: nobody can compute them. */
+  readonly withheld: number;
   /** Link of the last event, in hex. */
   readonly head: string;
   /** What is wrong with the chain, or where the machine computes something else; none when all is well. */
@@ -53,15 +56,17 @@ export async function checkExport(chunks: AsyncIterable<Uint8Array>, trusted?: r
     }
     try {
       const event = decodeEvent(message);
-      check.verify.push(event);
-      check.replay.push(event);
+      const withheld = withheldOf(message);
+      check.verify.push(event, withheld?.link);
+      if (withheld === undefined) check.replay.push(event);
+      else check.replay.withhold();
     } catch (error) {
       if (!(error instanceof EventMalformed)) throw error;
       check.broken ??= error.message;
     }
   }
   const aggregates = [...checks.values()].map(({ verify, replay, broken }): AggregateResult => {
-    const { kind, name, events, head, fault } = verify.report;
+    const { kind, name, events, head, fault, withheld = 0 } = verify.report;
     const { difference } = replay.report;
     const faults: string[] = [];
     if (broken !== undefined) faults.push(broken);
@@ -69,7 +74,7 @@ export async function checkExport(chunks: AsyncIterable<Uint8Array>, trusted?: r
     if (difference !== undefined) {
       faults.push(`event ${difference.seq} differs in \`${difference.field}\`: recorded ${text(difference.recorded)}, computed ${text(difference.computed)}`);
     }
-    return { kind, name, events, head, faults };
+    return { kind, name, events, withheld, head, faults };
   });
   const { header, counts, faults } = file;
   const checkpoints = await file.attested(trusted);

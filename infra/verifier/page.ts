@@ -36,7 +36,7 @@ async function check(file: File): Promise<void> {
     const began = performance.now();
     const trusted = keys === undefined ? undefined : readKeys(await keys.text());
     const result = await checkExport(piecesOf(file), trusted);
-    byId("state").textContent = `${file.name}: ${result.counts.events} event(s), ${result.counts.documents} document(s), in ${((performance.now() - began) / 1000).toFixed(1)} s`;
+    byId("state").textContent = `${file.name}: ${result.counts.events} event(s)${result.counts.withheld > 0 ? `, ${result.counts.withheld} withheld` : ""}, ${result.counts.documents} document(s), in ${((performance.now() - began) / 1000).toFixed(1)} s`;
     shown(result);
   } catch (error) {
     byId("state").textContent = "";
@@ -53,7 +53,8 @@ function verdict(good: boolean, text: string): void {
 function shown(result: Result): void {
   const { namespace, from, to, whole, faults, aggregates, checkpoints, counts } = result;
   const wrong = counts.faults + checkpoints.filter(({ fault }) => fault !== undefined).length + aggregates.filter((one) => one.faults.length > 0).length;
-  verdict(whole, whole ? "intact and identical: every chain holds, and the machines compute every event byte for byte" : `${wrong} fault(s): this is not what the plane wrote`);
+  const part = counts.withheld === 0 ? undefined : `not whole: ${counts.withheld} event(s) are withheld, and nobody can recompute them or what follows them; their recorded hashes are in order, and what else is here is intact`;
+  verdict(whole, whole ? (part ?? "intact and identical: every chain holds, and the machines compute every event byte for byte") : `${wrong} fault(s): this is not what the plane wrote`);
   const rows = byId("details");
   const row = (mark: string, name: string, text: string) => {
     const line = document.createElement("tr");
@@ -67,6 +68,7 @@ function shown(result: Result): void {
     rows.append(line);
   };
   if (counts.events > 0) row("ok", `namespace ${namespace}`, `${from} to ${to}`);
+  if (counts.withheld > 0) row("note", `withheld: ${counts.withheld}`, "not recomputable; place, order, type and states of these events are held by their recorded hashes, and what is shown of time, cause and data by none");
   for (const { line, why } of faults) row("broken", `line ${line}`, why);
   for (const { n, at, key, named_by, held, newer, fault } of checkpoints) {
     const what = `signed ${at} by key ${key}: ${held} event(s) are as they were signed${newer > 0 ? `, ${newer} are newer` : ""}`;
@@ -76,7 +78,8 @@ function shown(result: Result): void {
   if (checkpoints.length === 0) row("note", "no checkpoint", "that nothing is missing behind the last event of a run cannot be told");
   for (const one of aggregates) {
     const name = one.kind === "run" ? one.name : `${one.kind} ${one.name}`;
-    row(one.faults.length === 0 ? "ok" : "broken", name, one.faults.length === 0 ? `${one.events} event(s), head sha256:${one.head}` : one.faults.join("; "));
+    const hidden = one.withheld === 0 ? "" : `, ${one.withheld} of them withheld, not recomputable`;
+    row(one.faults.length > 0 ? "broken" : one.withheld > 0 ? "note" : "ok", name, one.faults.length === 0 ? `${one.events} event(s)${hidden}, head sha256:${one.head}` : one.faults.join("; "));
   }
 }
 

@@ -14,7 +14,7 @@ import { CliError, EXIT } from "./exit.ts";
 import { follow } from "./follow.ts";
 import { type Kept, keptText, readKept, trustedKeys } from "./kept.ts";
 import { rehearsal, type Rehearsed } from "./rehearsal.ts";
-import { type Chosen, noRun, type Source, timeOf, usage, withSource } from "./sources.ts";
+import { type Chosen, noRun, nothingWithheld, type Source, timeOf, usage, withSource } from "./sources.ts";
 
 const EXIT_CODES = `
 Exit codes:
@@ -27,7 +27,7 @@ export function auditCommands(cli: Cli): void {
   const replay = chosen(cli.program.command("replay"))
     .description("recompute recorded events, byte for byte, without side effects")
     .option("--judge", "also judge again with the recorded contract, tool and policy set, and compare decision and determining policies")
-    .option("--allow-erased", "with --judge: what cannot be recomputed because its data subject was erased is not wrong")
+    .option("--allow-erased", "what cannot be recomputed is not wrong: with --judge because its data subject was erased, with --file because it is withheld")
     .option("--at <seq|time>", "show the run as it stood after this event, or at this time")
     .option("--follow", "keep checking what is recorded, until Ctrl-C")
     .option("--machine <version>", "rehearse a machine version: what would it have recorded otherwise?")
@@ -121,7 +121,7 @@ function statesOf(checks: readonly Checked[]): Digest | undefined {
 /** A chain that is broken concerns `verify`; `replay` finds that same event, or proves every byte of it. */
 function fails(one: Checked, what: "replay" | "verify", allowErased: boolean): boolean {
   if (what === "verify") return one.verify.fault !== undefined;
-  return isWrong({ ...one, verify: { ...one.verify, fault: undefined } }) || (one.judge?.unknown.length ?? 0) > 0 || (!allowErased && (one.judge?.erased.length ?? 0) > 0);
+  return isWrong({ ...one, verify: { ...one.verify, fault: undefined } }) || (one.judge?.unknown.length ?? 0) > 0 || (!allowErased && ((one.judge?.erased.length ?? 0) > 0 || (one.replay.withheld ?? 0) > 0));
 }
 
 async function* noted(messages: Source["messages"], bench: Bench | undefined): Source["messages"] {
@@ -155,7 +155,7 @@ async function showAt(cli: Cli, self: Command, named: string | undefined, option
 }
 
 async function* decoded(messages: Source["messages"]) {
-  for await (const message of messages) yield decodeEvent(message);
+  for await (const message of nothingWithheld(messages)) yield decodeEvent(message);
 }
 
 function momentOf(text: string): Moment {

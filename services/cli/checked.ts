@@ -13,12 +13,13 @@ import { type Paint, table } from "./io.ts";
 import { visible, visibleShort } from "./visible.ts";
 
 export function replayText({ replay, judge, state_hash }: Checked, paint: Paint): string {
-  const { events, identical, difference } = replay;
+  const { events, identical, difference, withheld = 0 } = replay;
   const what = visible(nameOf(replay));
-  const lines =
-    difference === undefined
-      ? [`${paint.green("identical")}  ${what}  ${events} event(s)${judge === undefined ? "" : judgedText(judge)}${state_hash === undefined ? "" : `  ${paint.dim(`state ${state_hash}`)}`}`]
-      : [`${paint.red("different")}  ${what}  from event ${difference.seq} on, after ${identical} identical of ${events}`, ...differenceLines(difference)];
+  const again = judge === undefined ? "" : judgedText(judge);
+  const lines: string[] = [];
+  if (difference !== undefined) lines.push(`${paint.red("different")}  ${what}  from event ${difference.seq} on, after ${identical} identical of ${events}`, ...differenceLines(difference));
+  else if (withheld > 0) lines.push(`${paint.yellow("withheld")}  ${what}  ${withheld} of ${events} event(s) not recomputable because withheld, ${identical} identical${again}`);
+  else lines.push(`${paint.green("identical")}  ${what}  ${events} event(s)${again}${state_hash === undefined ? "" : `  ${paint.dim(`state ${state_hash}`)}`}`);
   for (const one of judge?.differences ?? []) {
     lines.push(`${paint.red("judged otherwise")}  ${what}  ${one.action} ${visible(one.tool)}, at event ${one.seq}`, ...differenceLines(one));
   }
@@ -42,8 +43,11 @@ export function differenceLines({ field, recorded, computed }: Omit<Difference, 
 }
 
 export function verifyText({ verify }: Checked, paint: Paint): string {
-  const { events, head, fault } = verify;
+  const { events, head, fault, withheld = 0 } = verify;
   const what = visible(nameOf(verify));
+  if (fault === undefined && withheld > 0) {
+    return `${paint.yellow("withheld")}  ${what}  ${withheld} of ${events} event(s), not recomputable: their recorded hashes are in order, and ${events - withheld} event(s) are intact  ${paint.dim(`sha256:${head}`)}`;
+  }
   if (fault === undefined) return `${paint.green("intact")}  ${what}  ${events} event(s)  ${paint.dim(`sha256:${head}`)}`;
   return `${paint.red("broken")}  ${what}  at event ${fault.seq} (message ${fault.streamSeq}): ${visible(fault.why)}`;
 }
@@ -54,11 +58,12 @@ export function fileJson(file: ExportFile) {
 }
 
 export function fileText(path: string, file: ExportFile, paint: Paint): string {
-  const { lines, events, documents, faults: found } = file.counts;
+  const { lines, events, withheld, documents, faults: found } = file.counts;
   const name = visible(path);
-  const contents = `${lines} line(s), ${events} event(s), ${documents} document(s)`;
+  const contents = `${lines} line(s), ${events} event(s), ${documents} document(s)${withheld > 0 ? `, withheld: ${withheld} event(s), not recomputable` : ""}`;
   const rows = found === 0 ? [`${paint.green("complete")}  ${name}  ${contents}`] : file.faults.map((fault) => faultText(name, fault, paint));
   if (found > file.faults.length) rows.push(`${paint.red("broken")}  ${name}  and ${found - file.faults.length} more`);
+  if (withheld > 0) rows.push(`${paint.yellow("withheld")}  ${name}  of these events no hash holds what is shown of time, cause and data; place, order, type and states are held`);
   for (const digest of file.missing) rows.push(`${paint.yellow("missing")}  ${name}  the plane did not have document ${digest}`);
   return rows.join("\n");
 }

@@ -13,7 +13,7 @@ import { rehearse, rehearseMachine, rehearsePolicy } from "../replay/rehearse.ts
 import { fileText, rehearsalText } from "./checked.ts";
 import { type Cli, show } from "./cli.ts";
 import { CliError, EXIT } from "./exit.ts";
-import { type Chosen, noRun, type Source, timeOf, withSource } from "./sources.ts";
+import { type Chosen, noRun, nothingWithheld, type Source, timeOf, withSource } from "./sources.ts";
 import { visible } from "./visible.ts";
 
 export interface Rehearsed {
@@ -27,7 +27,8 @@ export async function rehearsal(cli: Cli, self: Command, run: string | undefined
   const machine = options.machine === undefined ? undefined : machineVersion(options.machine);
   if (options.machine !== undefined && machine === undefined) throw new CliError(EXIT.usage, `this release has no machine version \`${visible(options.machine)}\``, "recorded versions stand in each event's `machine`");
   await withSource(cli, self, run, options, async (source) => {
-    const { ns, messages, file } = source;
+    const { ns, file } = source;
+    const messages = nothingWithheld(source.messages);
     const library = new Library(source.documents);
     let reports;
     if (machine !== undefined) reports = await rehearse(messages, (kind, name) => rehearseMachine(ns, kind, name, machine), undefined, since);

@@ -7,6 +7,7 @@ import type { StoredMessage } from "../bus/journal.ts";
 import { SegmentedReader } from "../bus/segmented.ts";
 import { type DocumentSource, storedDocuments } from "../replay/documents.ts";
 import { ExportFile } from "../replay/export-file.ts";
+import { withheldOf } from "../replay/withheld.ts";
 import { ERASURES_NAME } from "../identity/erasures-name.ts";
 import { type Cli, inSession } from "./cli.ts";
 import { CliError, EXIT } from "./exit.ts";
@@ -76,6 +77,14 @@ async function* erasuresIn(path: string): AsyncGenerator<StoredMessage> {
 
 async function* only(run: RunId, messages: AsyncIterable<StoredMessage>): AsyncGenerator<StoredMessage> {
   for await (const message of messages) if (parseLog(message.subject)?.name === run) yield message;
+}
+
+/** What asks for a run's state has no use for an export that withholds it. @throws CliError */
+export async function* nothingWithheld(messages: AsyncIterable<StoredMessage>): AsyncGenerator<StoredMessage> {
+  for await (const message of messages) {
+    if (withheldOf(message) !== undefined) throw new CliError(EXIT.failed, `events of \`${visible(parseLog(message.subject)?.name ?? "")}\` are withheld in this file: nobody can compute its state from it`, "`signalbox export --whole` writes all of it, for an auditor");
+    yield message;
+  }
 }
 
 export function noRun(run: RunId | undefined): CliError {

@@ -12,6 +12,7 @@ import { ownEvents, whyOf } from "../projection/why-view.ts";
 import type { DecisionView, StandingView, WhyView } from "../projection/views.ts";
 import { changeOf, isChange } from "../registry/built-in.ts";
 import type { Messages } from "./journal.ts";
+import { withheldOf } from "./withheld.ts";
 
 /** Somebody's answer to a request for approval; of documents and stops, whoever made or lifted them. */
 export interface Review {
@@ -78,7 +79,11 @@ export interface ComplianceRecord {
 /** Records of all runs and applied documents among the messages, by aggregate in the order of its first event. */
 export async function complianceOf(messages: Messages): Promise<ComplianceRecord[]> {
   const aggregates = new Map<string, JournalEvent[]>();
+  /** Of withheld events, by their place in the journal: the hash of what is shown of them is nobody's. */
+  const links = new Map<number, string>();
   for await (const message of messages) {
+    const withheld = withheldOf(message);
+    if (withheld !== undefined) links.set(message.seq, Buffer.from(withheld.link).toString("hex"));
     try {
       const event = decodeEvent(message);
       const known = aggregates.get(message.subject);
@@ -90,7 +95,7 @@ export async function complianceOf(messages: Messages): Promise<ComplianceRecord
     }
   }
   const changes = changesIn(aggregates.values());
-  return [...aggregates].flatMap(([subject, events]) => {
+  const records = [...aggregates].flatMap(([subject, events]) => {
     const kind = parseLog(subject)?.kind ?? "policy";
     if (kind === "run") return ofRun(events);
     if (kind === "guard") return stops(events);
@@ -98,6 +103,7 @@ export async function complianceOf(messages: Messages): Promise<ComplianceRecord
     // an account counts, and approves nothing; what it refused stands in the run
     return kind === "ledger" ? [] : events.map((event) => applied(event, kind, changes));
   });
+  return records.map((one) => ({ ...one, events: one.events.map((event) => ({ ...event, hash: links.get(event.stream_seq) ?? event.hash })) }));
 }
 
 function ofRun(events: readonly JournalEvent[]): ComplianceRecord[] {

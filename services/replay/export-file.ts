@@ -11,13 +11,17 @@ import { EventMalformed, decodeEvent } from "../bus/commit.ts";
 import type { StoredMessage } from "../bus/journal.ts";
 import { type AttestedCheckpoint, Attestation } from "./attested.ts";
 import { type DocumentSource, documentsOf } from "./documents.ts";
-import { EXPORT_START, type EventLine, type ExportFooter, type ExportHeader, type ExportLine, exportLineSchema, linkOf, split } from "./export-lines.ts";
+import { EXPORT_START, type EventLine, type ExportFooter, type ExportHeader, type ExportLine, exportLineSchema, linkOf, split, type WithheldLine } from "./export-lines.ts";
+import { boundFault, type WithheldMessage } from "./withheld.ts";
 
 export interface FileFault {
   /** From 1, as an editor counts. */
   readonly line: number;
   readonly why: string;
 }
+
+/** Where an event stands in the journal. */
+type Place = Pick<EventLine, "seq" | "time" | "subject">;
 
 /** One bad line can make many more look bad; what comes after these is counted and not kept. */
 const MAX_FAULTS = 50;
@@ -35,7 +39,7 @@ export class ExportFile implements DocumentSource {
   readonly #subjects = new Set<string>();
   readonly #all = createHash("sha256");
   readonly #attestation = new Attestation();
-  readonly counts = { lines: 0, events: 0, documents: 0, missing: 0, keys: 0, checkpoints: 0, proofs: 0, faults: 0 };
+  readonly counts = { lines: 0, events: 0, withheld: 0, documents: 0, missing: 0, keys: 0, checkpoints: 0, proofs: 0, faults: 0 };
   header: ExportHeader | undefined;
   #link = EXPORT_START;
   /** Number that the next line should have, by what the last one said of itself. */
@@ -78,7 +82,7 @@ export class ExportFile implements DocumentSource {
     return this.#attestation.has(kept);
   }
 
-  /** The file's namespace, and all its events in the order of its lines. Ends early when there is no header to go by. */
+  /** The file's namespace, and all its events in the order of its lines; those that are withheld as {@link WithheldMessage}. Ends early when there is no header to go by. */
   async *messages(): AsyncGenerator<StoredMessage> {
     for await (const { bytes, ended } of linesOf(this.#chunks)) {
       const number = (this.counts.lines += 1);
@@ -147,15 +151,32 @@ export class ExportFile implements DocumentSource {
       case "event":
         this.counts.events += 1;
         return this.#event(number, line);
+      case "withheld":
+        this.counts.withheld += 1;
+        if (this.header !== undefined && this.header.signalbox_export < 3) return this.#fault(number, `a file of version ${this.header.signalbox_export} withholds nothing`);
+        return this.#withheld(number, line);
       case "footer":
         this.#footer ??= line;
         return this.#total(number, line);
     }
   }
 
-  #event(number: number, line: EventLine): StoredMessage | undefined {
+  #event(number: number, line: EventLine): StoredMessage {
     const { seq, time, subject } = line;
-    const message = { subject, seq, time: millis(time), headers: new Map(Object.entries(line.headers)), data: Buffer.from(line.data, "base64") };
+    return this.#message(number, { subject, seq, time: millis(time), headers: new Map(Object.entries(line.headers)), data: Buffer.from(line.data, "base64") }, line);
+  }
+
+  #withheld(number: number, line: WithheldLine): StoredMessage {
+    const { seq, time, subject, size } = line;
+    const withheld = { link: Buffer.from(line.hash, "hex"), size, state: Buffer.from(line.state, "hex") };
+    const message: WithheldMessage = { subject, seq, time: millis(time), headers: new Map(Object.entries(line.headers)), data: Buffer.from(line.shown, "base64"), withheld };
+    const why = boundFault(message);
+    if (why !== undefined) this.#fault(number, why);
+    return this.#message(number, message, line);
+  }
+
+  #message<M extends StoredMessage>(number: number, message: M, line: Place): M {
+    const { subject, seq } = message;
     this.#placed(number, line);
     this.#last = line;
     this.#subjects.add(subject);
@@ -176,7 +197,7 @@ export class ExportFile implements DocumentSource {
   }
 
   /** The event belongs to what the header promises, and follows the one before it. */
-  #placed(number: number, { seq, subject }: EventLine): void {
+  #placed(number: number, { seq, subject }: Place): void {
     const address = parseLog(subject);
     const { header } = this;
     const own = address !== undefined && (address.segment === 1 || address.kind === "run") && subject === subjects.log(address.ns as Namespace, address.kind, address.name, address.segment);
@@ -196,8 +217,9 @@ export class ExportFile implements DocumentSource {
   }
 
   #total(number: number, footer: ExportFooter): undefined {
-    const { events, documents, missing, keys, checkpoints, proofs } = this.counts;
-    const later = this.header?.signalbox_export === 1 ? {} : { keys, checkpoints, proofs };
+    const { events, withheld, documents, missing, keys, checkpoints, proofs } = this.counts;
+    const version = this.header?.signalbox_export ?? 1;
+    const later = { ...(version >= 2 && { keys, checkpoints, proofs }), ...(version >= 3 && { withheld }) };
     const counted = { aggregates: this.#subjects.size, events, documents, missing, ...later };
     for (const [name, value] of Object.entries(counted)) {
       const stated = footer[name as keyof typeof counted];

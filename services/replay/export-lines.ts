@@ -1,6 +1,7 @@
 /**
  * The form of an export (AUD-2): JSON lines, a header first; keys, checkpoints and proofs; then every event as stored
- * with the documents it rests on before it; a footer last. Each line ends with its link, SHA-256 over the link before it
+ * with the documents it rests on before it; a footer last. An event of which a part is withheld has a line of its own
+ * kind, with its recorded hash and what is shown of it (`withheld.ts`). Each line ends with its link, SHA-256 over the link before it
  * and its own text, so that what was changed has a line number; the footer's digest is over all bytes before it.
  *
  * Whoever writes all links anew can also leave out the latest events of a run, which its own chain does not hold. Those
@@ -12,8 +13,8 @@ import { z } from "zod";
 import { signedCheckpointSchema, witnessKeySchema } from "../../schemas/checkpoint.ts";
 import { digestSchema, namespaceSchema, runIdSchema } from "../../schemas/ids.ts";
 
-/** Version 1 had no keys, checkpoints and proofs. */
-export const EXPORT_VERSION = 2;
+/** Version 1 had no keys, checkpoints and proofs; version 2 no withheld events. Files of all of them are read. */
+export const EXPORT_VERSION = 3;
 export const EXPORT_START = "0".repeat(64);
 
 const n = z.int().min(1);
@@ -25,7 +26,7 @@ const time = z.iso.datetime({ precision: 3 });
 export const headerLineSchema = z.strictObject({
   n: z.literal(1),
   kind: z.literal("header"),
-  signalbox_export: z.union([z.literal(1), z.literal(EXPORT_VERSION)]),
+  signalbox_export: z.union([z.literal(1), z.literal(2), z.literal(EXPORT_VERSION)]),
   namespace: namespaceSchema,
   /** Where it was taken, by whom, and when by that reader's clock. */
   plane: z.string(),
@@ -49,6 +50,23 @@ export const eventLineSchema = z.strictObject({
   headers: z.record(z.string(), z.string()),
   /** The stored body. */
   data: base64,
+  link: hex,
+});
+/** An event that is not here as it was stored. */
+export const withheldLineSchema = z.strictObject({
+  n,
+  kind: z.literal("withheld"),
+  seq: n,
+  time,
+  subject: z.string(),
+  headers: z.record(z.string(), z.string()),
+  /** What of its body is shown, in the form of a stored body. */
+  shown: base64,
+  /** SHA-256 over subject, line feed and stored body, which the next event of its aggregate holds as `prev`. */
+  hash: hex,
+  /** How many bytes that is over, and where it stands behind those that are not shown: see `Withheld`. */
+  size: n.max(2 ** 31),
+  state: hex,
   link: hex,
 });
 export const documentLineSchema = z.strictObject({ n, kind: z.literal("document"), digest: digestSchema, data: base64, link: hex });
@@ -90,6 +108,7 @@ export const footerLineSchema = z.strictObject({
   kind: z.literal("footer"),
   aggregates: count,
   events: count,
+  withheld: count.optional(),
   documents: count,
   missing: count,
   keys: count.optional(),
@@ -99,12 +118,13 @@ export const footerLineSchema = z.strictObject({
   link: hex,
 });
 export const exportLineSchema = z.discriminatedUnion("kind", [
-  headerLineSchema, keyLineSchema, checkpointLineSchema, proofLineSchema, eventLineSchema, documentLineSchema, missingLineSchema, footerLineSchema,
+  headerLineSchema, keyLineSchema, checkpointLineSchema, proofLineSchema, eventLineSchema, withheldLineSchema, documentLineSchema, missingLineSchema, footerLineSchema,
 ]);
 export type ExportLine = z.infer<typeof exportLineSchema>;
 export type ExportHeader = z.infer<typeof headerLineSchema>;
 export type ExportFooter = z.infer<typeof footerLineSchema>;
 export type EventLine = z.infer<typeof eventLineSchema>;
+export type WithheldLine = z.infer<typeof withheldLineSchema>;
 export type ExportKey = z.infer<typeof keyLineSchema>["of"];
 export type CheckpointLine = z.infer<typeof checkpointLineSchema>;
 export type ProofLine = z.infer<typeof proofLineSchema>;

@@ -11,6 +11,7 @@ import type { SignedCheckpoint } from "../../schemas/checkpoint.ts";
 import { EXPORT_START, type ExportFooter, type ExportHeader, type ExportKey, linked, type Unlinked } from "./export-lines.ts";
 import type { Inclusion } from "./heads.ts";
 import type { Messages } from "./journal.ts";
+import { withheldOf } from "./withheld.ts";
 
 export type ExportOpening = Omit<ExportHeader, "n" | "kind" | "link">;
 
@@ -23,7 +24,7 @@ const NO_EVIDENCE: ExportEvidence = { keys: [], checkpoints: [] };
 
 /**
  * The lines of an export, each with its line feed; what is returned at the end is its footer.
- * @param messages all of what the opening promises, in the journal's order
+ * @param messages all of what the opening promises, in the journal's order; of withheld ones nothing is written but what is shown
  * @throws DocumentCorrupt when the plane's copy of a document is not what its address says; ReadError
  */
 export async function* exportLines(opening: ExportOpening, messages: Messages, documents: DocumentSource, evidence = NO_EVIDENCE): AsyncGenerator<string, Omit<ExportFooter, "link">> {
@@ -37,7 +38,7 @@ export async function* exportLines(opening: ExportOpening, messages: Messages, d
     all.update(text);
     return text;
   };
-  const counts = { events: 0, documents: 0, missing: 0, keys: 0, checkpoints: 0, proofs: 0 };
+  const counts = { events: 0, withheld: 0, documents: 0, missing: 0, keys: 0, checkpoints: 0, proofs: 0 };
   const subjects = new Set<string>();
   const told = new Set<Digest>();
   const document = async (digest: Digest): Promise<string | undefined> => {
@@ -68,12 +69,21 @@ export async function* exportLines(opening: ExportOpening, messages: Messages, d
       const line = await document(digest);
       if (line !== undefined) yield line;
     }
-    counts.events += 1;
     subjects.add(message.subject);
     const { seq, time, subject, headers, data } = message;
+    const withheld = withheldOf(message);
+    if (withheld !== undefined) {
+      const { link, size, state } = withheld;
+      counts.withheld += 1;
+      yield close((n) => ({ n, kind: "withheld", seq, time: timestamp(time), subject, headers: headersShown(headers), shown: base64(data), hash: hex(link), size, state: hex(state) }));
+      continue;
+    }
+    counts.events += 1;
     yield close((n) => ({ n, kind: "event", seq, time: timestamp(time), subject, headers: Object.fromEntries(headers), data: base64(data) }));
   }
-  const footer = { n: n + 1, kind: "footer" as const, aggregates: subjects.size, ...counts, sha256: all.digest("hex") };
+  const { withheld, ...others } = counts;
+  if (opening.signalbox_export < 3 && withheld > 0) throw new TypeError(`an export of version ${opening.signalbox_export} has no withheld events`);
+  const footer = { n: n + 1, kind: "footer" as const, aggregates: subjects.size, ...others, ...(opening.signalbox_export >= 3 && { withheld }), sha256: all.digest("hex") };
   yield `${linked(link, footer).text}\n`;
   return footer;
 }
@@ -86,6 +96,11 @@ function restsOn(message: StoredMessage): Iterable<Digest> {
     if (error instanceof EventMalformed) return [];
     throw error;
   }
+}
+
+/** Those that say of an event what its body says (law 7); nobody knows what others hold. */
+function headersShown(headers: StoredMessage["headers"]): Record<string, string> {
+  return Object.fromEntries([...headers].filter(([name]) => name.startsWith("ce-") || name === "content-type"));
 }
 
 function base64(bytes: Uint8Array): string {

@@ -2,9 +2,9 @@
 import { sha256 } from "../../schemas/canonical.ts";
 import { CHAIN_START } from "../../schemas/event.ts";
 import { segmentOf } from "../../schemas/segments.ts";
-import { chainLink } from "../bus/commit.ts";
 import type { StoredMessage } from "../bus/journal.ts";
 import { leafOf, levelsOf, pathOf, rootOf } from "./merkle.ts";
+import { linkOf } from "./withheld.ts";
 
 /** One chain: its number of events, and the hash over all of their links, whatever the events say of each other. */
 export interface Head {
@@ -14,8 +14,8 @@ export interface Head {
 export const NO_HEAD: Head = { count: 0, link: CHAIN_START };
 
 /** The head of a chain behind one more event. */
-export function headAfter(head: Head, { subject, data }: Pick<StoredMessage, "subject" | "data">): Head {
-  return { count: head.count + 1, link: sha256(Buffer.concat([head.link, chainLink(subject, data)])) };
+export function headAfter(head: Head, message: Pick<StoredMessage, "subject" | "data">): Head {
+  return { count: head.count + 1, link: sha256(Buffer.concat([head.link, linkOf(message)])) };
 }
 
 /** That a chain stands so in the tree of a root: its place among so many leaves, and the neighbours on the way up, lowest first. */

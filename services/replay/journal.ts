@@ -8,6 +8,7 @@ import { type Bench, type JudgeReport, Rejudge } from "./judge.ts";
 import { ChainVerifier, type ReplayReport, Replayer, type VerifyReport } from "./replay.ts";
 import { stateHash } from "./state-hash.ts";
 import { openFirst, type OpenedEvent } from "./strict.ts";
+import { withheldOf } from "./withheld.ts";
 
 export interface Checked {
   readonly replay: ReplayReport;
@@ -72,6 +73,16 @@ export class Checks {
   take(message: StoredMessage): Promise<void> | undefined {
     const check = this.#of(message);
     if (check === undefined || check.broken !== undefined) return undefined;
+    const withheld = withheldOf(message);
+    if (withheld !== undefined) {
+      eachAlone(check);
+      check.slow = true;
+      const event = decoded(check, message);
+      if (event === undefined) return undefined;
+      check.verify.push(event, withheld.link);
+      check.replay.withhold();
+      return undefined;
+    }
     if (check.open.length === 0) {
       check.first = check.slow ? undefined : openFirst(message.data);
       if (check.first === undefined) return this.#alone(check, message);

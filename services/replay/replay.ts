@@ -13,6 +13,7 @@ import { sameBytes } from "./same-bytes.ts";
 import { type Place, placeOf, sameCommit } from "./same-commit.ts";
 import type { OpenedEvent } from "./strict.ts";
 import type { StoredMessage } from "../bus/journal.ts";
+import { canonicalText } from "../../schemas/canonical.ts";
 
 /** The first place where recorded and computed part. */
 export interface Difference {
@@ -33,6 +34,8 @@ export interface ReplayReport {
   readonly difference: Difference | undefined;
   /** The last event's link, in hex: what the next one would carry as `prev`. */
   readonly head: string;
+  /** Events that nobody can compute, because they or what came before them is withheld; absent when there are none. */
+  readonly withheld?: number;
 }
 
 export interface ReplayOptions {
@@ -59,6 +62,8 @@ export class Replayer {
   #identical = 0;
   #difference: Difference | undefined;
   #machine = "";
+  /** An event was withheld, and with it the state that those after it rest on. */
+  #blind = false;
 
   constructor(ns: Namespace, kind: AggregateKind, name: string, options: ReplayOptions = {}) {
     this.#aggregate = { ns, kind, name };
@@ -71,7 +76,7 @@ export class Replayer {
    * @param opened its first event
    */
   proves(opened: OpenedEvent, messages: readonly StoredMessage[]): boolean {
-    if (this.#difference !== undefined || this.#open.length > 0) return false;
+    if (this.#difference !== undefined || this.#blind || this.#open.length > 0) return false;
     try {
       const { body } = opened;
       const stored = new WholeCommit(body, messages);
@@ -92,7 +97,7 @@ export class Replayer {
   /** Takes the next event. Returns the difference if this is where it shows. Never throws. */
   push(event: JournalEvent): Difference | undefined {
     this.#events += 1;
-    if (this.#difference !== undefined) return undefined;
+    if (this.#difference !== undefined || this.#blind) return undefined;
     const wrongHeader = headerFault(event);
     if (wrongHeader !== undefined) {
       return this.#differs(event.body.seq, `header ${wrongHeader}`, event.headers.get(wrongHeader), "as the body says");
@@ -113,6 +118,14 @@ export class Replayer {
     }
   }
 
+  /** Takes the next event where its bytes are not to be had: neither it nor its commit nor what follows is compared. */
+  withhold(): void {
+    this.#events += 1;
+    this.#blind = true;
+    this.#open = [];
+    this.#links = [];
+  }
+
   get report(): ReplayReport {
     const { kind, name } = this.#aggregate;
     const torn = this.#open[0];
@@ -127,6 +140,7 @@ export class Replayer {
       identical: this.#identical,
       difference,
       head: this.#head.hex,
+      ...(this.#blind && { withheld: this.#events - this.#identical }),
     };
   }
 
@@ -319,6 +333,8 @@ export interface VerifyReport {
   readonly name: string;
   readonly events: number;
   readonly head: string;
+  /** Events whose bytes are not to be had: of these their recorded links are followed; absent when there are none. */
+  readonly withheld?: number;
   /** The first event that breaks the chain, and how. */
   readonly fault: { readonly seq: number; readonly streamSeq: number; readonly why: string } | undefined;
 }
@@ -329,22 +345,31 @@ export class ChainVerifier {
   readonly #name: string;
   readonly #head = new Head();
   #fault: VerifyReport["fault"];
+  #withheld = 0;
+  /** The event before, where it or the next one is withheld. */
+  #before: { readonly body: JournalEvent["body"]; readonly withheld: boolean } | undefined;
 
   constructor(kind: AggregateKind, name: string) {
     this.#kind = kind;
     this.#name = name;
   }
 
-  push(event: JournalEvent): void {
+  /** @param recorded its link, where the event is withheld and its own bytes are not to be had */
+  push(event: JournalEvent, recorded?: Uint8Array): void {
     if (this.#fault !== undefined) return;
-    const why = this.#faultOf(event);
-    const { seq } = event.body;
+    const { body } = event;
+    const withheld = recorded !== undefined;
+    const why = this.#faultOf(event) ?? (withheld || this.#before?.withheld === true ? this.#strangers(body) : undefined);
+    const { seq } = body;
+    this.#before = { body, withheld };
     if (why !== undefined) this.#fault = { seq, streamSeq: event.streamSeq, why };
-    else this.#head.at({ seq, prev: linkOf(event) });
+    else this.#head.at({ seq, prev: recorded ?? linkOf(event) });
+    if (withheld) this.#withheld += 1;
   }
 
   /** Events that replay proved byte for byte, their links with them: the chain stands now where replay's does. */
   proved({ seq, link }: Readonly<Head>): void {
+    this.#before = undefined;
     this.#head.set(seq, link);
   }
 
@@ -353,7 +378,15 @@ export class ChainVerifier {
   }
 
   get report(): VerifyReport {
-    return { kind: this.#kind, name: this.#name, events: this.#head.seq, head: this.#head.hex, fault: this.#fault };
+    return { kind: this.#kind, name: this.#name, events: this.#head.seq, head: this.#head.hex, ...(this.#withheld > 0 && { withheld: this.#withheld }), fault: this.#fault };
+  }
+
+  /** Events of one commit have one cause and one time; of a withheld one nothing else holds these. */
+  #strangers(body: JournalEvent["body"]): string | undefined {
+    const before = this.#before?.body;
+    if (before === undefined || body.part[0] === 1) return undefined;
+    const common = ({ at, cause, machine, part }: JournalEvent["body"]) => canonicalText({ at, cause: cause as never, machine, parts: part[1] });
+    return body.part[0] === before.part[0] + 1 && common(body) === common(before) ? undefined : `its time, cause or part are not those of event ${before.seq}, which it was recorded with`;
   }
 
   #faultOf(event: JournalEvent): string | undefined {
