@@ -120,4 +120,8 @@ export const MACHINES: readonly Argued[] = [
       'typeof given.type === "string"', "true", "under what is no text there is no implementation, which is asked next: here the compiler wants it",
     ],
   ),
+  ...of("machines/versions.ts", [
+    'const isProbed = (input: RunInput): boolean => input.kind === "report" && input.body.status === "probed";',
+    'input.kind === "report"', "true", "of all inputs a report alone has such a status: here the compiler wants it",
+  ]),
 ];

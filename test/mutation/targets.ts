@@ -1,8 +1,8 @@
 /**
- * What the mutation tool has looked through so far, and by which tests. What is not here was not looked through: the
- * rest of `machines/`, of which the charts are walked transition by transition in `test/machines/charts.unit.test.ts`, and
- * the rest of `services/coordinator/`, which is tested on a real server. Tests that play random programs are left out:
- * what only they would catch, by chance, is to be caught by name.
+ * What the mutation tool has looked through so far, and by which tests. `machines/` is looked through
+ * whole, but for the older versions in folders of their own, which their recorded histories hold; the rest of
+ * `services/coordinator/` was not, and is tested on a real server. Tests that play random programs are left out: what only
+ * they would catch, by chance, is to be caught by name.
  */
 export interface Target {
   readonly files: readonly string[];
@@ -37,6 +37,7 @@ export const TARGETS: readonly Target[] = [
       HISTORIES,
     ],
   },
+  { files: machines("versions"), tests: [...tests("versions"), HISTORIES] },
   { files: machines("step", "flat"), tests: tests("step", "flat", "agreement", "charts") },
   { files: machines("guard", "ledger"), tests: [...tests("accounts", "guard", "ledger", "charts"), HISTORIES] },
   ...["amounts", "chain", "diff", "guard-hit", "marks", "registry"].map((name) => ({ files: machines(name), tests: tests(name) })),
@@ -47,9 +48,10 @@ export const TARGETS: readonly Target[] = [
   { files: coordinator("ledger-facts", "admission", "guard-view"), tests: ["ledger-facts", "admission", "guard-view"].map((name) => `test/coordinator/${name}.unit.test.ts`) },
   ...["unarmed", "people", "recent", "lanes", "desk", "sweep", "fence", "applied"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.unit.test.ts`] })),
   ...["aggregates", "resting", "pause", "live-runs"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.unit.test.ts`] })),
-  ...["arrival", "loader"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.unit.test.ts`] })),
+  ...["arrival", "loader", "turn"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.unit.test.ts`] })),
   // on a real server
   ...["committer", "outbox"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.int.test.ts`] })),
   { files: coordinator("placement", "placing"), tests: ["test/coordinator/placement.int.test.ts"] },
+  { files: coordinator("share"), tests: ["test/coordinator/share.int.test.ts"] },
   { files: coordinator("segment-keeper"), tests: ["test/coordinator/segment-keeper.int.test.ts"] },
 ];
