@@ -51,13 +51,13 @@ export function shuffled(all: readonly Disturbance[], seed: number): Disturbance
   const next = random(seed);
   const kinds = new Map<string, Disturbance[]>();
   for (const one of all) {
-    const kind = `${one.part} ${one.at.side} ${one.at.name}`;
+    const kind = `${one.capability} ${one.part} ${one.at.side} ${one.at.name}`;
     kinds.set(kind, [...(kinds.get(kind) ?? []), one]);
   }
   const rounds: Disturbance[] = [];
   const left = [...kinds.values()];
   while (left.some((kind) => kind.length > 0)) {
-    for (const kind of left) {
+    for (const [, kind] of left.map((kind) => [next(), kind] as const).sort(([a], [b]) => a - b)) {
       const [one] = kind.splice(Math.floor(next() * kind.length), 1);
       if (one !== undefined) rounds.push(one);
     }

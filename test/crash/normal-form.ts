@@ -16,6 +16,9 @@
  *   speak for the lost one, so the effect that its retry records may be `unknown` where it was `none`.
  *
  * Everything else must be equal, character for character.
+ *
+ * - What a play is called by is `<play>`, a day `<day>`, what is sealed is numbered, and totals of an account that other
+ *   plays used before are counted from the first.
  */
 import type { JournalEvent } from "../../services/bus/commit.ts";
 
@@ -40,7 +43,7 @@ const WHY_LOST: ReadonlySet<string> = new Set([
 ]);
 
 /** The normal forms that a journal may have: more than one where a lost attempt can be read in two ways. */
-export function normalForms(events: readonly JournalEvent[], run: string): { forms: NormalForm[]; detours: Detour[] } {
+export function normalForms(events: readonly JournalEvent[], run: string, serial: string): { forms: NormalForm[]; detours: Detour[] } {
   const commits: JournalEvent[][] = [];
   for (const event of events) {
     if (event.body.part[0] === 1) commits.push([]);
@@ -78,11 +81,26 @@ export function normalForms(events: readonly JournalEvent[], run: string): { for
     }
   }
   const form = (reading: 0 | 1): NormalForm => {
-    const scribe = new Scribe(run);
+    const scribe = new Scribe(run, serial);
     const kept = commits.flatMap((commit, index): Commit[] => (out[reading].has(index) ? [] : [{ events: commit, loose: loose[reading].has(index) }]));
     return { lines: kept.map((commit) => scribe.line(commit)) };
   };
   return { forms: detours.length === 0 ? [form(0)] : [form(0), form(1)], detours };
+}
+
+/** Where every action ended, with which output, and where the aggregate did: whatever it took to get there. */
+export function endsForm(events: readonly JournalEvent[], run: string, serial: string): NormalForm {
+  const scribe = new Scribe(run, serial);
+  const ends = new Map<string, string>();
+  const outputs = new Map<string, unknown>();
+  for (const { body } of events) {
+    const action = body.data["action"] as string | undefined;
+    const key = action ?? body.type.slice(0, body.type.indexOf("."));
+    ends.set(key, body.to);
+    if (action !== undefined && body.data["output"] !== undefined) outputs.set(key, body.data["output"]);
+  }
+  const lines = [...ends].map(([key, to]) => scribe.end(key, to, outputs.get(key)));
+  return { lines: lines.map((full) => ({ full, reduced: full, loose: false })) };
 }
 
 /** What is first different, or nothing. */
@@ -96,23 +114,29 @@ export function difference(expected: NormalForm, found: NormalForm): string | un
   return undefined;
 }
 
+const KINDS: Readonly<Record<string, string>> = { a: "action", q: "request", s: "stop" };
 const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
-const NAMED = /sha256:[0-9a-f]{64}|\b[aq]\d+\b/g;
+const DAY = /\b\d{4}-\d\d-\d\d\b/g;
+/** Digests; ids of actions, requests and stops; and, of what is sealed, the subject, the key and the value. */
+const NAMED = /sha256:[0-9a-f]{64}|\b[aqs]\d+\b|(?<="(?:subject|key|value)":")[0-9a-f]{16,32}(?=")|(?<="value":")[A-Za-z0-9_-]{24,}(?=")/g;
 
 class Scribe {
   readonly #run: string;
+  readonly #serial: string;
+  #firstTotal: number | undefined;
   readonly #names = new Map<string, string>();
   readonly #attempts = new Map<string, number>();
   readonly #lastAttempt = new Map<string, number>();
 
-  constructor(run: string) {
+  constructor(run: string, serial: string) {
     this.#run = run;
+    this.#serial = serial;
   }
 
   line({ events, loose }: Commit): NormalForm["lines"][number] {
     const { cause } = events[0]!.body;
     const own = cause.kind === "report";
-    const head = own ? "report <claim>" : `${cause.kind} ${cause.actor} ${this.#text(cause.id)}`;
+    const head = own ? "report <claim>" : `${cause.kind} ${this.#text(cause.actor)} ${this.#text(cause.id)}`;
     const parts = events.map(({ body }) => {
       const action = body.data["action"] as string | undefined;
       if (action !== undefined && body.type === "action.dispatched") {
@@ -132,6 +156,10 @@ class Scribe {
     return { full: `${head}: ${parts.map(({ full }) => full).join(" | ")}`, reduced: parts.map(({ reduced }) => reduced).join(" | "), loose };
   }
 
+  end(key: string, to: string, output: unknown): string {
+    return this.#text(`${key}: ${to} ${JSON.stringify(this.#clean(output, undefined)) ?? ""}`);
+  }
+
   #clean(value: unknown, action: string | undefined): unknown {
     if (Array.isArray(value)) return value.map((item) => this.#clean(item, action));
     if (typeof value !== "object" || value === null) return value;
@@ -142,6 +170,8 @@ class Scribe {
           if (key === "claim") return [key, "<claim>"];
           if (key === "id" && "claim" in value) return [key, "<claim>"];
           if (key === "armed") return [key, "<seq>"];
+          // of an account that other plays used before
+          if (key === "total" && typeof item === "number") return [key, item - (this.#firstTotal ??= item)];
           if (key === "attempt" && action !== undefined) return [key, this.#attempts.get(action)];
           if (key === "attempt") return [key, "<attempt>"];
           return [key, this.#clean(item, action)];
@@ -150,10 +180,10 @@ class Scribe {
   }
 
   #text(text: string): string {
-    return text.replaceAll(this.#run, "<run>").replace(TIME, "<time>").replace(NAMED, (name) => {
+    return text.replaceAll(this.#run, "<run>").replaceAll(this.#serial, "<play>").replace(TIME, "<time>").replace(DAY, "<day>").replace(NAMED, (name) => {
       let known = this.#names.get(name);
       if (known === undefined) {
-        const kind = name.startsWith("sha256:") ? "digest" : name.startsWith("a") ? "action" : "request";
+        const kind = name.startsWith("sha256:") ? "digest" : (KINDS[/^[aqs]\d+$/.exec(name)?.[0][0] ?? ""] ?? "sealed");
         this.#names.set(name, (known = `<${kind} ${this.#names.size + 1}>`));
       }
       return known;

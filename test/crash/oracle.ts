@@ -1,9 +1,10 @@
 /** What must hold of anything that was played, whoever was killed. Returns what does not. */
 import type { Answer } from "../../schemas/answer.ts";
 import type { JournalEvent } from "../../services/bus/commit.ts";
+import { CAPABILITIES } from "./capabilities.ts";
 import type { Played, Sent } from "./programs.ts";
-import { type Call, DOES } from "./tools.ts";
-import { MAX_COST_MICRO_USD, MAX_STEPS, type World } from "./world.ts";
+import { type Call, DOES, READS } from "./tools.ts";
+import type { World } from "./world.ts";
 
 /** The server's stamps are cut to whole milliseconds. */
 const STAMP_MS = 2;
@@ -27,7 +28,7 @@ export async function judge(world: World, { runs, sent }: Played): Promise<strin
     if (checked?.verify.fault !== undefined) say(`does not verify: ${JSON.stringify(checked.verify.fault)}`);
     const actions = actionsOf(events);
     calls(world, actions, run, say);
-    if (agent.name === "miser") budgets(events, say);
+    for (const { holds } of CAPABILITIES) holds?.(events, agent.name, say);
     for (const id of tools.keys()) answers(agent.answers.filter((answer) => answer.run === run && answer.id === id), [...actions.values()].find(({ proposal }) => proposal === id), say);
   }
   wrong.push(...(await lost(world, journals, sent)));
@@ -62,7 +63,7 @@ function calls(world: World, actions: ReadonlyMap<string, Action>, run: string, 
     if (!had("action.approved")) say(`${where} was called before it was approved`);
     if (!had("action.validated", ({ body }) => body.data["digest"] === call.digest)) say(`${where} was called with another digest than was judged`);
     if (!had("action.dispatched", ({ body }) => body.data["attempt"] === call.attempt)) say(`${where} was called before it was dispatched`);
-    if (call.tool === "c.read") continue;
+    if (READS.has(call.tool)) continue;
     if (!had("action.started", ({ body }) => body.data["attempt"] === call.attempt)) say(`${where} was called without a claim`);
     if (attempts.has(`${call.action}/${call.attempt}`)) say(`${where} was called twice`);
     attempts.add(`${call.action}/${call.attempt}`);
@@ -92,28 +93,11 @@ function ledger(world: World, { id, tool, proposal, events }: Action, called: re
   const did = called.filter(({ behaviour }) => DOES.has(behaviour)).length;
   if ((tool === "c.write" || tool === "c.asked") && did > 1) say(`\`${id}\` took effect ${did} times`);
   if (world.ledger.effects(run, proposal) > 1) say(`\`${proposal}\` took effect more than once`);
-  if (end === undefined || tool === "c.read") return;
+  if (end === undefined || READS.has(tool)) return;
   if (end.to === "verified" && did === 0) say(`\`${id}\` is verified, and nothing was done`);
   if ((end.to === "denied" || end.to === "rejected") && called.length > 0) say(`\`${id}\` is ${end.to}, and was called`);
   const effect = (end.data["error"] as { effect?: string } | undefined)?.effect;
   if (end.to === "failed" && effect === "none" && did > 0) say(`\`${id}\` failed with no effect${doubted ? ", after a doubt" : ""}, and took effect`);
-}
-
-/** GUARD-6. */
-function budgets(events: readonly JournalEvent[], say: (text: string) => void): void {
-  let [steps, settled, reserved] = [0, 0, 0];
-  const exhausted = new Set(events.filter(({ body }) => body.type === "budget.exhausted" && body.data["budget"] === "steps").map(({ body }) => body.data["action"]));
-  for (const { body } of events) {
-    const money = (name: string) => body.data[name] as number;
-    if (body.type === "action.proposed" && !exhausted.has(body.data["action"])) steps += 1;
-    if (body.type === "budget.reserved") reserved += money("cost_micro_usd");
-    if (body.type === "budget.settled") {
-      reserved -= money("reserved_micro_usd");
-      settled += money("cost_micro_usd");
-    }
-    if (settled + reserved > MAX_COST_MICRO_USD) say(`${settled + reserved} micro-USD at event ${body.seq}`);
-  }
-  if (steps > MAX_STEPS) say(`${steps} steps`);
 }
 
 const ENDS: Readonly<Record<string, Answer["status"]>> = { verified: "succeeded", failed: "failed", rejected: "rejected", denied: "denied" };

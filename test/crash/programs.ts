@@ -4,10 +4,13 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { InputKind } from "../../schemas/subjects.ts";
 import type { JournalEvent } from "../../services/bus/commit.ts";
 import type { TestActor } from "../harness/plane.ts";
+import { CAPABILITIES } from "./capabilities.ts";
 import type { Supervisor } from "./children.ts";
 import type { Behaviour, ProbeBehaviour } from "./tools.ts";
 import { outputOf } from "./tools.ts";
-import { type World, stubborn, until } from "./world.ts";
+import { stubborn, until } from "./patience.ts";
+import { RUN_ENDS } from "./script.ts";
+import type { World } from "./world.ts";
 
 export type Step =
   | {
@@ -73,7 +76,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 export const program: fc.Arbitrary<Program> = fc.record({
   runs: fc.array(
     fc.record({
-      agent: fc.constantFrom("clerk", "hasty", "hasty", "miser"),
+      agent: fc.constantFrom(...CAPABILITIES.flatMap(({ agents = [] }) => agents)),
       start: fc.constantFrom<RunOf["start"]>("first", "first", "first", "first", "first", "first", "first", "late", "late", "never"),
       steps: fc.array(step, { minLength: 1, maxLength: 12 }),
       swaps: fc.array(fc.nat(11), { maxLength: 3 }),
@@ -231,7 +234,6 @@ async function kill(world: World, kills: readonly Kill[], over: { readonly yes: 
 }
 
 const ENDED: ReadonlySet<string> = new Set(["verified", "failed", "rejected", "denied"]);
-export const RUN_ENDS: ReadonlySet<string> = new Set(["run.completed", "run.failed", "run.cancelled", "run.refused"]);
 
 /** Where each action stands, by the journal. */
 export function standing(events: readonly JournalEvent[]): Map<string, { state: string; proposal: string }> {

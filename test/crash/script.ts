@@ -1,72 +1,42 @@
-/**
- * The scenario that is disturbed: every step waits for its end, so that an undisturbed run always leaves the same
- * journal. Whoever speaks repeats the same words under the same id until there is an answer, as the plane asks of them.
- */
+/** Steps of which the plays of capabilities are made. */
 import type { Answer } from "../../schemas/answer.ts";
 import type { JournalEvent } from "../../services/bus/commit.ts";
+import { Documents } from "../../services/bus/documents.ts";
+import { Publisher } from "../../services/bus/publisher.ts";
+import { parseDocuments } from "../../services/registry/parse.ts";
 import type { TestActor } from "../harness/plane.ts";
-import type { Behaviour } from "./tools.ts";
-import { outputOf } from "./tools.ts";
-import { type World, propose, until } from "./world.ts";
+import { propose, stubborn, until } from "./patience.ts";
+import { type Behaviour, outputOf } from "./tools.ts";
+import type { World } from "./world.ts";
 
-/** Runs of the scenario with this number. */
-export const runsOf = (serial: string) => ({ clerk: `clerk_${serial}`, asker: `asker_${serial}`, cancelled: `asker_${serial}-c` });
+export const RUN_ENDS: ReadonlySet<string> = new Set(["run.completed", "run.failed", "run.cancelled", "run.refused"]);
 
-/** Steps that do something to the world, by run: each exactly once. */
-export const EFFECTS = { clerk: ["write", "flaky", "held"], asker: ["asked"] } as const;
+export const agentOf = ({ people }: World, run: string): TestActor => people.agents.get(run.slice(0, run.indexOf("_"))) as TestActor;
 
-export async function play(world: World, serial: string): Promise<void> {
-  const { agents } = world.people;
-  const clerk = agents.get("clerk") as TestActor;
-  const asker = agents.get("asker") as TestActor;
-  const runs = runsOf(serial);
+/** @returns the answer, which may be a refusal */
+export const start = (world: World, run: string) => {
+  const agent = agentOf(world, run);
+  return propose(agent, run, { kind: "start", id: "start", agent: { name: agent.name }, goal: "to survive" }, ({ final }) => final);
+};
+export const finish = (world: World, run: string, output?: object) =>
+  propose(agentOf(world, run), run, { kind: "finish", id: "finish", ...(output && { output }) }, ({ final }) => final);
 
-  await start(clerk, runs.clerk);
-  await call(world, clerk, runs.clerk, "c.read", "read");
-  await call(world, clerk, runs.clerk, "c.write", "write");
-  await propose(clerk, runs.clerk, { kind: "tool", id: "secret", tool: "c.secret", input: {} }, ({ status }) => status === "denied");
-  await propose(clerk, runs.clerk, { kind: "tool", id: "unknown", tool: "c.nothing", input: {} }, ({ status }) => status === "rejected");
-  await call(world, clerk, runs.clerk, "c.same", "flaky", ["fail", "ok"]);
-  await control(world, runs.clerk, "pause", "run.paused");
-  await propose(clerk, runs.clerk, toolBody("c.write", "held"), ({ status }) => status === "approved");
-  await control(world, runs.clerk, "resume", "run.resumed");
-  await call(world, clerk, runs.clerk, "c.write", "held");
-
-  await start(asker, runs.asker);
-  const asked = await propose(asker, runs.asker, toolBody("c.write", "asked"), ({ status }) => status === "pending");
-  await decide(world, runs.asker, asked);
-  await call(world, asker, runs.asker, "c.write", "asked");
-  // nobody answers
-  await propose(asker, runs.asker, toolBody("c.same", "lapsed"), ({ status }) => status === "denied");
-
-  await start(asker, runs.cancelled);
-  await propose(asker, runs.cancelled, toolBody("c.write", "never"), ({ status }) => status === "pending");
-  await control(world, runs.cancelled, "cancel", "run.cancelled");
-  // no journal takes this: it leaves a record
-  await until(
-    () => clerk.send("propose", `clerk_${serial}-x`, { kind: "note", id: "lost", text: "nobody started this" }),
-    () => clerk.rejections.find(({ run }) => run === `clerk_${serial}-x`),
-    "a note to no run",
-  );
-  await propose(clerk, runs.clerk, { kind: "note", id: "note", text: "all done" }, ({ final }) => final);
-  await propose(clerk, runs.clerk, { kind: "finish", id: "finish", output: { ok: true } }, ({ final }) => final);
-  await propose(asker, runs.asker, { kind: "finish", id: "finish" }, ({ final }) => final);
-}
-
-const start = (agent: TestActor, run: string) =>
-  propose(agent, run, { kind: "start", id: "start", agent: { name: agent.name }, goal: "to survive" }, ({ final }) => final);
-
-const toolBody = (tool: string, step: string, does?: readonly Behaviour[]) => ({
+export const toolBody = (tool: string, step: string, does?: readonly Behaviour[], more: object = {}) => ({
   kind: "tool",
   id: step,
   tool,
-  input: { step, ...(does !== undefined && { does }) },
+  input: { step, ...(does !== undefined && { does }), ...more },
 });
 
+/** Proposes, and waits until it stands like this. */
+export const ask = (world: World, run: string, tool: string, step: string, status: Answer["status"], more: object = {}) =>
+  propose(agentOf(world, run), run, toolBody(tool, step, undefined, more), (answer) => answer.status === status);
+
 /** Proposes, and sees it through to success; what is in doubt is resolved by somebody who looks into the tool's ledger. */
-async function call(world: World, agent: TestActor, run: string, tool: string, step: string, does?: readonly Behaviour[]): Promise<void> {
+export async function call(world: World, run: string, tool: string, step: string, does?: readonly Behaviour[], more: object = {}): Promise<Answer> {
+  const agent = agentOf(world, run);
   const ended = ({ final, status }: Answer) => final || status === "in_doubt";
-  const body = toolBody(tool, step, does);
+  const body = toolBody(tool, step, does, more);
   let answer = await propose(agent, run, body, ended);
   if (answer.status === "in_doubt") {
     const { action } = answer;
@@ -80,21 +50,47 @@ async function call(world: World, agent: TestActor, run: string, tool: string, s
     answer = await propose(agent, run, body, ({ final }) => final);
   }
   if (answer.status !== "succeeded") throw new Error(`step \`${step}\` of \`${run}\` ended as ${JSON.stringify(answer)}`);
+  return answer;
 }
 
-async function control({ people, events }: World, run: string, verb: string, type: string): Promise<void> {
+/** Waits for an event of a run; `send`: said again and again until it is there. */
+export const recorded = (world: World, run: string, type: string, fits: (event: JournalEvent) => boolean = () => true, send: () => Promise<unknown> = () => Promise.resolve()) =>
+  until(send, async () => (await world.events(run)).find((event) => event.body.type === type && fits(event)), `\`${type}\` of \`${run}\``);
+
+export const control = (world: World, run: string, verb: string, type: string, id = `${verb}-1`) =>
+  recorded(world, run, type, ({ body }) => body.cause.id === id, () => world.people.operator.send("control", run, { verb, id, reason: "as planned" }));
+
+/** What an approver says of a request of the run: the first, or the one of this number. @returns the event that records it */
+export async function decide(
+  world: World,
+  run: string,
+  { by = world.people.approver, type = "approval.granted", nth = 1, ...more }: { by?: TestActor; type?: string; nth?: number; decision?: string; input?: object; standing?: object } = {},
+): Promise<JournalEvent> {
+  const requests = async () => (await world.events(run)).filter(({ body }) => body.type === "approval.requested");
+  const asked = await until(() => Promise.resolve(), async () => (await requests())[nth - 1], `request ${nth} of \`${run}\``);
+  const { request, digest } = asked.body.data as { request: string; digest: string };
+  const id = `decide-${request}-${by.name}`;
+  const body = { id, request, decision: "approve", digest, ...more };
+  return recorded(world, run, type, ({ body: { cause } }) => cause.id === id, () => by.send("decide", run, body));
+}
+
+/** Stores a document and applies it, alone: as an operator does, to whom nobody answers. */
+export async function applyOne(world: World, value: object, id: string): Promise<void> {
+  const { kind, name, digest } = await stored(world, value);
+  const aggregate = `${kind}:${name}`;
   await until(
-    () => people.operator.send("control", run, { verb, id: `${verb}-1`, reason: "as planned" }),
-    async () => (await events(run)).find(({ body }) => body.type === type),
-    `${verb} of \`${run}\``,
+    () => world.people.operator.send("apply", aggregate, { id, document: digest }),
+    async () => (await world.journal(kind, name)).find(({ body }) => body.cause.id === id),
+    `\`${aggregate}\` in force`,
   );
 }
 
-async function decide({ people, events }: World, run: string, { request }: Answer): Promise<void> {
-  const asked = (await events(run)).find(({ body }) => body.type === "approval.requested" && body.data["request"] === request) as JournalEvent;
-  await until(
-    () => people.approver.send("decide", run, { id: `decide-${request}`, request, decision: "approve", digest: asked.body.data["digest"] }),
-    async () => (await events(run)).find(({ body }) => body.type === "approval.granted"),
-    `the approval of \`${run}\``,
-  );
+export async function stored(world: World, value: object) {
+  const { documents, faults } = parseDocuments(JSON.stringify(value), "one.yaml");
+  const [one] = documents;
+  if (one === undefined || faults.length > 0) throw new Error(JSON.stringify(faults));
+  const { nc } = world.people.operator;
+  const store = new Documents(nc, new Publisher(nc), world.plane.ns);
+  const digest = await stubborn(() => store.put(one.bytes, "application/json"));
+  return { kind: one.kind, name: one.name, digest };
 }

@@ -45,6 +45,8 @@ export interface Call {
   readonly step: string;
   readonly digest: string;
   readonly behaviour: Behaviour;
+  /** As it came. */
+  readonly input: Readonly<Record<string, unknown>>;
   /** Milliseconds since the epoch, by the clock that the server shares. */
   readonly at: number;
 }
@@ -52,7 +54,10 @@ export interface Call {
 export const TOOLS = ["c.read", "c.write", "c.same", "c.asked"] as const;
 export type CrashTool = (typeof TOOLS)[number];
 
-const definition = (name: CrashTool, effect: string, timeoutMs: number, retries: number, more: object = {}) => ({
+/** What does nothing to the world: it may be called without a claim, and again. */
+export const READS: ReadonlySet<string> = new Set(["c.read", "c.web"]);
+
+export const definition = (name: string, effect: string, timeoutMs: number, retries: number, more: object = {}) => ({
   name,
   description: `a ${effect} under fire`,
   effect,
@@ -88,7 +93,7 @@ export class Ledger {
   take(call: Call): void {
     this.calls.push(call);
     this.#callsByKey.set(call.key, this.callsUnder(call.key) + 1);
-    if (!DOES.has(call.behaviour) || call.tool === "c.read") return;
+    if (!DOES.has(call.behaviour) || READS.has(call.tool)) return;
     if (call.tool === "c.same" && this.#keys.has(call.key)) return;
     this.#keys.add(call.key);
     this.#do(call.run, call.step);
@@ -134,9 +139,9 @@ export class Ledger {
   }
 }
 
-/** Serves all tools until the server's connections are closed. */
-export async function serveTools(server: TestServer, ns: string, ledger: Ledger): Promise<void> {
-  for (const tool of TOOLS) {
+/** Serves these tools until the server's connections are closed. */
+export async function serveTools(server: TestServer, ns: string, ledger: Ledger, names: readonly string[] = TOOLS): Promise<void> {
+  for (const tool of names) {
     const nc = await server.connect("tool", `tool-${tool.slice(2)}`, ns, { tool });
     nc.subscribe(subjects.call(server.namespaces[0]!, tool), {
       queue: TOOL_QUEUE,
@@ -196,6 +201,7 @@ function answer(tool: string, message: Msg, ledger: Ledger): void {
     step: input.step,
     digest: header(TOOL_HEADERS.digest),
     behaviour,
+    input: { ...input },
     at: Date.now(),
   });
   if (behaviour === "never" || behaviour === "lose") return;

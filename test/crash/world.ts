@@ -1,36 +1,21 @@
 /** A server, services in a process that may be killed, tools with a ledger of their own, and stubborn people. */
-import { setTimeout as pause } from "node:timers/promises";
-import type { Answer, Rejection } from "../../schemas/answer.ts";
+import type { Rejection } from "../../schemas/answer.ts";
+import type { AggregateKind } from "../../schemas/ids.ts";
 import { streamName, subjects } from "../../schemas/subjects.ts";
-import type { JournalEvent } from "../../services/bus/commit.ts";
+import { type JournalEvent, decodeEvent } from "../../services/bus/commit.ts";
 import { StreamReader } from "../../services/bus/journal.ts";
 import type { Service } from "../../services/main.ts";
 import { type Checked, checkAggregate } from "../../services/replay/journal.ts";
 import { type TestActor, type TestPlane, startTestPlane } from "../harness/plane.ts";
+import { CAPABILITIES } from "./capabilities.ts";
 import { Supervisor } from "./children.ts";
+import { stubborn } from "./patience.ts";
 import type { StartChild } from "./plane-child.ts";
-import { Ledger, serveTools, toolDocuments } from "./tools.ts";
+import { Ledger, serveTools } from "./tools.ts";
 
-const POLICY = `@id("all") permit (principal, action, resource);
-@id("never-this") forbid (principal, action == Action::"read", resource) when { resource.tags.contains("forbidden") };
-`;
-const contract = (name: string, tools: object[], budgets: object = {}) => ({
-  agent: { name, owner: "owner", team: "team", purpose: "to be crashed" },
-  budgets,
-  tools: { allowlist: tools },
-});
-const freely = [{ name: "c.read" }, { name: "c.write" }, { name: "c.same" }, { name: "c.asked" }];
-export const MAX_STEPS = 8;
-export const MAX_COST_MICRO_USD = 60_000;
-const CONTRACTS = [
-  contract("clerk", [...freely, { name: "c.secret" }]),
-  contract("asker", [{ name: "c.read" }, { name: "c.write", requires_approval: true }, { name: "c.same", requires_approval: true, approval_expires_seconds: 1 }]),
-  contract("hasty", freely.map((tool) => ({ ...tool, ...(tool.name !== "c.read" && { requires_approval: true, approval_expires_seconds: 1 }) }))),
-  contract("miser", freely, { max_steps: MAX_STEPS, max_cost_usd_per_run: MAX_COST_MICRO_USD / 1e6 }),
-];
-const SECRET = {
-  name: "c.secret", description: "forbidden", effect: "read", adapter: "nats", tags: ["forbidden"], input: { type: "object" }, output: {},
-};
+export { propose, stubborn, until } from "./patience.ts";
+
+const POLICY = `@id("all") permit (principal, action, resource);\n`;
 
 /** What a process runs: everything, or this alone. */
 export type Part = "services" | "coordinator" | "gateway";
@@ -48,13 +33,15 @@ export interface World {
   readonly deaths: number;
   isDead(gateway: string): boolean;
   serverDeaths: number;
-  readonly people: { readonly agents: ReadonlyMap<string, TestActor>; readonly approver: TestActor; readonly second: TestActor; readonly operator: TestActor };
+  readonly people: { readonly agents: ReadonlyMap<string, TestActor>; readonly approver: TestActor; readonly second: TestActor; readonly operator: TestActor; readonly otherOperator: TestActor };
   events(run: string): Promise<JournalEvent[]>;
+  /** All of an aggregate's, so far. */
+  journal(kind: AggregateKind, name: string): Promise<JournalEvent[]>;
   rejections(actor: string): Promise<Rejection[]>;
   /** Inputs that nobody has decided. */
   undecided(): Promise<number>;
   /** Replayed and verified. */
-  check(run: string): Promise<Checked | undefined>;
+  check(run: string, kind?: AggregateKind): Promise<Checked | undefined>;
   killServer(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -74,7 +61,8 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const plane = await startTestPlane();
   const { server, ns } = plane;
   const ledger = new Ledger();
-  await serveTools(server, ns, ledger);
+  const documents = CAPABILITIES.flatMap((one) => one.documents({ timeoutMs: options.timeoutMs ?? 2_500, retries: options.retries ?? 4 }));
+  await serveTools(server, ns, ledger, documents.flatMap((one) => ("effect" in one ? [one.name] : [])));
   const order = (roles: readonly Service[]): StartChild => ({
     do: "start",
     url: server.url,
@@ -95,10 +83,16 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     (roles) => new Supervisor({ order: () => order(roles), onServerKilled: restarted, ...(options.standby !== undefined && { standby: options.standby }) }),
   );
   await Promise.all(processes.map((one) => one.start()));
-  await plane.applyValues([...toolDocuments(options.timeoutMs ?? 2_500, options.retries ?? 4), SECRET, ...CONTRACTS], POLICY);
+  await plane.applyValues(documents, [POLICY, ...CAPABILITIES.map(({ policy = "" }) => policy)].join(""));
   const agents = new Map<string, TestActor>();
-  for (const { agent } of CONTRACTS) agents.set(agent.name, await plane.agent(agent.name));
-  const people = { agents, approver: await plane.approver("ann"), second: await plane.approver("bob"), operator: await plane.operator("op") };
+  for (const one of documents) if ("agent" in one) agents.set(one.agent.name, await plane.agent(one.agent.name));
+  const people = {
+    agents,
+    approver: await plane.approver("ann"),
+    second: await plane.approver("bob"),
+    operator: await plane.operator("op"),
+    otherOperator: await plane.operator("ada"),
+  };
   const reading = await server.connect("coordinator", "harness");
   const journal = new StreamReader(reading, streamName("JOURNAL", ns));
   const rejected = new StreamReader(reading, streamName("REJECTED", ns));
@@ -127,7 +121,13 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
         for await (const { data } of rejected.read({ subject: subjects.rejected(ns, actor as never) })) found.push(JSON.parse(Buffer.from(data).toString()) as Rejection);
         return found;
       }),
-    check: (run: string) => stubborn(() => checkAggregate(journal, ns, "run", run)),
+    journal: (kind: AggregateKind, name: string) =>
+      stubborn(async () => {
+        const found: JournalEvent[] = [];
+        for await (const message of journal.read({ subject: subjects.log(ns, kind, name) })) found.push(decodeEvent(message));
+        return found;
+      }),
+    check: (run: string, kind: AggregateKind = "run") => stubborn(() => checkAggregate(journal, ns, kind, run)),
     undecided: () =>
       stubborn(async () => {
         let count = 0;
@@ -146,46 +146,4 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       await plane.stop();
     },
   });
-}
-
-const PATIENCE_MS = 90_000;
-const AGAIN_MS = 700;
-
-/** Tries until it succeeds: the server may be away. */
-export async function stubborn<T>(what: () => Promise<T>): Promise<T> {
-  for (const began = performance.now(); ; ) {
-    try {
-      return await what();
-    } catch (error) {
-      if (performance.now() - began > PATIENCE_MS) throw error;
-      // no answer is to be had before the connection is back, and nothing says when it is
-      await pause(50);
-    }
-  }
-}
-
-/** Sends the same again and again until something is heard. What is heard is looked for whenever anything comes. */
-export async function until<T>(send: () => Promise<unknown>, heard: () => Promise<T | undefined> | T | undefined, what: string): Promise<T> {
-  const began = performance.now();
-  let sentAt = Number.NEGATIVE_INFINITY;
-  for (;;) {
-    const found = await heard();
-    if (found !== undefined) return found;
-    const now = performance.now();
-    if (now - began > PATIENCE_MS) throw new Error(`nothing came of ${what}`);
-    if (now - sentAt > AGAIN_MS) {
-      sentAt = now;
-      await stubborn(send);
-    }
-    await pause(10);
-  }
-}
-
-/** Proposes until an answer fits. @returns the newest that does */
-export function propose(actor: TestActor, run: string, body: { id: string; [key: string]: unknown }, fits: (answer: Answer) => boolean): Promise<Answer> {
-  return until(
-    () => actor.send("propose", run, body),
-    () => actor.answers.findLast((answer) => answer.run === run && answer.id === body.id && fits(answer)),
-    `proposal \`${body.id}\` of \`${run}\`; the last answers: ${JSON.stringify(actor.answers.filter((answer) => answer.run === run).slice(-3))}`,
-  );
 }
