@@ -74,4 +74,69 @@ export const TURNS: readonly Argued[] = [
     ['if (typeof said !== "string" || !PLANNED_KINDS.includes(said)) return undefined;', 'typeof said !== "string"', "false", "for the compiler: no kind that is planned is anything else"],
   ),
   ...of("services/coordinator/loader.ts", ["if (chosen === undefined) return;", "chosen === undefined", "false", "for the compiler: where nobody waits nobody is let in"]),
+  ...of(
+    "services/coordinator/turn.ts",
+    ...["queue", "arrival"].map((what) => ["if (queue === undefined || arrival === undefined) break;", `${what} === undefined`, "false", "for the compiler: a lane's queue is never an empty one, and the other half asks the same"] as const),
+    ...[
+      ['decision.kind !== "refuse"', "true"],
+      ['"refuse"', '""'],
+    ].map(
+      ([from = "", to = ""]) =>
+        [
+          'if (decision.kind !== "refuse") open.done.push({ arrival, refused: undefined, grant: undefined, reply: decision.reply });',
+          from,
+          to,
+          "for the compiler: what was refused has left before",
+        ] as const,
+    ),
+    ...[
+      ['"segments"', '""'],
+      ["0", "0 + 1"],
+    ].map(
+      ([from = "", to = ""]) =>
+        [
+          'const facts = placement?.facts(arrival) ?? { kind: "segments" as const, streams: 1, lead_ms: 0 };',
+          from,
+          to,
+          "one stream has no room for a second segment: everything is refused, and facts of what is refused are not recorded",
+        ] as const,
+    ),
+    [
+      'if (value !== "started" || state.actions.get(id)?.value !== "dispatched" || change.proposals.size > 0) continue;',
+      'state.actions.get(id)?.value !== "dispatched"', "false", "the chart comes to `started` from `dispatched` alone",
+    ],
+    ...[
+      ["change.proposals.size > 0", "false"],
+      ["0", "0 + 1"],
+    ].map(
+      ([from = "", to = ""]) =>
+        [
+          'if (value !== "started" || state.actions.get(id)?.value !== "dispatched" || change.proposals.size > 0) continue;',
+          from,
+          to,
+          "an action begins by a claim, and no claim is a proposal",
+        ] as const,
+    ),
+    [
+      'if (input.kind === "propose" && input.body.kind === "tool") return guardHit(sources, state, input.body.tool);',
+      'input.kind === "propose"', "true", "for the compiler: no other input's body has a kind",
+    ],
+    [
+      'if (input.kind !== "report" || input.body.status !== "started") return undefined;',
+      'input.kind !== "report"', "false", "for the compiler: no other input's body has a status",
+    ],
+    ['const traceparent = "traceparent" in from ? from.traceparent : undefined;', '"traceparent" in from', "true", "for the compiler: what is not there is undefined"],
+    ["...(traceparent !== undefined && { traceparent }),", "traceparent !== undefined", "true", "what is undefined is not encoded"],
+    ['if (input.kind === "due") open.strays.push(input.body);', 'input.kind === "due"', "true", "for the compiler: only a timer is ignored"],
+    ["if (action !== undefined) open.answers.add(`${action.agent}/${action.proposal}`);", "action !== undefined", "true", "for the compiler: a report that was recorded once is about an action that there is"],
+    ...(["arrival.for !== \"run\"", "arrival.input.kind !== \"report\""] as const).map(
+      (what) =>
+        [
+          'if (arrival.for !== "run" || arrival.input.kind !== "report") return undefined;',
+          what,
+          "false",
+          "for the compiler: only a run's input is asked about, only a report has a status, and a grant for anything else is none",
+        ] as const,
+    ),
+  ),
 ];
