@@ -115,7 +115,7 @@ export function decodeEvent(message: StoredMessage): JournalEvent {
   } catch (cause) {
     throw new EventMalformed(`message ${message.seq} on \`${message.subject}\` is not MessagePack`, { cause });
   }
-  if (!isEventBody(body)) throw new EventMalformed(`message ${message.seq} on \`${message.subject}\` is not an event`);
+  if (!isEventBody(body)) throw new EventMalformed(`message ${message.seq} on \`${message.subject}\` ${whyNone(body)}`);
   return {
     subject: message.subject,
     data: message.data,
@@ -127,6 +127,12 @@ export function decodeEvent(message: StoredMessage): JournalEvent {
 }
 
 const TYPES: ReadonlySet<string> = new Set(EVENT_TYPES);
+
+/** A later release may record more than this one knows, while both run: to say so tells that from damage. */
+function whyNone(body: unknown): string {
+  const type: unknown = (body as { readonly type?: unknown } | null)?.type;
+  return typeof type === "string" && !TYPES.has(type) ? `is of the type \`${type.slice(0, 64)}\`, which this release does not know` : "is not an event";
+}
 
 function isEventBody(value: unknown): value is EventBody {
   if (typeof value !== "object" || value === null) return false;
