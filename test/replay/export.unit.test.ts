@@ -46,10 +46,9 @@ const joined = (lines: readonly string[]) => lines.map((line) => `${line}\n`).jo
 function closedAgain(lines: readonly string[]): string {
   let link = EXPORT_START;
   const all = createHash("sha256");
-  const texts = lines.map((text, index) => {
-    const { link: _, ...line } = JSON.parse(text) as ExportLine;
-    const parsed = lines.map((one) => JSON.parse(one) as ExportLine);
-    const count = (kind: string) => parsed.filter((one) => one.kind === kind).length;
+  const parsed = lines.map((one) => JSON.parse(one) as ExportLine);
+  const count = (kind: string) => parsed.filter((one) => one.kind === kind).length;
+  const texts = parsed.map(({ link: _, ...line }, index) => {
     const subjects = new Set(parsed.flatMap((one) => (one.kind === "event" ? [one.subject] : [])));
     const counts = line.kind === "footer" ? { aggregates: subjects.size, events: count("event"), documents: count("document"), missing: count("missing"), sha256: all.copy().digest("hex") } : {};
     const closed = linked(link, { ...line, ...counts, n: index + 1 } as Unlinked);
@@ -181,6 +180,44 @@ test("AUD-1 whoever closes all lines again is found by the runs' own chains and 
   assert.match(JSON.stringify((await read(closedAgain(withoutRun))).faults), /event\(s\) are missing/);
   const cut = await read(closedAgain(whole.toSpliced(events.at(-1) as number, 1)));
   assert.match(JSON.stringify(cut.faults), /promises events up to/);
+});
+
+/** Numbers of the journal and the header's promise made anew, too: nothing in the file itself is then wrong. */
+function numberedAgain(lines: readonly string[]): string {
+  let seq = 0;
+  const events = lines.filter((line) => kindOf(line) === "event").map((line) => JSON.parse(line) as { time: string });
+  const range = { first_seq: 1, last_seq: events.length, from: events[0]?.time, to: events.at(-1)?.time };
+  return closedAgain(lines.map((text) => {
+    const line = JSON.parse(text) as Record<string, unknown>;
+    if (line["kind"] === "header") return JSON.stringify({ ...line, range });
+    return line["kind"] === "event" ? JSON.stringify({ ...line, seq: (seq += 1) }) : text;
+  }));
+}
+
+test("AUD-1 an event that was added, moved or spliced in is found though lines, journal and header are numbered and closed again", async () => {
+  assert.deepEqual(await read(numberedAgain(whole)).then(({ faults, broken }) => [faults, broken]), [[], []], "made anew as it was, it is what it was");
+  const subjectOf = (index: number) => (JSON.parse(whole[index] as string) as { subject: string }).subject;
+  const nameOf = (index: number) => subjectOf(index).split(".").slice(5).join(".");
+  const events = [...whole.keys()].filter((index) => kindOf(whole[index]) === "event");
+  for (const index of events) {
+    const line = whole[index] as string;
+    for (const at of new Set([index + 1, (events.at(-1) as number) + 1])) {
+      const { faults, broken } = await read(numberedAgain(whole.toSpliced(at, 0, line)));
+      assert.deepEqual([faults, broken], [[], [nameOf(index)]], `line ${index + 1} again behind line ${at}`);
+    }
+    const next = events.find((later) => later > index && subjectOf(later) === subjectOf(index));
+    if (next !== undefined) {
+      const { broken } = await read(numberedAgain(whole.with(index, whole[next] as string).with(next, line)));
+      assert.deepEqual(broken, [nameOf(index)], `lines ${index + 1} and ${next + 1} changed places`);
+    }
+    for (const from of events.filter((one) => subjectOf(one) !== subjectOf(index)).slice(-2)) {
+      const foreign = JSON.stringify({ ...(JSON.parse(whole[from] as string) as object), subject: subjectOf(index) });
+      const instead = await read(numberedAgain(whole.with(index, foreign)));
+      assert.ok(instead.broken.includes(nameOf(index)), `line ${from + 1} in the place of line ${index + 1}`);
+      const between = await read(numberedAgain(whole.toSpliced(index, 0, foreign)));
+      assert.ok(between.broken.includes(nameOf(index)), `line ${from + 1} before line ${index + 1}`);
+    }
+  }
 });
 
 test("AUD-2 a document that was exchanged, dropped or added is found, also when all lines are closed again", async () => {
