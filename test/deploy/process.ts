@@ -43,6 +43,7 @@ export function start(args: readonly string[], env: Readonly<Record<string, stri
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", SCRIPT, ...args], { env: { ...clean, ...env }, stdio: ["ignore", "pipe", "pipe"] });
   children.add(child);
   let output = "";
+  let ended = false;
   const waiting = new Set<() => void>();
   const hear = (chunk: Buffer) => {
     output += chunk.toString();
@@ -53,6 +54,8 @@ export function start(args: readonly string[], env: Readonly<Record<string, stri
   const exit = new Promise<number | null>((resolve) => child.once("close", resolve));
   void exit.then(() => {
     children.delete(child);
+    // not before: what it wrote last is read by now
+    ended = true;
     for (const wake of [...waiting]) wake();
   });
   const until = (text: string) =>
@@ -60,7 +63,7 @@ export function start(args: readonly string[], env: Readonly<Record<string, stri
       new Promise<string>((resolve, reject) => {
         const wake = () => {
           if (output.includes(text)) resolve(output);
-          else if (child.exitCode !== null || child.signalCode !== null) reject(new Error(`ended without \`${text}\`:\n${output}`));
+          else if (ended) reject(new Error(`ended without \`${text}\`:\n${output}`));
           else return;
           waiting.delete(wake);
         };

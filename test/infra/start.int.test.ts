@@ -1,25 +1,18 @@
 /** `npm start` as a person meets it: a child process, its output, the CLI beside it, and a kill in the middle. */
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { after, describe, test } from "node:test";
 import { runCli } from "../../services/cli/main.ts";
-import { withPatience } from "../harness/plane.ts";
+import { endAll, start as started } from "../deploy/process.ts";
+import { endServer, launchServer } from "../harness/nats-process.ts";
+import { freePort } from "../harness/ports.ts";
 
-const SCRIPT = join(import.meta.dirname, "../../infra/start.ts");
 const folders: string[] = [];
-const children = new Set<ChildProcess>();
-
-interface Started {
-  readonly child: ChildProcess;
-  /** Resolves with all output once it holds the text. */
-  until(text: string): Promise<string>;
-  readonly exit: Promise<number | null>;
-}
+let server: ChildProcess | undefined;
 
 async function folder(): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), "signalbox-start-"));
@@ -27,40 +20,7 @@ async function folder(): Promise<string> {
   return path;
 }
 
-function start(dataDir: string, args: readonly string[] = [], env: Record<string, string> = {}): Started {
-  const child = spawn(process.execPath, [SCRIPT, ...args], {
-    env: { ...process.env, NATS_URL: "", NATS_CREDS: "", NATS_CONTEXT: "", NO_COLOR: "1", SIGNALBOX_DATA: dataDir, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  children.add(child);
-  let output = "";
-  const waiting = new Set<() => void>();
-  const hear = (chunk: Buffer) => {
-    output += chunk.toString();
-    for (const look of [...waiting]) look();
-  };
-  child.stdout.on("data", hear);
-  child.stderr.on("data", hear);
-  const exit = new Promise<number | null>((resolve) => child.once("close", resolve));
-  void exit.then(() => children.delete(child));
-  return {
-    child,
-    exit,
-    until: (text) => {
-      const found = new Promise<string>((resolve, reject) => {
-        const look = () => {
-          if (!output.includes(text)) return;
-          waiting.delete(look);
-          resolve(output);
-        };
-        waiting.add(look);
-        look();
-        void exit.then(() => (output.includes(text) ? resolve(output) : reject(new Error(`ended without \`${text}\`:\n${output}`))));
-      });
-      return withPatience(found, `\`${text}\` was not printed`, 60_000);
-    },
-  };
-}
+const start = (dataDir: string, args: readonly string[] = [], env: Readonly<Record<string, string>> = {}) => started(args, { NO_COLOR: "1", SIGNALBOX_DATA: dataDir, ...env });
 
 async function signalbox(dataDir: string, ...args: string[]): Promise<{ code: number; out: string }> {
   let out = "";
@@ -75,16 +35,9 @@ async function signalbox(dataDir: string, ...args: string[]): Promise<{ code: nu
   return { code, out };
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 after(async () => {
-  for (const child of children) child.kill("SIGKILL");
+  await endAll();
+  await endServer(server, "SIGKILL");
   for (const path of folders) await rm(path, { recursive: true, force: true });
 });
 
@@ -168,21 +121,11 @@ describe("OPS-1 npm start", () => {
     assert.equal(printed.code, 0);
     const config = join(dataDir, "own.conf");
     await writeFile(config, printed.out.split("\n").filter((line) => !line.startsWith("the keys are in")).join("\n"));
-    const server = spawn(process.env["SIGNALBOX_NATS_SERVER"] ?? "nats-server", ["-c", config], { stdio: ["ignore", "ignore", "pipe"] });
-    children.add(server);
-    let log = "";
-    const ready = new Promise<void>((resolve) => {
-      server.stderr.on("data", (chunk: Buffer) => {
-        log += chunk.toString();
-        if (log.includes("Server is ready")) resolve();
-      });
-    });
-    await withPatience(ready, "the server was not ready");
+    server = await launchServer(config);
     const plane = start(dataDir, [], { NATS_URL: `nats://127.0.0.1:${port}` });
     const output = await plane.until("look around with");
     assert.match(output, /large-refund\s+pending/);
     plane.child.kill("SIGINT");
     assert.equal(await plane.exit, 0);
-    server.kill("SIGTERM");
   });
 });
