@@ -32,7 +32,7 @@ const WITHHELD_HELP = `
 What is withheld:
   With --redact: whatever people, agents and tools said (goals, contexts, inputs, outputs, notes, reasons, texts of
   errors, what approvers were shown and what they changed). Without it: the same of runs that were judged under a contract
-  with \`logging.pii_redaction: true\`. What stays: types, times, states, digests, numbers, codes, decisions and
+  with \`logging.pii_redaction: true\`, from there on, and of erasures behind them. What stays: types, times, states, digests, numbers, codes, decisions and
   policies, names and ids of runs, actions, tools and agents, and who proposed, approved or acted on whose behalf.
   Digests and lengths stay: whoever guesses a short value can tell by them that it is the one.
   A withheld event keeps its recorded hash. \`verify --file\` follows the chain and the checkpoints by it, and counts the

@@ -1,6 +1,7 @@
 /** Which events of an export are withheld, and how: asked for, or because a contract says so of its agent's runs. */
 import type { Digest } from "../../schemas/ids.ts";
 import type { DocumentFacts } from "../../schemas/facts.ts";
+import { parseLog } from "../../schemas/subjects.ts";
 import { decodeEvent, EventMalformed, type JournalEvent } from "../bus/commit.ts";
 import type { StoredMessage } from "../bus/journal.ts";
 import { type DocumentSource, Library } from "./documents.ts";
@@ -12,6 +13,7 @@ import { withhold, withheldOf } from "./withheld.ts";
  * - `everything`: whatever anybody said, in runs and elsewhere.
  * - `contracts`: the same in runs under a contract whose `logging.pii_redaction` is true. A run is under the contract of
  *   its start and, from there on, under those that its actions were judged by: one that says so is enough.
+ *   Erasures behind the beginning of such a run go with it: why somebody's data was erased tells of them.
  */
 export type Redaction = "everything" | "contracts";
 
@@ -34,6 +36,7 @@ export async function* redacted(messages: Messages, redaction: Redaction, docume
       continue;
     }
     const event = eventOf(message);
+    if (redaction === "contracts" && hiding.size > 0 && parseLog(message.subject)?.kind === "erasure") hiding.add(message.subject);
     if (redaction === "contracts" && !hiding.has(message.subject)) {
       const named = contractsOf(event);
       await contracts.fetch(named);

@@ -139,7 +139,11 @@ describe("decisions of persons (APP-2, APP-3)", () => {
     assert.deepEqual([...new Set(of("edited").map(({ issuer, principal, verified }) => `${String(issuer)} ${String(principal)} ${String(verified)}`))], ["urn:signalbox:demo-issuer edited true"]);
     assert.deepEqual(of("edited").map(({ decided_by }) => decided_by), ["edit", "person"]);
     assert.ok(of("standing").some(({ decided_by, standing_approval }) => decided_by === "standing" && typeof standing_approval === "string"));
-    const csv = (await demo.cli(["export", "--all", "--compliance"])).out;
+    const csv = (await demo.cli(["export", "--all", "--compliance", "--whole"])).out;
     assert.match(csv, /"edit by ada \(urn:signalbox:demo-issuer\|ada@example\.com\) at [^"]*: one item was kept"/);
+    // the contract says `pii_redaction: true`: what people wrote is in no list that nobody asked to be whole
+    const redacted = (await demo.cli(["export", "--all", "--compliance"])).out;
+    assert.match(redacted, /"edit by ada \(urn:signalbox:demo-issuer\|ada@example\.com\) at [^"]*: \[redacted\]"/);
+    assert.doesNotMatch(redacted, /one item was kept/);
   });
 });

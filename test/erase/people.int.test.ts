@@ -130,11 +130,11 @@ describe("AUD-3: `erase`", () => {
       const one = reports.find(({ name }) => name === run);
       return [exit, one?.judge?.same, one?.judge?.erased.length];
     };
-    await demo.json("export", run, "-o", file("before"));
+    await demo.json("export", run, "--whole", "-o", file("before"));
     await demo.json("erase", "ch_exported");
     await demo.json("checkpoint");
-    await demo.json("export", run, "-o", file("after"));
-    await demo.json("export", "--team", "support", "-o", file("team"));
+    await demo.json("export", run, "--whole", "-o", file("after"));
+    await demo.json("export", "--team", "support", "--whole", "-o", file("team"));
     assert.deepEqual(await judged("before"), [0, 1, 0], "nobody had erased anything of it by then");
     for (const name of ["after", "team"]) {
       assert.deepEqual(await judged(name), [6, 0, 1], name);

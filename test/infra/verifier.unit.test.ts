@@ -11,6 +11,7 @@ import type { StoredMessage } from "../../services/bus/journal.ts";
 import { type ExportEvidence, exportLines } from "../../services/replay/export.ts";
 import { Heads } from "../../services/replay/heads.ts";
 import { proven } from "../../services/replay/proofs.ts";
+import { redacted, type Redaction } from "../../services/replay/redact.ts";
 import { Witness } from "../../services/replay/witness.ts";
 import type { WitnessKey } from "../../schemas/checkpoint.ts";
 import { histories, recordedVersions, storedEvents } from "../histories/history.ts";
@@ -31,12 +32,13 @@ function recordedJournal(): StoredMessage[] {
   return taken.map(({ subject, data, body }, i) => ({ subject, data, seq: i + 1, time: 0, headers: new Map(Object.entries(headersOf(body))) }));
 }
 
-async function exported(change: (messages: StoredMessage[]) => StoredMessage[] = (all) => all, evidence = NOTHING): Promise<string> {
+async function exported(change: (messages: StoredMessage[]) => StoredMessage[] = (all) => all, evidence = NOTHING, redaction?: Redaction): Promise<string> {
   const messages = change(recordedJournal());
   const range = { first_seq: 1, last_seq: messages.length, from: timestamp(0), to: timestamp(0) };
-  const opening = { signalbox_export: 2, namespace: NS, plane: "nats://here", exported_by: "kim", exported_at: timestamp(0), what: { all: true }, range } as const;
+  const opening = { signalbox_export: redaction === undefined ? 2 : 3, namespace: NS, plane: "nats://here", exported_by: "kim", exported_at: timestamp(0), what: { all: true }, range } as const;
   let text = "";
-  for await (const line of exportLines(opening, messages, { bytes: () => Promise.resolve(undefined) }, evidence)) text += line;
+  const documents = { bytes: () => Promise.resolve(undefined) };
+  for await (const line of exportLines(opening, redaction === undefined ? messages : redacted(messages, redaction, documents), documents, evidence)) text += line;
   return text;
 }
 
@@ -101,6 +103,22 @@ describe("AUD-2: the page that verifies an export without a plane", () => {
     assert.deepEqual(await told(edited, [key]), [false, "you", 5, "its signature is not valid: it"]);
     const dropped = await exported((all) => all.slice(0, -7), evidence);
     assert.deepEqual(await told(dropped, [key]), [false, "you", 0, "it covers the journal up to se"]);
+  });
+
+  it("AUD-3 follows a file that withholds what was said, counts it apart, and finds what was done to it", async () => {
+    const text = await exported(undefined, NOTHING, "everything");
+    const { whole, counts, faults, aggregates } = await inPage(text);
+    assert.deepEqual([whole, faults, aggregates.flatMap((one) => one.faults)], [true, [], []]);
+    assert.ok(counts.withheld > 50 && counts.events > 50, JSON.stringify(counts));
+    assert.equal(aggregates.reduce((sum, { withheld }) => sum + withheld, 0), counts.withheld);
+    const lines = text.trimEnd().split("\n");
+    const index = lines.findIndex((line) => line.includes('"kind":"withheld"'));
+    for (const name of ["hash", "state"]) {
+      const edited = (lines[index] ?? "").replace(new RegExp(`"${name}":"(.)`), (_, digit: string) => `"${name}":"${digit === "0" ? "1" : "0"}`);
+      const result = await inPage(`${lines.with(index, edited).join("\n")}\n`);
+      assert.equal(result.whole, false);
+      assert.match(result.faults.map(({ why }) => why).join("\n"), /not those that its recorded hash is over/);
+    }
   });
 
   it("is one file that may talk to nobody", async () => {

@@ -72,6 +72,30 @@ describe("an auditor", () => {
     assert.equal((await cli(["replay", RUN, "--at", "yesterday"])).exit, 2);
   });
 
+  it("CORE-5 what is asked of a moment that has not come, and what says nothing of the question, is said", async () => {
+    const beyond = await done(["replay", RUN, "--at", "9999"]);
+    const { seq, last_recorded } = JSON.parse(await done(["replay", RUN, "--at", "9999", "--json"])) as StateAt;
+    assert.equal(last_recorded, true);
+    assert.match(beyond, new RegExp(`note {2}there is no event 9999 of it yet: this is after its last, event ${seq}\n`));
+    assert.ok(!(await done(["replay", RUN, "--at", String(seq)])).includes("note  "));
+    assert.equal((JSON.parse(await done(["replay", RUN, "--at", "1", "--json"])) as StateAt).last_recorded, false);
+    const refused: readonly (readonly [string[], RegExp])[] = [
+      [["replay", RUN, "--allow-erased"], /`--allow-erased` goes with `--judge`/],
+      [["replay", RUN, "--judge", "--at", "1"], /`--judge` says nothing of `--at`/],
+      [["replay", RUN, "--judge", "--machine", "2"], /`--judge` says nothing of `--machine`/],
+      [["replay", RUN, "--judge", "--allow-erased", "--policy", join(DEMO, "policies", "default")], /`--judge` says nothing of `--policy`/],
+      [["replay", RUN, "--policy", "sha256:0000"], /`sha256:0000` is no digest of a policy set/],
+      [["replay", RUN, "--policy", `sha256:${"0".repeat(64)}`], /cannot be had: it is missing/],
+      [["verify", "--all", "--since", join(folder, "no-such-file.json")], /no-such-file\.json` cannot be read: ENOENT/],
+      [["export", RUN, "--checkpoints", join(folder, "no-such-file.json"), "-o", join(folder, "none.jsonl")], /no-such-file\.json` cannot be read: ENOENT/],
+    ];
+    for (const [args, why] of refused) {
+      const { exit, err } = await cli(args);
+      assert.equal(exit, 2, `${args.join(" ")}: ${err}`);
+      assert.match(err, why);
+    }
+  });
+
   it("CORE-6 `replay --policy` and `--machine` list what would diverge, and exit with 6 when something would", async () => {
     assert.match(await done(["replay", RUN, "--policy", join(DEMO, "policies", "default")]), /^same {2}refund-assistant_audit {2}3 of 3 decision\(s\) the same/);
     assert.match(await done(["replay", "--all", "--machine", "2"]), /^same {2}refund-assistant_audit/m);
@@ -113,10 +137,10 @@ describe("an auditor", () => {
       const { attested, header } = (JSON.parse(out) as { file: { attested: AttestedCheckpoint[]; header: ExportHeader } }).file;
       return { exit, header, told: attested.map(({ n, named_by, held, newer, fault }) => [n, named_by, held, newer, fault?.slice(0, 20)]) };
     };
-    await done(["export", RUN, "--no-checkpoints", "-o", file("unsigned")]);
+    await done(["export", RUN, "--whole", "--no-checkpoints", "-o", file("unsigned")]);
     assert.match(await done(["verify", "--file", file("unsigned")]), /^complete .*\nunsigned {2}no checkpoint in the file/);
     await writeFile(kept, await done(["checkpoint"]));
-    assert.match(await done(["export", RUN, "-o", file("signed")]), /, 1 checkpoint\(s\)\nnext:/);
+    assert.match(await done(["export", RUN, "--whole", "-o", file("signed")]), /, 1 checkpoint\(s\)\nnext:/);
     const events = (JSON.parse(await done(["show", RUN, "--json"])) as RunView).timeline.length;
     assert.deepEqual(await verified("signed").then(({ told }) => told), [[1, "file", events, 0, undefined]]);
     assert.deepEqual(await verified("signed", "--keys", keys).then(({ told }) => told), [[1, "you", events, 0, undefined]]);
@@ -141,12 +165,46 @@ describe("an auditor", () => {
     }
   });
 
+  it("AUD-3 an export withholds what a contract says, or what is asked, and all of it is an auditor's to have", async () => {
+    const file = (name: string) => join(folder, `${name}.jsonl`);
+    await done(["checkpoint"]);
+    assert.match(await done(["export", RUN, "-o", file("by-contract")]), /withheld {2}\d+ event\(s\), not recomputable: a contract says/);
+    await done(["export", "--all", "--redact", "-o", file("asked")]);
+    await done(["export", RUN, "--whole", "-o", file("not-withheld")]);
+    const operator = await cli(["export", RUN, "--whole", "--as", "operator", "-o", file("operator")]);
+    assert.deepEqual([operator.exit, /is for auditors/.test(operator.err)], [4, true]);
+    assert.equal((await cli(["export", RUN, "--whole", "--redact", "-o", file("both")])).exit, 2);
+    assert.equal((await cli(["export", RUN, "--as", "operator", "-o", file("operator")])).exit, 0);
+    const all = async (name: string) => {
+      const text = await readFile(file(name), "utf8");
+      return text + text.split("\n").map((line) => (/"(?:shown|data)":"([^"]+)"/.exec(line)?.[1] ?? "")).map((data) => Buffer.from(data, "base64").toString("latin1")).join("\n");
+    };
+    for (const said of ["make(it;right)", "looked at it", "ch_1002", "goodwill"]) {
+      assert.ok((await all("not-withheld")).includes(said), said);
+      for (const name of ["by-contract", "asked", "operator"]) assert.ok(!(await all(name)).includes(said), `${said} in ${name}`);
+    }
+    for (const name of ["by-contract", "asked"]) {
+      const verified = await done(["verify", "--file", file(name)]);
+      assert.match(verified, /, withheld: \d+ event\(s\), not recomputable\nwithheld .*no hash holds what is shown of time, cause and data[^]*signed {2}checkpoint[^]*withheld {2}refund-assistant_audit {2}\d+ of \d+ event\(s\), not recomputable/);
+      assert.doesNotMatch(verified, /intact {2}refund-assistant_audit/);
+      const replayed = await cli(["replay", "--file", file(name)]);
+      assert.equal(replayed.exit, 6);
+      assert.match(replayed.out, /withheld {2}refund-assistant_audit {2}(\d+) of \1 event\(s\) not recomputable because withheld, 0 identical/);
+      assert.doesNotMatch(replayed.out, /identical {2}refund-assistant_audit/);
+      await done(["replay", "--file", file(name), "--allow-erased", "--judge"]);
+      assert.equal((await cli(["replay", RUN, "--at", "3", "--file", file(name)])).exit, 6);
+      assert.equal((await cli(["replay", RUN, "--machine", "2", "--file", file(name)])).exit, 6);
+      assert.equal(await done(["export", RUN, "--compliance", "--file", file(name)]), await done(["export", RUN, "--compliance"]));
+    }
+    assert.match(await done(["export", RUN, "--compliance"]), /approve by ada .*: \[redacted\]/);
+  });
+
   it("AUD-2 AUD-4 an export verifies, replays, is judged and lists its approvals after the plane is gone", async () => {
     const [one, all] = [join(folder, "one.jsonl"), join(folder, "all.jsonl")];
-    assert.match(await done(["export", RUN, "-o", one]), /^written .* event\(s\), \d+ document\(s\).*\n[\s\S]*next: signalbox verify --file/);
-    await done(["export", "--all", "-o", all]);
+    assert.match(await done(["export", RUN, "--whole", "-o", one]), /^written .* event\(s\), \d+ document\(s\).*\n[\s\S]*next: signalbox verify --file/);
+    await done(["export", "--all", "--whole", "-o", all]);
     assert.equal((await cli(["export", RUN, "-o", one])).exit, 2, "evidence is not written over");
-    const csv = await done(["export", RUN, "--compliance"]);
+    const csv = await done(["export", RUN, "--compliance", "--whole"]);
     const states = async (...what: string[]) => {
       const { state_hash: together, reports } = JSON.parse(await done(["replay", ...what, "--json"])) as { state_hash?: string; reports: { name: string; state_hash: string }[] };
       return { together, run: reports.find(({ name }) => name === RUN)?.state_hash };
@@ -165,8 +223,8 @@ describe("an auditor", () => {
     assert.match(await done(["replay", RUN, "--at", "1", "--file", all]), /active/);
     for (const [file, state] of [[one, ofRun], [all, ofAll]] as const) assert.deepEqual(await states("--file", file), state, "what it amounts to is the same out of the file");
     assert.match(await done(["replay", "--policy", join(DEMO, "policies", "default"), "--file", one]), /^same/);
-    assert.equal(await done(["export", "--compliance", "--file", one]), csv);
-    const { records } = JSON.parse(await done(["export", "--compliance", "--file", all, "--json"])) as { records: ComplianceRecord[] };
+    assert.equal(await done(["export", "--compliance", "--file", one, "--whole"]), csv);
+    const { records } = JSON.parse(await done(["export", "--compliance", "--file", all, "--whole", "--json"])) as { records: ComplianceRecord[] };
     const approved = records.find(({ action, kind }) => kind === "action" && action === asked);
     assert.deepEqual([approved?.principal, approved?.standing, approved?.decision, approved?.decided_by], ["kim@example.com", "verified", "ask", "person"]);
     assert.deepEqual(approved?.reviews.map(({ by, person, decision, reason }) => [by, person, decision, reason]), [["ada", "urn:signalbox:demo-issuer|ada@example.com", "approve", "=looked at it"]]);
