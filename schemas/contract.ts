@@ -134,8 +134,12 @@ export const contractSchema = z.strictObject({
   data: z.strictObject({ labels: z.array(labelSchema).max(64).default([]) }).optional(),
   logging: z
     .strictObject({
-      /** How much of prompts and payloads telemetry may carry. */
+      /** What traces tell of its runs: nothing, names and numbers (absent), or inputs and outputs too. */
       trace_level: z.enum(["none", "metadata", "full"]).optional(),
+      /**
+       * Whether what is labelled, marked or found to be about a person is left out of inputs and outputs in traces; absent:
+       * it is. Only `true` also withholds what was said in its runs from exports that nobody asked to be whole (AUD-3).
+       */
       pii_redaction: z.boolean().optional(),
     })
     .optional(),
