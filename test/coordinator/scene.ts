@@ -30,7 +30,7 @@ import { message } from "./quickly.ts";
 export { NS };
 export const T0 = Date.UTC(2026, 0, 31, 9, 30);
 const ALLOW = `@id("all") permit (principal, action, resource);\n`;
-const EMPTY = { read: async function* () {}, lastOf: () => Promise.resolve(undefined) } as unknown as StreamReader;
+const EMPTY = { read: async function* () {} } as unknown as StreamReader;
 
 export interface Scene {
   readonly sources: FactSources;
@@ -46,12 +46,12 @@ export interface Scene {
 }
 
 /** With the documents of `office.ts`, and the persons `ann`, `bob` and `op`. */
-export async function scene(): Promise<Scene> {
+export async function scene(lastOf: () => Promise<undefined> = () => Promise.resolve(undefined)): Promise<Scene> {
   const { view, apply, store, bytes } = registry();
   const written = [...Object.values(TOOLS), ...Object.values(CONTRACTS)].map((one) => JSON.stringify(one)).join("\n---\n");
   await apply(...documents(written), person("ann", ["approver", "operator"]), person("bob", ["approver", "operator"]), person("op", ["operator"]), policySet(ALLOW));
   const people = new People(view);
-  const guard = new GuardView(NS, EMPTY, people);
+  const guard = new GuardView(NS, { ...EMPTY, lastOf } as unknown as StreamReader, people);
   let stops = 0;
   const log = pino({ level: "silent" });
   const personal = new Personal({ nc: {} as NatsConnection, ns: NS, publisher: {} as Publisher, registry: view, master: undefined, log });
