@@ -118,7 +118,7 @@ const KINDS: Readonly<Record<string, string>> = { a: "action", q: "request", s: 
 const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
 const DAY = /\b\d{4}-\d\d-\d\d\b/g;
 /** Digests; ids of actions, requests and stops; and, of what is sealed, the subject, the key and the value. */
-const NAMED = /sha256:[0-9a-f]{64}|\b[aqs]\d+\b|(?<="(?:subject|key|value)":")[0-9a-f]{16,32}(?=")|(?<="value":")[A-Za-z0-9_-]{24,}(?=")/g;
+const NAMED = /sha256:[0-9a-f]{64}|\b[aqs]\d+\b|(?<=(?:(?:subject|key)\\*":\\*"|destroyed\.))[0-9a-f]{16,32}|(?<=value\\*":\\*")[A-Za-z0-9_-]{24,}/g;
 
 class Scribe {
   readonly #run: string;
@@ -157,7 +157,9 @@ class Scribe {
   }
 
   end(key: string, to: string, output: unknown): string {
-    return this.#text(`${key}: ${to} ${JSON.stringify(this.#clean(output, undefined)) ?? ""}`);
+    const text = JSON.stringify(this.#clean(output, undefined)) ?? "";
+    // a change of documents that is tried again finds in force what the attempt before it applied
+    return this.#text(`${key}: ${to} ${text.replaceAll('"outcome":"in_force"', '"outcome":"applied"')}`);
   }
 
   #clean(value: unknown, action: string | undefined): unknown {

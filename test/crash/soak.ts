@@ -1,14 +1,20 @@
 /**
- * `npm run soak -- <minutes>`: everything under load while every few seconds a process is killed with SIGKILL: the
- * coordinator, one of two gateways, nats-server. Each is started again at once, as a supervisor would: a process of
- * services anew, with all that it loads. At the end everything that was acknowledged is accounted for.
+ * `npm run soak -- <minutes>`: everything under load while every few seconds a process is killed with SIGKILL, one kind
+ * after the other: the coordinator, each of two gateways, the one that is asked, the reader, nats-server. Each is started
+ * again at once, as a supervisor would: a process of services anew, with all that it loads. At the end everything that
+ * was acknowledged is accounted for.
  *
- * Prints one JSON object; leaves with 1 when anything was lost or done twice.
+ * First progress after a kill is what only the successor of the killed can have done: of the coordinator and the server
+ * the next event, of a gateway the success of an action that it claimed, of the others the next answer or event of theirs.
+ *
+ * Prints one JSON object; leaves with 1 when anything was lost or done twice, or does not replay.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import type { Answer } from "../../schemas/answer.ts";
+import { runId } from "../../schemas/ids.ts";
 import { patterns, streamName, subjects } from "../../schemas/subjects.ts";
 import { obtainNatsServer } from "../../infra/nats/obtain.ts";
+import { decodeEvent } from "../../services/bus/commit.ts";
 import { checkAll } from "../../services/replay/journal.ts";
 import { StreamReader } from "../../services/bus/journal.ts";
 import type { TestActor } from "../harness/plane.ts";
@@ -20,10 +26,11 @@ import { type World, openWorld, stubborn, until } from "./world.ts";
 
 const AT_ONCE = 32;
 const KILL_EVERY_MS = 4_000;
+const ASKED = "clerk_soak-asked";
 const ACTIONS = 4;
 /** Tools take up to so long, so that a death finds calls under way. */
 const SLOW_MS = 300;
-const VICTIMS = ["coordinator", "gateway 1", "gateway 2", "nats-server"] as const;
+const VICTIMS = ["coordinator", "gateway 1", "gateway 2", "ask", "reader", "nats-server"] as const;
 type Named = (typeof VICTIMS)[number];
 
 const minutes = Number(process.argv[2] ?? "3");
@@ -32,7 +39,7 @@ process.env["SIGNALBOX_NATS_SERVER"] ??= (await obtainNatsServer({ log: (line) =
 const SEED = seed();
 const next = random(SEED);
 
-const world = await openWorld({ processes: [["coordinator"], ["gateway"], ["gateway"]], standby: false, timeoutMs: 2_000 });
+const world = await openWorld({ processes: [["coordinator"], ["gateway"], ["gateway"], ["ask"], ["reader"]], standby: false, timeoutMs: 2_000 });
 const deadline = performance.now() + minutes * 60_000;
 const journal = watchJournal(await world.plane.server.connect("auditor", "soak-watch"));
 const kills: { victim: Named; progressMs: number }[] = [];
@@ -58,37 +65,103 @@ await until(() => Promise.resolve(), async () => ((await world.undecided()) === 
 const report = await account(world, { runs, sent });
 console.log(JSON.stringify(report, undefined, 2));
 await world.stop();
-process.exit(report.faults.length === 0 && report.inputs.lost === 0 && report.effects.doubled === 0 ? 0 : 1);
+const whole = report.identical_in_replay === report.events && report.unverified === 0;
+process.exit(report.faults.length === 0 && report.inputs.lost === 0 && report.effects.doubled === 0 && whole ? 0 : 1);
 
-/** When the journal last grew, as its live tail says. */
+/** The live tail, as an auditor hears it: that there is more, and which gateways have seen an action through. */
 function watchJournal(nc: Awaited<ReturnType<World["plane"]["server"]["connect"]>>) {
-  let wake: () => void = () => undefined;
-  nc.subscribe(patterns.liveOfKind(world.plane.ns, "run"), { callback: () => wake() });
-  return { grows: () => new Promise<void>((resolve) => (wake = resolve)) };
+  const { ns } = world.plane;
+  const wakes = new Set<() => void>();
+  const holders = new Map<string, string>();
+  const worked = new Set<string>();
+  const counts = { stored: 0, toldByReader: 0 };
+  const wake = () => {
+    for (const one of [...wakes]) one();
+  };
+  nc.subscribe(patterns.liveOfKind(ns, "run"), {
+    callback: (error, { subject, data }) => {
+      if (error !== null) return;
+      counts.stored += 1;
+      const { body } = decodeEvent({ subject, data, seq: 0, time: 0, headers: new Map() });
+      const action = `${body.run} ${String(body.data["action"])}`;
+      if (body.type === "action.started") holders.set(action, (body.data["claim"] as { gateway: string }).gateway);
+      if (body.type === "action.succeeded") worked.add(holders.get(action) ?? "");
+      if (body.to === "verified") holders.delete(action);
+      wake();
+    },
+  });
+  nc.subscribe(patterns.events(ns), {
+    callback: () => {
+      counts.toldByReader += 1;
+      wake();
+    },
+  });
+  const when = (holds: () => boolean) =>
+    new Promise<void>((resolve) => {
+      const look = () => {
+        if (!holds()) return;
+        wakes.delete(look);
+        resolve();
+      };
+      wakes.add(look);
+      look();
+    });
+  const more = async (of: keyof typeof counts) => {
+    // what was on its way to us before is here then
+    await stubborn(() => nc.flush());
+    const before = counts[of];
+    await when(() => counts[of] > before);
+  };
+  return { grows: () => more("stored"), isTold: () => more("toldByReader"), worked: (gateway: () => string) => when(() => worked.has(gateway())) };
+}
+
+/** Somebody says the same note again and is answered. */
+async function asked(): Promise<void> {
+  const { ns } = world.plane;
+  const body = Buffer.from(JSON.stringify({ kind: "note", id: "asked", text: "is anybody there" }));
+  await until(
+    () => Promise.resolve(),
+    () => clerk.nc.request(subjects.ask(ns, clerk.name, runId(ASKED)), body, { timeout: 1_000 }).then(() => true, () => undefined),
+    "an answer of whoever is asked",
+  );
 }
 
 async function killer(): Promise<void> {
-  while (performance.now() < deadline - KILL_EVERY_MS) {
+  runs.push({ run: ASKED, agent: clerk, tools: new Map() });
+  await say(clerk, ASKED, { kind: "start", id: "start", agent: { name: clerk.name }, goal: "to be asked about" });
+  const progress: Promise<void>[] = [];
+  for (let turn = 0; performance.now() < deadline - KILL_EVERY_MS; turn++) {
+    const victim = VICTIMS[turn % VICTIMS.length] as Named;
+    progress.push(killed(victim));
     await pause(KILL_EVERY_MS * (0.75 + next() / 2));
-    const victim = VICTIMS[Math.floor(next() * VICTIMS.length)] as Named;
-    const at = VICTIMS.indexOf(victim);
-    const services = world.processes[at];
-    await services?.up();
-    const began = performance.now();
-    // the same tick: nothing is seen between the death and the beginning of the wait
-    if (services !== undefined) {
-      const deaths = services.deaths;
-      services.signal("SIGKILL");
-      // what a dead process had sent still arrives
-      await until(() => Promise.resolve(), () => (services.deaths > deaths ? true : undefined), "a death");
-      await journal.grows();
-    } else {
-      const back = world.killServer();
-      await journal.grows();
-      await back;
-    }
-    kills.push({ victim, progressMs: Math.round(performance.now() - began) });
   }
+  await Promise.all(progress);
+  await say(clerk, ASKED, { kind: "finish", id: "finish" });
+}
+
+/** Kills one, and waits for what only its successor can do. */
+async function killed(victim: Named): Promise<void> {
+  const services = world.processes[VICTIMS.indexOf(victim)];
+  let began = performance.now();
+  if (services === undefined) {
+    const back = world.killServer();
+    await journal.grows();
+    await back;
+  } else {
+    await services.up();
+    const { deaths } = services;
+    began = performance.now();
+    services.signal("SIGKILL");
+    await until(() => Promise.resolve(), () => (services.deaths > deaths ? true : undefined), "a death");
+    if (victim === "coordinator") await journal.grows();
+    else if (victim === "reader") await journal.isTold();
+    else if (victim === "ask") await asked();
+    else {
+      const dead = new Set(services.dead);
+      await journal.worked(() => (dead.has(services.gateway) ? "" : services.gateway));
+    }
+  }
+  kills.push({ victim, progressMs: Math.round(performance.now() - began) });
 }
 
 /** One run after the other: some writes, each seen through; what is in doubt is resolved by the tool's ledger. */
@@ -159,6 +232,8 @@ async function account({ plane, ledger, processes, serverDeaths }: World, played
     inputs: { sent: played.sent.length, acknowledged, applied: acknowledged - lost, lost },
     events: checked.reduce((sum, { replay }) => sum + replay.events, 0),
     identical_in_replay: checked.reduce((sum, { replay }) => sum + replay.identical, 0),
+    /** Aggregates of every kind whose chain of events is broken. */
+    unverified: checked.filter(({ verify }) => verify.fault !== undefined).length,
     effects: { wanted: steps.length, once: steps.filter((n) => n === 1).length, none: steps.filter((n) => n === 0).length, doubled: steps.filter((n) => n > 1).length, calls: ledger.calls.length },
     in_doubt_resolved: doubts.resolved,
     first_progress_ms: { all: times(kills), ...Object.fromEntries(VICTIMS.map((victim) => [victim, times(kills.filter((one) => one.victim === victim))])) },
