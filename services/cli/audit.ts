@@ -48,6 +48,11 @@ export function auditCommands(cli: Cli): void {
   replay.action(async (run: string | undefined, options: ReplayOptions, self) => {
     const modes = (["at", "follow", "machine", "policy"] as const).filter((name) => options[name] !== undefined);
     if (modes.length > 1) throw usage(self, `\`--${modes[0]}\` and \`--${modes[1]}\` are two questions`);
+    const [mode] = modes;
+    for (const name of ["judge", "allowErased"] as const) {
+      if (options[name] === true && mode !== undefined && mode !== "follow") throw usage(self, `\`${name === "judge" ? "--judge" : "--allow-erased"}\` says nothing of \`--${mode}\``);
+    }
+    if (options.allowErased === true && options.judge !== true && options.file === undefined) throw usage(self, "`--allow-erased` goes with `--judge` or `--file`");
     if (options.since !== undefined && options.machine === undefined && options.policy === undefined) throw usage(self, "`--since` goes with `--machine` or `--policy`");
     if (options.at !== undefined) return showAt(cli, self, run, options, options.at);
     if (options.follow === true) return follow(cli, self, run, options);
@@ -149,7 +154,8 @@ async function showAt(cli: Cli, self: Command, named: string | undefined, option
     if (run === undefined) throw usage(self, "`--at` shows one run");
     const state = await stateAt(ns, run, decoded(messages), moment);
     if (state === undefined) throw new CliError(EXIT.usage, `nothing of \`${run}\` had happened by \`${at}\``, `\`signalbox show ${run}\` shows all of it`);
-    show(cli, self, state, (value) => stateText(value, cli.paint));
+    const beyond = "seq" in moment && moment.seq > state.seq && state.last_recorded;
+    show(cli, self, state, (value) => `${stateText(value, cli.paint)}${beyond ? `\n${cli.paint.yellow("note")}  there is no event ${moment.seq} of it yet: this is after its last, event ${state.seq}` : ""}`);
     if (state.difference !== undefined) cli.ends(EXIT.failed);
   });
 }

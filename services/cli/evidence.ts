@@ -43,7 +43,7 @@ export async function evidenceOf(session: Session, env: Readonly<Record<string, 
   const keys = [...witnesses, ...(await toolKeys(env)), ...(whole ? [] : await issuers(session, documents))];
   if (options.checkpoints === false) return { keys, checkpoints: [], faults: [] };
   const own = await checkpointsIn(join(folder, `checkpoints-${ns}.jsonl`), ns);
-  const kept = typeof options.checkpoints === "string" ? await checkpointsIn(options.checkpoints, ns) : [];
+  const kept = typeof options.checkpoints === "string" ? await checkpointsIn(options.checkpoints, ns, (path) => readFile(path, "utf8")) : [];
   if (typeof options.checkpoints === "string" && kept.length === 0) throw new CliError(EXIT.usage, `\`${visible(options.checkpoints)}\` holds no checkpoint of \`${ns}\``, "`signalbox checkpoint > kept.json` makes one");
   const byNumber = new Map([...chosenCheckpoints(own, ends, whole), ...kept].map((signed) => [signed.n, signed]));
   const checkpoints = [...byNumber.values()].sort((a, b) => a.n - b.n);
@@ -52,8 +52,9 @@ export async function evidenceOf(session: Session, env: Readonly<Record<string, 
   return { keys, checkpoints: proofs, faults: proofs.flatMap(({ signed, fault }) => (fault === undefined ? [] : [{ n: signed.n, why: fault }])) };
 }
 
-async function checkpointsIn(path: string, ns: string): Promise<SignedCheckpoint[]> {
-  const text = await fileText(path).catch((error: NodeJS.ErrnoException) => {
+/** A witness that has signed nothing yet has no file; one that somebody names has to be there. */
+async function checkpointsIn(path: string, ns: string, read = fileText): Promise<SignedCheckpoint[]> {
+  const text = await read(path).catch((error: NodeJS.ErrnoException) => {
     throw new CliError(EXIT.usage, `\`${visible(path)}\` cannot be read: ${error.code ?? error.message}`);
   });
   return readCheckpoints(text).flatMap((one) => (typeof one === "object" && one.ns === ns ? [one] : []));

@@ -1,10 +1,10 @@
 /** `verify --since`: the journal held against checkpoints that somebody kept, and these against the keys that they were given. */
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { StoredMessage } from "../bus/journal.ts";
 import type { AttestedCheckpoint } from "../replay/attested.ts";
 import { CheckpointAudit, readCheckpoints, sequenceFault, signatureFault } from "../replay/checkpoint.ts";
 import type { ExportFile } from "../replay/export-file.ts";
-import { fileText } from "../replay/sinks.ts";
 import type { SignedCheckpoint, WitnessKey } from "../../schemas/checkpoint.ts";
 import type { Io, Paint } from "./io.ts";
 import { CliError, EXIT } from "./exit.ts";
@@ -36,8 +36,8 @@ export async function trustedKeys(io: Io, since: string | undefined, path: strin
 
 /** @throws CliError when the file holds no checkpoint */
 export async function readKept(path: string, keys: readonly WitnessKey[], ns: string): Promise<Kept> {
-  const text = await fileText(path).catch((error: NodeJS.ErrnoException) => {
-    throw new CliError(EXIT.usage, `\`${visible(path)}\` cannot be read: ${error.code ?? error.message}`);
+  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    throw new CliError(EXIT.usage, `\`${visible(path)}\` cannot be read: ${error.code ?? error.message}`, "give the file in which you kept what `signalbox checkpoint` printed");
   });
   const read = readCheckpoints(text);
   if (read.length === 0) throw new CliError(EXIT.usage, `\`${visible(path)}\` holds no checkpoint`, "`signalbox checkpoint > kept.json` makes one");

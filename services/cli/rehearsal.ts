@@ -60,6 +60,7 @@ async function policyOf(text: string, source: Source, library: Library): Promise
     if (typeof value === "string") throw new CliError(EXIT.usage, `the policy set \`${digest.data}\` cannot be had: ${value}`, source.file === undefined ? undefined : "give its folder: the file's own sets are read with their events");
     return compiled({ digest: digest.data, value });
   }
+  if (/^sha(256)?:/i.test(text)) throw new CliError(EXIT.usage, `\`${visible(text)}\` is no digest of a policy set`, "a digest is `sha256:` and 64 hex digits: `signalbox policy history` shows them whole");
   const { documents, faults } = await loadPath(text);
   if (faults.length > 0) throw new CliError(EXIT.usage, faults.map(faultText).join("\n"));
   const [set, ...more] = documents.flatMap((document) => (document.kind === "policy" ? [document] : []));

@@ -14,6 +14,8 @@ export interface StateAt {
   /** The last event that had happened, and when. A commit happens at once: with one of its events, all have. */
   readonly seq: number;
   readonly at: string;
+  /** Nothing of the run was recorded after it. */
+  readonly last_recorded: boolean;
   readonly machine: string;
   /** Of all that the state holds, also of what is not shown. */
   readonly state_hash: Digest;
@@ -41,21 +43,26 @@ export interface StateAt {
  */
 export async function stateAt(ns: Namespace, run: string, events: AsyncIterable<JournalEvent> | Iterable<JournalEvent>, moment: Moment): Promise<StateAt | undefined> {
   const replayer = new Replayer(ns, "run", run);
+  let last_recorded = true;
   for await (const event of events) {
     const { seq, part, at } = event.body;
-    if (part[0] === 1 && ("seq" in moment ? seq > moment.seq : at > moment.time)) break;
+    if (part[0] === 1 && ("seq" in moment ? seq > moment.seq : at > moment.time)) {
+      last_recorded = false;
+      break;
+    }
     replayer.push(event);
   }
   const state = replayer.state as RunState | undefined;
-  return state === undefined || state.seq === 0 ? undefined : viewOf(state, replayer.report.difference);
+  return state === undefined || state.seq === 0 ? undefined : viewOf(state, last_recorded, replayer.report.difference);
 }
 
-function viewOf(state: RunState, difference: Difference | undefined): StateAt {
+function viewOf(state: RunState, last_recorded: boolean, difference: Difference | undefined): StateAt {
   return {
     run: state.run,
     ns: state.ns,
     seq: state.seq,
     at: state.at,
+    last_recorded: last_recorded && difference === undefined,
     machine: state.machine,
     state_hash: stateHash(state),
     life: state.life.value,

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { type RunningPlane, startPlane } from "../../infra/plane.ts";
 import { readSettings } from "../../infra/settings.ts";
+import type { WitnessKey } from "../../schemas/checkpoint.ts";
 import { runId } from "../../schemas/ids.ts";
 import type { Answer } from "../../schemas/answer.ts";
 import type { AttestedCheckpoint } from "../../services/replay/attested.ts";
@@ -79,6 +80,7 @@ describe("an auditor", () => {
     assert.match(beyond, new RegExp(`note {2}there is no event 9999 of it yet: this is after its last, event ${seq}\n`));
     assert.ok(!(await done(["replay", RUN, "--at", String(seq)])).includes("note  "));
     assert.equal((JSON.parse(await done(["replay", RUN, "--at", "1", "--json"])) as StateAt).last_recorded, false);
+    await writeFile(join(folder, "no-keys.json"), "[]");
     const refused: readonly (readonly [string[], RegExp])[] = [
       [["replay", RUN, "--allow-erased"], /`--allow-erased` goes with `--judge`/],
       [["replay", RUN, "--judge", "--at", "1"], /`--judge` says nothing of `--at`/],
@@ -86,7 +88,7 @@ describe("an auditor", () => {
       [["replay", RUN, "--judge", "--allow-erased", "--policy", join(DEMO, "policies", "default")], /`--judge` says nothing of `--policy`/],
       [["replay", RUN, "--policy", "sha256:0000"], /`sha256:0000` is no digest of a policy set/],
       [["replay", RUN, "--policy", `sha256:${"0".repeat(64)}`], /cannot be had: it is missing/],
-      [["verify", "--all", "--since", join(folder, "no-such-file.json")], /no-such-file\.json` cannot be read: ENOENT/],
+      [["verify", "--all", "--since", join(folder, "no-such-file.json"), "--keys", join(folder, "no-keys.json")], /no-such-file\.json` cannot be read: ENOENT/],
       [["export", RUN, "--checkpoints", join(folder, "no-such-file.json"), "-o", join(folder, "none.jsonl")], /no-such-file\.json` cannot be read: ENOENT/],
     ];
     for (const [args, why] of refused) {
@@ -150,6 +152,15 @@ describe("an auditor", () => {
     assert.deepEqual([forNothing.exit, /no proofs for it/.test(forNothing.out)], [6, true]);
     await writeFile(join(folder, "strangers.json"), JSON.stringify([new Witness(new Uint8Array(32).fill(9)).published("2020-01-01T00:00:00.000Z", "2999-01-01T00:00:00.000Z")]));
     assert.equal((await verified("signed", "--keys", join(folder, "strangers.json"))).exit, 6);
+    // by a key that had ended before, or that nobody was given, it says nothing of the journal either
+    const given = JSON.parse(await readFile(keys, "utf8")) as WitnessKey[];
+    await writeFile(join(folder, "expired.json"), JSON.stringify(given.map((key) => ({ ...key, not_before: "2020-01-01T00:00:00.000Z", not_after: "2020-12-31T00:00:00.000Z" }))));
+    assert.match(await done(["verify", "--all", "--since", kept, "--keys", keys]), /^held {2}1 of 1/);
+    for (const [name, why] of [["strangers", /none of those given/], ["expired", /its key was valid from 2020-01-01/]] as const) {
+      const { exit, out } = await cli(["verify", "--all", "--since", kept, "--keys", join(folder, `${name}.json`)]);
+      assert.deepEqual([exit, /^broken {2}checkpoint 1: /.test(out), why.test(out), out.includes("held")], [6, true, true, false], out);
+    }
+    assert.deepEqual([(await verified("signed", "--keys", join(folder, "expired.json"))).exit], [6]);
     // and by what the runs are, instead of their names
     await done(["propose", "--start", "--run", "later", "--goal", "g"]);
     assert.match(await done(["export", "--team", "support", "--since", "2026-01-01", "-o", file("team")]), /some of it is newer than the last checkpoint/);
