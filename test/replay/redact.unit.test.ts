@@ -21,6 +21,8 @@ import { redacted, type Redaction, Unredactable } from "../../services/replay/re
 import { hashFrom, stateBehind } from "../../services/replay/sha-state.ts";
 import { shownOf } from "../../services/replay/shown.ts";
 import { Witness } from "../../services/replay/witness.ts";
+import { ERASURES_NAME } from "../../services/identity/erasures-name.ts";
+import { JournalWriter } from "../projection/journal.ts";
 import { CONTRACT, NS, office, type Recorder } from "./recorded.ts";
 
 const RUN = runId("clerk_one");
@@ -288,6 +290,21 @@ describe("AUD-3: who says that something is withheld", () => {
     // a contract that cannot be read may have said so
     mixed.stored.delete(mixed.contract.digest);
     assert.ok(((await read(await withheldOf(mixed.of(third), { runs: [third] }, NOTHING, "contracts", mixed))).file.counts.withheld) > 10);
+  });
+
+  it("AUD-3 why somebody's data was erased is withheld with the runs before it, and not where none is withheld", async () => {
+    const reason = `asked by ${PLANTED}`;
+    const [event] = new JournalWriter().seal("erasure", ERASURES_NAME, [{ type: "erasure.requested", data: { subject: "a".repeat(32), key: "b".repeat(16), by: "op", reason } }], { input: { verb: "erase", id: "e", subject: "a".repeat(32), reason } });
+    for (const [logging, withheld] of [[{ pii_redaction: true }, true], [undefined, false]] as const) {
+      const own = office();
+      own.apply(speaking(logging));
+      own.start(RUN);
+      const erasure: StoredMessage = { subject: event!.subject, data: event!.data, headers: new Map(Object.entries(event!.headers)), seq: own.messages.length + 1, time: own.messages.at(-1)!.time };
+      const file = parsed(await withheldOf([...own.of(RUN), erasure], { runs: [RUN] }, NOTHING, "contracts", own));
+      const line = file.find((one) => "subject" in one && one.subject === erasure.subject);
+      assert.equal(line?.kind, withheld ? "withheld" : "event");
+      assert.equal(said(file.map((one) => JSON.stringify(one))).includes(WORD), !withheld);
+    }
   });
 
   it("AUD-2 a file without anything withheld is as it was, and older versions withhold nothing", async () => {
