@@ -114,11 +114,11 @@ export function difference(expected: NormalForm, found: NormalForm): string | un
   return undefined;
 }
 
-const KINDS: Readonly<Record<string, string>> = { a: "action", q: "request", s: "stop" };
+const KINDS: Readonly<Record<string, string>> = { a: "action", q: "request", s: "stop", l: "lease", r: "return" };
 const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
 const DAY = /\b\d{4}-\d\d-\d\d\b/g;
-/** Digests; ids of actions, requests and stops; and, of what is sealed, the subject, the key and the value. */
-const NAMED = /sha256:[0-9a-f]{64}|\b[aqs]\d+\b|(?<=(?:(?:subject|key)\\*":\\*"|destroyed\.))[0-9a-f]{16,32}|(?<=value\\*":\\*")[A-Za-z0-9_-]{24,}/g;
+/** Digests; ids of actions, requests, stops, leases and returns; and, of what is sealed, the subject, the key and the value. */
+const NAMED = /sha256:[0-9a-f]{64}|\b[aqs]\d+\b|\b[lr]\d+\.\d+\b|(?<=(?:(?:subject|key)\\*":\\*"|destroyed\.))[0-9a-f]{16,32}|(?<=value\\*":\\*")[A-Za-z0-9_-]{24,}/g;
 
 class Scribe {
   readonly #run: string;
@@ -185,7 +185,7 @@ class Scribe {
     return text.replaceAll(this.#run, "<run>").replaceAll(this.#serial, "<play>").replace(TIME, "<time>").replace(DAY, "<day>").replace(NAMED, (name) => {
       let known = this.#names.get(name);
       if (known === undefined) {
-        const kind = name.startsWith("sha256:") ? "digest" : (KINDS[/^[aqs]\d+$/.exec(name)?.[0][0] ?? ""] ?? "sealed");
+        const kind = name.startsWith("sha256:") ? "digest" : (KINDS[/^[aqslr]\d+(\.\d+)?$/.exec(name)?.[0][0] ?? ""] ?? "sealed");
         this.#names.set(name, (known = `<${kind} ${this.#names.size + 1}>`));
       }
       return known;
