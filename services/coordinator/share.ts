@@ -98,7 +98,6 @@ export class Share {
   async #open(epoch: number): Promise<void> {
     const { number, ns, onInputs } = this.#options;
     const handedOut = (messages: IntakeMessage[]) => {
-      this.#fence?.release();
       onInputs(messages);
       this.#fence?.release();
     };

@@ -52,4 +52,14 @@ export const SHARES: readonly Argued[] = [
       "Date.parse(ts) < end + sealAfterMs", "(Date.parse(ts)) <= (end + sealAfterMs)", "a millisecond of the server's own clock, which nobody stops: the next round comes to the same",
     ],
   ),
+  ...of(
+    "services/coordinator/share.ts",
+    ["const LOOK_MS = 10;", "10", "10 + 1", "how often it is looked: no promise says it to the millisecond"],
+    ["const API_TIMEOUT_MS = 5000;", "5000", "5000 + 1", "how long an answer is waited for: no promise says it to the millisecond"],
+    [
+      "while (!this.#stopped && this.#intakes.some(({ inHand }) => inHand > 0) && performance.now() - began < DRAIN_MS) await pause(LOOK_MS);",
+      "!this.#stopped", "true", "who is stopped drops what is in hand, and nothing is in hand then",
+    ],
+    ["await Promise.all(intakes.map((intake) => intake.remove().catch(() => undefined)));", "undefined", "undefined", "the same text: nothing is changed"],
+  ),
 ];
