@@ -175,6 +175,19 @@ describe("AUD-3: an export that withholds what was said", () => {
     }
   });
 
+  it("AUD-3 a member that nobody listed is withheld, and so is an id that is a card or an account", () => {
+    const first = decode((run[0] as StoredMessage).data) as EventBody;
+    const shown = (data: object, cause: object = {}) => shownOf({ ...first, cause: { ...first.cause, ...cause }, data: data as EventBody["data"] });
+    assert.deepEqual(shown({ action: "a2", attempt: 1, unheard: { of: WORD }, list: [WORD], nothing: null, none: [] }).body.data, { action: "a2", attempt: 1, unheard: "[redacted]", list: [], nothing: null, none: [] });
+    assert.equal(shown({ action: "a2" }).cut, 0);
+    const [card, account] = ["4111111111111111", "DK5000400440116243"];
+    const { body } = shown({ proposal: account, tool: card, facts: { kind: "tool", amount: { units: 5, currency: "USD" }, judgement: { decision: "ask", reasons: [{ code: "policy.ask", message: WORD, path: WORD }], errors: [WORD] } } }, { id: card });
+    assert.equal(body.cause.id, "[redacted]");
+    assert.deepEqual(body.data, { proposal: "[redacted]", tool: "[redacted]", facts: { kind: "tool", amount: { units: 5, currency: "USD" }, judgement: { decision: "ask", reasons: [{ code: "policy.ask", message: "[redacted]", path: "[redacted]" }], errors: [] } } });
+    // a text of the wrong form is no digest, no pseudonym, no code of the plane's
+    assert.deepEqual(shown({ document: WORD, subject: WORD, error: { code: WORD, message: WORD, effect: WORD }, view: `${WORD}{` }).body.data, { document: "[redacted]", subject: "[redacted]", error: { code: "[redacted]", message: "[redacted]", effect: "[redacted]" }, view: "[redacted]" });
+  });
+
   it("AUD-4 the list of approvals out of it is the whole one without what was said", async () => {
     const file = (texts: readonly string[]) => new ExportFile((async function* () { yield Buffer.from(texts.map((line) => `${line}\n`).join("")); })());
     const [part, whole] = [await complianceOf(file(one).messages()), await complianceOf(run)];
