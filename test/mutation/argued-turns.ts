@@ -139,4 +139,33 @@ export const TURNS: readonly Argued[] = [
         ] as const,
     ),
   ),
+  ...of(
+    "services/coordinator/turns.ts",
+    ["if (this.#queued) return;", "this.#queued", "false", "a short cut: who is woken twice finds nothing the second time"],
+    ["this.#queued = true;", "true", "false", "a short cut: who is woken twice finds nothing the second time"],
+    ["while (room > 0) {", "0", "0 + 1", "how full a batch becomes is a matter of speed"],
+    ["more = true;", "true", "false", "a second look in one go finds nothing: the first ended where nobody was left"],
+    ["if (!more) return;", "!more", "true", "a second look in one go finds nothing: the first ended where nobody was left"],
+    [
+      "else void this.#refreshed().then(() => this.#conclude(turn), (error: unknown) => this.#unless(error));",
+      "this.#unless(error)", "undefined", "only a stop ends the question, and of a stop nothing is said",
+    ],
+    ['const parts = batch.map(({ lane, expected, events }) => ({ subject: lane.loaded?.subject ?? "", expected, events }));', '""', '"mutant"', "for the compiler: what was decided was loaded"],
+    ["if (loaded !== undefined) loaded.streamSeq = landing.last;", "loaded !== undefined", "true", "for the compiler: what was decided was loaded"],
+    [
+      "if (digest !== undefined) await applied.put(lane.kind as DocumentKind, lane.name, digest, lane.loaded?.head.seq ?? 0);",
+      "0", "0 + 1", "for the compiler: what was decided was loaded",
+    ],
+    ["const { gateway, grant: body } = loaded === undefined ? grant : guarded(sources, loaded, grant);", "loaded === undefined", "false", "for the compiler: what was decided was loaded"],
+    [
+      'for (const debt of debts) if (debt.kind === "timer" && strays.some((stray) => replaced(debt, stray))) lane.issued.delete(debt.key);',
+      'debt.kind === "timer"', "true", "for the compiler: no timer has the name of a signal, and a dispatch has none",
+    ],
+    ['if (lane.loaded?.kind === "run" && lane.loaded.head.seq === 0) lane.loaded = undefined;', "lane.loaded.head.seq === 0", "true", "only a run without an event asks for the table"],
+    ...['arrival?.for !== "run"', "arrival.principal !== token"].map(
+      (what) => ['if (arrival?.for !== "run" || arrival.principal !== token) return;', what, "false", "for the compiler: it is asked in one go with the turn that needed it, of the same input"] as const,
+    ),
+    ['if (arrival?.for !== "erasure") return;', 'arrival?.for !== "erasure"', "false", "for the compiler: it is asked in one go with the turn that needed it, of the same input"],
+    ["arrival.stored = (await this.#parts.sources.personal.stored(subject).catch(() => undefined)) ?? null;", "undefined", "undefined", "the same text: nothing is changed"],
+  ),
 ];
