@@ -352,8 +352,7 @@ describe("EXEC-8 OPS-2 what a plane of before stored", () => {
     await propose(3, "newer");
     await control(3, "newer");
     await transform(former);
-    // more than come in one go
-    for (let n = 0; n < 300; n++) await propose(3, "older");
+    for (let n = 0; n < 3; n++) await propose(3, "older");
     await mended();
     await signal(`part.${another}`, "older signal");
     await timer(3, "former", another);
@@ -364,9 +363,24 @@ describe("EXEC-8 OPS-2 what a plane of before stored", () => {
     await share.start(6);
     await until(() => count("newer") === 2, "what is newer");
     const before = whats().slice(0, whats().indexOf("newer"));
-    assert.deepEqual([before.filter((what) => what === "older").length, before.includes("older signal")], [300, true]);
+    assert.deepEqual([before.filter((what) => what === "older").length, before.includes("older signal")], [3, true]);
     await until(() => count("due former") === 1, "the timer");
     assert.deepEqual(await consumers(), { INBOX: ["share-3-6", `share-3-6-${former}`], CONTROL: ["share-3-6", `share-3-6-${another}`], TIMERS: ["share-3-6", `share-3-6-${another}`] });
+  });
+
+  it("is waited for, however much it is: nothing that stands in the share comes before its end", async (t) => {
+    // more than may be in hand at once
+    await Promise.all(Array.from({ length: 4_200 }, () => signal(`part.${another}`, "older")));
+    await control(3, "newer");
+    const share = owned(3);
+    t.after(() => share.leave());
+    const starting = share.start(1);
+    await until(() => heard.length === 4_096, "what may be in hand");
+    for (let n = 0; n < 5; n++) assert.deepEqual(await consumers(), { ...none, CONTROL: [`share-3-1-${another}`] });
+    ackAll();
+    await starting;
+    await until(() => count("newer") === 1, "what is newer");
+    assert.deepEqual([count("older"), whats().at(-1)], [4_200, "newer"]);
   });
 
   it("is waited for by nobody who is stopped meanwhile", async () => {
