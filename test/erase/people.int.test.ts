@@ -123,11 +123,13 @@ describe("AUD-3: `erase`", () => {
     const run = `${AGENT}_exported`;
     await asked("exported");
     const file = (name: string) => join(demo.folder, `${name}.jsonl`);
+    const states = new Set<string | undefined>();
     const keys = join(demo.folder, "witness", "witness-keys.json");
     const judged = async (name: string, ...more: string[]) => {
       const { exit, out } = await demo.cli(["replay", "--file", file(name), ...more, "--judge", "--json"]);
-      const { reports } = JSON.parse(out) as { reports: { name: string; judge?: { same: number; erased: unknown[] } }[] };
+      const { reports } = JSON.parse(out) as { reports: { name: string; state_hash: string; judge?: { same: number; erased: unknown[] } }[] };
       const one = reports.find(({ name }) => name === run);
+      states.add(one?.state_hash);
       return [exit, one?.judge?.same, one?.judge?.erased.length];
     };
     await demo.json("export", run, "--whole", "-o", file("before"));
@@ -144,6 +146,7 @@ describe("AUD-3: `erase`", () => {
       assert.deepEqual(verified.reports.filter(({ kind }) => kind !== "run").map(({ kind }) => kind), ["erasure"], name);
     }
     assert.deepEqual(await judged("team", "--run", run), [6, 0, 1], "a single run out of the file too");
+    assert.deepEqual([states.size, states.has(undefined)], [1, false], "what its events amount to is the same, erased or not");
     const lines = (await readFile(file("after"), "utf8")).split("\n");
     const without = file("without");
     await writeFile(without, lines.filter((line) => !(line.includes('"kind":"event"') && line.includes(".log.erasure."))).join("\n"));

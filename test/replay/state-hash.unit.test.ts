@@ -67,7 +67,12 @@ function* otherwise(state: object): Generator<readonly [string, object]> {
   const ways: ((copy: object) => string)[] = [];
   const visit = (at: (copy: object) => unknown, path: string): void => {
     const value = at(state);
-    const put = (name: string, change: (container: any) => void) => ways.push((copy) => (change(at(copy)), `${path}${name}`));
+    const put = <T>(name: string, change: (container: T) => void) => {
+      ways.push((copy) => {
+        change(at(copy) as T);
+        return `${path}${name}`;
+      });
+    };
     if (value instanceof Map) {
       put("+", (map: Map<string, unknown>) => map.set("an-entry-more", 1));
       for (const key of value.keys() as Iterable<string>) {
@@ -83,10 +88,10 @@ function* otherwise(state: object): Generator<readonly [string, object]> {
       for (const item of value as Set<string>) put(`-${item}`, (set: Set<string>) => set.delete(item));
       return;
     }
-    put("+", (container) => (container[Array.isArray(value) ? value.length : "a_member_more"] = 1));
+    put("+", (container: Record<string, unknown>) => (container[Array.isArray(value) ? value.length : "a_member_more"] = 1));
     for (const [key, member] of Object.entries(value as object)) {
       if (typeof member === "object" && member !== null) visit((copy) => (at(copy) as Record<string, unknown>)[key], `${path}/${key}`);
-      else put(`/${key}`, (container) => (container[key] = other(member)));
+      else put(`/${key}`, (container: Record<string, unknown>) => (container[key] = other(member)));
     }
   };
   visit((copy) => copy, "");
