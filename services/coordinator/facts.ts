@@ -166,7 +166,7 @@ function freshPrincipal(state: RunState, bearer: Bearer): Principal | undefined 
 function startFacts(sources: Lookups, state: RunState, actor: Actor, body: StartProposal, bearer: Bearer): StartFacts {
   const { registry, guard, people } = sources;
   // an agent that starts for another name is refused by the machine; its own contract is looked up all the same
-  const contract = registry.contract(body.agent.name === actor ? body.agent.name : actor);
+  const contract = registry.contract(actor);
   const policy = registry.policy();
   const documents: DocumentFacts = {
     ...(contract && { contract: contract.digest }),

@@ -8,6 +8,7 @@ import { type Digest, actor } from "../../schemas/ids.ts";
 import { reason } from "../../schemas/reason.ts";
 import type { Arrival } from "../../services/coordinator/arrival.ts";
 import { type FactSources, type Lookups, Needs, Unbelieved, appliedFacts, documentReference, fetching, gatherFacts, guardHit } from "../../services/coordinator/facts.ts";
+import { changeToolFacts, editedChangeFacts } from "../../services/registry/change.ts";
 import { documents, person, policySet } from "../registry/in-force.ts";
 import { KIM, NS, type Scene, TOKEN, arrives, asks, became, begins, checked, fires, notes, reports, scene, signals, types } from "./scene.ts";
 
@@ -87,6 +88,17 @@ test("law 2: a start rests on the contract and the policies in force, on what th
   const forAnother = arrives("propose", "clerk", "clerk_1", { kind: "start", id: "s", agent: { name: "full" }, goal: "g" });
   assert.equal(gathered("start", of, await of.lane("clerk_1"), forAnother).agent?.name, "clerk");
   assert.deepEqual(gather(of, await of.lane("nobody_1"), begins("nobody", "nobody_1")), { kind: "start", documents: { policy: of.sources.registry.policy()?.digest }, budgets: {}, principal: null });
+});
+
+test("law 2: what is not in force is not named, neither for a start nor for a claim", async () => {
+  const of = await scene();
+  const lane = await dispatched(of);
+  Object.defineProperty(of.sources.registry, "policy", { value: () => undefined });
+  assert.deepEqual(gathered("start", of, await of.lane("clerk_2"), begins("clerk", "clerk_2")).documents, { contract: of.sources.registry.contract("clerk")?.digest });
+  Object.defineProperty(of.sources.registry, "contract", { value: () => undefined });
+  const now = (found: object) => Object.keys(found);
+  const { documents: found } = gathered("current", of, lane, reports("gw", "clerk_1", "r", "started"));
+  assert.deepEqual([now(found), found.tool], [["tool"], of.sources.registry.tool("t.write")?.digest]);
 });
 
 test("ID-3: a start's token is verified once, and only where the start may be admitted at all", async () => {
@@ -197,7 +209,8 @@ test("law 10: what is marked personal is opened for the schema alone, and judged
   const open = (state: RunState, value: object, marks: readonly object[]) => (opened.push([state.run, value, marks.length]), { plain: { to: "kim@x" }, faults: [], sealed: [], digests: [] });
   const personal = { open, any: true, seal: (_: unknown, input: object) => input } as unknown as FactSources["personal"];
   const lane = await running(of);
-  gather(of, lane, asks("clerk", "clerk_1", "t", "t.mail", { to: { $sealed: "x" } }), { sources: { personal } });
+  const judged = gathered("tool", of, lane, asks("clerk", "clerk_1", "t", "t.mail", { to: { $sealed: "x" } }), { sources: { personal } });
+  assert.deepEqual([judged.faults, judged.judgement?.decision], [[], "allow"]);
   assert.deepEqual(opened, [["clerk_1", { to: { $sealed: "x" } }, 1]]);
   gather(of, lane, asks("clerk", "clerk_1", "t", "t.read"), { sources: { personal } });
   assert.equal(opened.length, 1, "what is not marked is not opened");
@@ -248,6 +261,20 @@ test("APP-2 law 9: a decision rests on who decides, on what is in force, and on 
   assert.deepEqual(gather(first, old.lane, old.decides("approve")), { kind: "current", documents: inForce(first, "asker", "t.write") });
 });
 
+test("APP-2: an edited input takes the place of another, and has allowances of its own to wait for", async () => {
+  const of = await scene();
+  await of.apply(...documents("budget: { scope: team, name: team, max_cost_usd_per_day: 1 }"), ...documents(JSON.stringify({ agent: { name: "asker", owner: "o", team: "team", purpose: "p" }, budgets: {}, tools: { allowlist: [{ name: "t.dear", requires_approval: true }] } })));
+  const lane = await running(of, "asker");
+  of.turn(lane, [asks("asker", "asker_1", "t", "t.dear")]);
+  const [id, { body }] = [...stateOf(lane).signals][0] ?? assert.fail("nothing is asked for");
+  const { need: _, want: __, ...about } = body as typeof body & { need: number; want: number };
+  of.turn(lane, [signals(`ledger:${body.ledger.replaceAll(".", "%2E")}`, "asker_1", { ...about, name: "leased", id, granted: 600_000, total: 600_000, cap: 1_000_000 }, 4)]);
+  const [request, approval] = [...stateOf(lane).approvals][0] ?? assert.fail("nobody is asked");
+  const edit = arrives("decide", "ann", "asker_1", { id: "d", request, decision: "edit", digest: approval.context.digest, input: { text: "y" } }, 5);
+  const { again } = gathered("current", of, lane, edit);
+  assert.deepEqual([again?.judgement, (again?.needs?.length ?? 0) > 0], [undefined, true]);
+});
+
 test("law 9: a claim rests on what is in force, on everybody who agreed, and on a new judgement where that is not what was judged", async () => {
   const of = await scene();
   const lane = await dispatched(of);
@@ -293,7 +320,13 @@ test("law 2: an output is checked against the tool as it was approved, and marks
   const codes = (arrival: Arrival, wish: Wish = {}, own = lane) => gathered("output", of, own, arrival, wish).faults.map(({ code, message }) => (code.startsWith("document") || code === "tool.unknown" ? `${code}: ${message}` : code));
   const succeeded = (output?: unknown, more: object = {}) => reports("gw", "clerk_1", "r", "succeeded", { ...(output !== undefined && { output }), ...more });
   const fits = gathered("output", of, lane, succeeded({ text: "x" }));
-  assert.deepEqual([fits.faults, fits.marks, fits.guard, fits.engine.length > 0], [[], { tainted: false, labels: [], cleanses: false }, undefined, true]);
+  assert.deepEqual([fits.faults, fits.marks, "guard" in fits, fits.engine.length > 0], [[], { tainted: false, labels: [], cleanses: false }, false, true]);
+  const compiled: unknown[] = [];
+  const validators = { outputFaults: (...args: unknown[]) => (compiled.push(args[0]), []) } as unknown as FactSources["validators"];
+  gather(of, lane, succeeded({ text: "x" }), { sources: { validators } });
+  assert.deepEqual(compiled, [approved], "compiled once for each version");
+  const closed = { marksUnder: () => [], open: () => assert.fail("nothing is marked") } as unknown as FactSources["personal"];
+  assert.deepEqual(gathered("output", of, lane, succeeded({ text: "x" }), { sources: { personal: closed } }).faults, []);
   assert.equal(codes(succeeded({ text: 7 })).length, 1);
   assert.equal(codes(succeeded()).length, 1, "nothing is null, and null does not fit");
   assert.equal(codes(succeeded({ text: 7 }, { status: "probed", probe: { number: 1, found: "done" } })).length, 1);
@@ -325,7 +358,7 @@ test("law 2: an output is checked against the tool as it was approved, and marks
   const empty = await scene();
   Object.defineProperty(empty.sources.registry, "toolVersion", { value: () => undefined });
   assert.deepEqual(needed(() => gather(empty, lane, succeeded({ text: "x" }))), { document: approved });
-  assert.deepEqual(gathered("output", empty, lane, succeeded({ text: "x" }), { fetched: () => null }).faults.map(({ message }) => message), ["the tool that was approved cannot be read any more"]);
+  assert.deepEqual(gathered("output", empty, lane, succeeded({ text: "x" }), { fetched: () => null }).faults.map(({ code, message }) => [code, message]), [["tool.unknown", "the tool that was approved cannot be read any more"]]);
 });
 
 test("law 2: an output that is a document is fetched and looked at; what is no reference is an output like any other", async () => {
@@ -354,7 +387,6 @@ test("law 10: of an output what is personal is opened for its schema, and nothin
     open: (state: RunState, value: unknown) => (opened.push([state.run, value]), result),
     any: true,
   } as unknown as FactSources["personal"];
-  const scanned: unknown[] = [];
   const succeeded = (output: object) => reports("gw", "clerk_1", "r", "succeeded", { output });
   const found = () => gathered("output", of, lane, succeeded({ text: { $sealed: "x" } }), { sources: { personal } });
   assert.deepEqual(found().faults, []);
@@ -364,7 +396,17 @@ test("law 10: of an output what is personal is opened for its schema, and nothin
   assert.equal(found().faults.length, 1);
   result.faults = [reason("personal.damaged", "no")];
   assert.deepEqual(found().faults.map(({ code }) => code), ["personal.damaged"]);
-  assert.deepEqual(scanned, []);
+  // its labels are those of what it says plainly; of a document, which is not looked into, all that it may have
+  const tool = of.sources.registry.tool("t.strict")?.value;
+  const labelled = { ...tool, output: { type: "object" }, labels: [{ label: "pii", path: "/text" }] };
+  Object.defineProperty(of.sources.registry, "toolVersion", { value: () => labelled });
+  const validators = { outputFaults: () => [] } as unknown as FactSources["validators"];
+  const labels = (output: object, plain: object) => {
+    Object.assign(result, { plain, faults: [] });
+    return gathered("output", of, lane, succeeded(output), { sources: { personal, validators }, fetched: () => Buffer.from("{}") }).marks?.labels;
+  };
+  assert.deepEqual([labels({ other: "x" }, { text: "x" }), labels({ text: "x" }, { other: "x" })], [["pii"], []]);
+  assert.deepEqual(labels({ $doc: sha256Digest("stored") }, { other: "x" }), ["pii"]);
 });
 
 test("law 2: who waits for an allowance is judged when the last one has come", async () => {
@@ -421,10 +463,13 @@ test("POL-6: whoever decides on a change rests on the policies in force; a chang
   const now = gathered("current", of, lane, decides("approve"), { fetched });
   assert.deepEqual([now.documents.policy, Object.keys(now.documents).toSorted(), now.again], [of.sources.registry.policy()?.digest, ["contract", "policy", "tool"], undefined]);
   const edited = gathered("current", of, lane, decides("edit", { input: {} }), { fetched });
-  assert.ok((edited.again?.faults.length ?? 0) > 0);
+  assert.deepEqual(edited.again, editedChangeFacts(of.sources.registry));
   await changePolicy(of);
-  const again = gathered("current", of, lane, decides("approve"), { fetched }).again;
-  assert.ok(again !== undefined && again.guard === undefined && !("guard" in again));
+  const { again } = gathered("current", of, lane, decides("approve"), { fetched });
+  const principal = stateOf(lane).envelope?.principal ?? assert.fail("nobody proposes it");
+  const looked = (who: typeof principal | null) => changeToolFacts({ registry: of.sources.registry, document: of.bytes }, NS, { documents: [changed] }, who);
+  assert.deepEqual(again, looked(principal));
+  assert.notDeepEqual(again, looked(null));
   of.stop("all");
   assert.equal(gathered("current", of, lane, decides("approve"), { fetched }).again?.guard?.scope, "all");
 });
@@ -452,8 +497,13 @@ test("POL-6: a document that is applied is compiled here, by who applies it; a c
   const [tool, policy] = of.store(...documents(JSON.stringify({ name: "t.new", description: "d", effect: "read", adapter: "nats", timeout_ms: 5000, input: { type: "object" }, output: { type: "object" } })), policySet(`@id("x") permit (principal, action, resource);\n`));
   assert.ok(tool && policy);
   const lookups = (fetched: Lookups["fetched"]): Lookups => ({ ...of.sources, fetched });
-  const applied = (by: string, kind: "tool" | "policy", name: string, document: Digest, fetched: Lookups["fetched"] = of.bytes) =>
-    appliedFacts(lookups(fetched), NS, kind, name, { actor: by, id: "a", hash: document, time: "", traceparent: undefined, document } as never).faults;
+  const facts = (by: string, kind: "tool" | "policy", name: string, document: Digest, fetched: Lookups["fetched"] = of.bytes) =>
+    appliedFacts(lookups(fetched), NS, kind, name, { actor: by, id: "a", hash: document, time: "", traceparent: undefined, document } as never);
+  const applied = (...args: Parameters<typeof facts>) => {
+    const found = facts(...args);
+    assert.equal(found.kind, "applied");
+    return found.faults;
+  };
   assert.deepEqual(applied("op", "tool", "t.new", tool.document), []);
   assert.ok(applied("op", "tool", "t.other", tool.document).length > 0);
   assert.deepEqual(applied("op", "tool", "t.new", tool.document, () => null), [reason("document.missing", `document \`${tool.document}\` is not stored`, { help: "store it first" })]);

@@ -14,8 +14,9 @@ import { type Lane, Lanes } from "../../services/coordinator/lanes.ts";
 import { type TurnParts, Turns } from "../../services/coordinator/turns.ts";
 import { MachineMissing } from "../../services/replay/fold.ts";
 import { documents } from "../registry/in-force.ts";
+import { testIssuer } from "../harness/issuer.ts";
 import { quickly } from "./quickly.ts";
-import { type Scene, arrives, asks, begins, bodyOf, checked, fires, notes, reports, scene, signals } from "./scene.ts";
+import { type Scene, T0, arrives, asks, begins, bodyOf, checked, fires, notes, reports, scene, signals } from "./scene.ts";
 
 let hurry: ReturnType<typeof quickly>;
 beforeEach(() => (hurry = quickly()));
@@ -27,7 +28,7 @@ const settled = async () => {
 
 /** As many turns of the loop as it takes, and not for ever. */
 const until = async (fits: () => boolean) => {
-  for (let n = 0; n < 500 && !fits(); n++) await new Promise((resolve) => setImmediate(resolve));
+  for (const began = performance.now(); !fits() && performance.now() - began < 3000; ) await new Promise((resolve) => setImmediate(resolve));
 };
 
 interface Wish {
@@ -349,6 +350,18 @@ test("law 3: a sweep pays again whatever is owed, now; a stray timer has the one
   assert.deepEqual(all.paid, []);
 });
 
+test("law 3: a timer that fires while its run is paused is let go, and is owed as it was", async () => {
+  const all = await turns();
+  await all.push(begins("clerk", "clerk_1"), asks("clerk", "clerk_1", "t", "t.write"));
+  await all.push(reports("gw", "clerk_1", "r", "started"), reports("gw", "clerk_1", "f", "failed", { error: { code: "x", message: "x", effect: "none" } }));
+  const [, , armed] = all.paid.findLast(({ key }) => key.startsWith("timer/action:a2/"))?.key.split("/") ?? [];
+  await all.push(arrives("control", "op", "clerk_1", { verb: "pause", id: "p" }, 5));
+  const stored = all.batches.length;
+  all.paid.length = 0;
+  await all.push(fires("clerk_1", "action:a2", Number(armed), 60));
+  assert.deepEqual([armed !== undefined, all.batches.length - stored, all.paid], [true, 0, []]);
+});
+
 test("law 3: the agent that holds a run is told what became of it; a ledger answers who asked; what has no event owes nothing", async () => {
   const all = await turns();
   await all.push(begins("clerk", "clerk_1"));
@@ -428,6 +441,13 @@ test("ID-3: a token is verified once, for the input that brought it; one that ca
   assert.equal(refused.type, "run.refused");
   assert.doesNotMatch(JSON.stringify(refused.data), /unverifiable/);
   assert.deepEqual(all.said, []);
+  const issuer = testIssuer();
+  await all.of.apply(...documents(JSON.stringify(issuer.document)));
+  const claims = { iat: T0 / 1000 - 10, exp: T0 / 1000 + 1000 };
+  await all.push(checked(arrives("propose", "clerk", "clerk_2", { kind: "start", id: "s", agent: { name: "clerk" }, goal: "g" }), issuer.token({ agent: "clerk", run: "clerk_2", claims })));
+  await until(() => all.batches.length > 1);
+  const started = bodyOf(all.batches[1]?.[0]?.events[0] as never);
+  assert.deepEqual([started.type, (started.data["facts"] as { principal?: { subject: string } }).principal?.subject], ["run.started", "kim"]);
   const broken = await turns();
   Object.defineProperty(broken.of.sources.registry, "issuers", { value: () => assert.fail("broken") });
   await broken.push(start());

@@ -168,4 +168,33 @@ export const TURNS: readonly Argued[] = [
     ['if (arrival?.for !== "erasure") return;', 'arrival?.for !== "erasure"', "false", "for the compiler: it is asked in one go with the turn that needed it, of the same input"],
     ["arrival.stored = (await this.#parts.sources.personal.stored(subject).catch(() => undefined)) ?? null;", "undefined", "undefined", "the same text: nothing is changed"],
   ),
+  ...of(
+    "services/coordinator/facts.ts",
+    [
+      'if (input.body.verb === "resolve" && input.body.outcome === "succeeded" && input.body.output !== undefined) {',
+      'input.body.verb === "resolve"', "true", "for the compiler: no other control has an outcome",
+    ],
+    [
+      'return status === "succeeded" || (status === "probed" && probe?.found === "done" && error === undefined);',
+      'status === "probed"', "true", "for the compiler: no report of another status has a probe",
+    ],
+    ...[
+      ['header === ""', "false"],
+      ['""', '"mutant"'],
+    ].map(
+      ([from = "", to = ""]) => ['if (header === undefined || header === "" || isFirst(state)) return undefined;', from, to, "a short cut: an empty header is found to be nobody's, and nobody is no fresh principal"] as const,
+    ),
+    ['if (body.name !== "leased") return NO_FACTS;', 'body.name !== "leased"', "false", "for the compiler: no other signal readies an action"],
+    ["if (guard.empty) return people.disabled(principal);", "guard.empty", "false", "a short cut: where nothing stands nothing is found"],
+    ['if (action === undefined || approval?.value !== "requested") return about;', "action === undefined", "false", "for the compiler: an approval that there is is of an action"],
+    ["const approval = request === undefined ? undefined : state.approvals.get(request);", "request === undefined", "false", "for the compiler: nothing is kept under no name"],
+    ["const action = id === undefined ? undefined : state.actions.get(id)?.context;", "id === undefined", "false", "for the compiler: nothing is kept under no name"],
+    ["const tool = name === undefined ? undefined : registry.tool(name);", "name === undefined", "false", "for the compiler: nothing is kept under no name"],
+    ['const digest = documents.tool ?? "";', '""', '"mutant"', "for the compiler: whoever comes here was given the tool by this digest"],
+    ...['typeof value !== "object"', "Array.isArray(value)"].map(
+      (what) => ['if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;', what, "false", "for the compiler: no text, number or list has a member of that name"] as const,
+    ),
+    ['if (typeof value["$doc"] !== "string") return undefined;', 'typeof value["$doc"] !== "string"', "false", "a short cut: what is no text is no digest"],
+    ["return parsed.success && Object.keys(value).length <= 2 ? parsed.data : undefined;", "parsed.success", "true", "for the compiler: what did not fit has no data"],
+  ),
 ];

@@ -53,5 +53,6 @@ export const TARGETS: readonly Target[] = [
   ...["committer", "outbox"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.int.test.ts`] })),
   { files: coordinator("placement", "placing"), tests: ["test/coordinator/placement.int.test.ts"] },
   { files: coordinator("share"), tests: ["test/coordinator/share.int.test.ts"] },
+  { files: coordinator("shares"), tests: ["test/coordinator/shares.int.test.ts"] },
   { files: coordinator("segment-keeper"), tests: ["test/coordinator/segment-keeper.int.test.ts"] },
 ];
