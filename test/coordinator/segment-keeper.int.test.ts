@@ -54,7 +54,8 @@ let documents: Map<string, { readonly bytes: Uint8Array; readonly type: string }
 let told: { readonly level: string; readonly fields: Record<string, unknown> }[];
 const writer = new JournalWriter();
 beforeEach(() => {
-  [table, written, ranges, said, documents, told] = [new SegmentTable(0), new Written(), [], [], new Map(), []];
+  [table, written, documents] = [new SegmentTable(0), new Written(), new Map<string, { readonly bytes: Uint8Array; readonly type: string }>()];
+  [ranges, said, told] = [[], [], []];
   [streams, owns, refreshes, gate] = [2, true, 0, undefined];
 });
 /** An event of the table. */

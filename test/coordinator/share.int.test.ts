@@ -17,6 +17,7 @@ import { Share, type ShareOptions } from "../../services/coordinator/share.ts";
 import { withPatience } from "../harness/plane.ts";
 import { type TestServer, startTestServer } from "../harness/server.ts";
 import { NS } from "../projection/journal.ts";
+import { Hearing, emptied } from "./hearing.ts";
 
 const QUEUES = ["INBOX", "CONTROL", "TIMERS"] as const;
 type Queue = (typeof QUEUES)[number];
@@ -43,45 +44,23 @@ before(async () => {
 });
 after(() => server?.stop());
 
-const consumers = async () => Object.fromEntries(await Promise.all(QUEUES.map(async (queue) => [queue, (await consumersOf(nc, streamName(queue, NS), 5000)).sort()])));
-const none = { INBOX: [], CONTROL: [], TIMERS: [] };
+const consumersIn = async (queue: Queue) => (await consumersOf(nc, streamName(queue, NS), 5000)).sort();
+const consumers = async () => ({ INBOX: await consumersIn("INBOX"), CONTROL: await consumersIn("CONTROL"), TIMERS: await consumersIn("TIMERS") });
 const all = (...names: string[]) => ({ INBOX: names, CONTROL: names, TIMERS: names });
+const none = all();
 
-/** Whatever happens is told here, and whoever waits looks again. */
-let heard: { readonly what: string; readonly message?: IntakeMessage }[];
-let waiting: Set<() => void>;
-const hear = (what: string, message?: IntakeMessage) => {
-  heard.push({ what, ...(message && { message }) });
-  for (const look of waiting) look();
-};
-const until = (fits: () => boolean, what: string) =>
-  withPatience(
-    new Promise<void>((resolve) => {
-      const look = () => {
-        if (fits()) resolve();
-      };
-      waiting.add(look);
-      look();
-    }),
-    () => `${what}: heard ${JSON.stringify(heard.map((one) => one.what))}`,
-  );
+/** Whatever happens is told here. */
+let hearing: Hearing;
+let heard: Hearing["heard"];
+const hear: Hearing["hear"] = (...said) => hearing.hear(...said);
+const until: Hearing["until"] = (...asked) => hearing.until(...asked);
 const whats = () => heard.map(({ what }) => what);
 const count = (what: string) => whats().filter((one) => one === what).length;
 
 beforeEach(async () => {
-  [heard, waiting] = [[], new Set()];
-  for (const queue of QUEUES) {
-    const stream = streamName(queue, NS);
-    for (const name of await consumersOf(nc, stream, 5000)) await deleteConsumer(nc, stream, name, 5000);
-    const sweeper = new Intake(nc, { stream, consumer: "sweeper", memory: true, ...(queue === "TIMERS" && { filter: patterns.dues(NS) }) });
-    if ((await sweeper.lastStored()) === 0) continue;
-    await sweeper.start((messages) => {
-      for (const message of messages) message.ack();
-    });
-    while ((await sweeper.lastStored()) > 0);
-    await sweeper.stop();
-    await sweeper.remove();
-  }
+  hearing = new Hearing();
+  heard = hearing.heard;
+  for (const queue of QUEUES) await emptied(nc, queue);
 });
 
 type Wish = Partial<Pick<ShareOptions, "onInputs" | "onDropped" | "onUnshared" | "raise" | "nc">>;
@@ -99,9 +78,7 @@ function owned(number: number, wish: Wish = {}): Share {
     ns: NS,
     number,
     log: log as unknown as Logger,
-    onInputs: (messages) => {
-      for (const message of messages) hear(bodyOf(message), message);
-    },
+    onInputs: (messages) => messages.forEach((message) => hear(bodyOf(message), message)),
     onDue: ({ message, input }) => hear(`due ${input.id}`, message),
     onDropped: () => hear("dropped"),
     onUnshared: () => Promise.reject(new Error("nobody asks for it")),
@@ -115,9 +92,7 @@ const control = (share: number, text: string) => operators.publish(subjects.inpu
 /** Falls due at once. */
 const timer = (share: number, name: string, partition: number = share) =>
   own.publish(subjects.timer(NS, run(share), name), Buffer.from(JSON.stringify({ timer: name, armed: 1 })), { "Nats-Schedule": "@at 2026-01-01T00:00:00Z", "Nats-Schedule-Target": `signalbox.${NS}.due.${partition}.${run(share)}` });
-const ackAll = () => {
-  for (const { message } of heard) message?.ack();
-};
+const ackAll = () => heard.forEach(({ message }) => message?.ack());
 const consumer = (queue: Queue, name: string, filter: string) => createConsumer(nc, { stream: streamName(queue, NS), consumer: name, filter, ackWaitMs: 60_000, maxAckPending: 10, memory: true }, 5000);
 const infoOf = async (queue: Queue, name: string) => apiRequest(nc, `CONSUMER.INFO.${streamName(queue, NS)}.${name}`, undefined, 5000) as Promise<{ num_pending: number; num_ack_pending: number; config: { mem_storage?: boolean; max_ack_pending: number } }>;
 
@@ -215,7 +190,7 @@ describe("EXEC-8 what is in the way of a share", () => {
     t.after(() => wide.leave());
     await consumer("CONTROL", "coordinator", patterns.inputsOf(NS, 6));
     await wide.start(1);
-    assert.deepEqual((await consumers())["CONTROL"], ["share-5-2", "share-6-1"]);
+    assert.deepEqual(await consumersIn("CONTROL"), ["share-5-2", "share-6-1"]);
   });
 
   for (const queue of QUEUES) {
@@ -229,21 +204,19 @@ describe("EXEC-8 what is in the way of a share", () => {
       t.after(() => share.leave());
       await share.start(4);
       assert.deepEqual(beyond, [9]);
-      const { INBOX, CONTROL, TIMERS } = await consumers();
-      assert.deepEqual([INBOX, CONTROL, TIMERS], [["share-3-20", "share-7-10"], ["share-7-10"], ["share-7-10"]]);
+      assert.deepEqual(await consumers(), { ...all("share-7-10"), INBOX: ["share-3-20", "share-7-10"] });
       await until(() => heard.some(({ what, message }) => what === "a" && message?.inHand === true), "the input");
       assert.equal(heard.filter(({ message }) => message?.inHand === true).length, 1);
     });
   }
 
   for (const [whose, name] of [["one of its own epoch", "share-7-4-x"], ["another share's", "share-6-1"], ["another share's of a later epoch", "share-6-9"]] as const) {
-    it(`is not deleted when it is ${whose}; who cannot own the share on says so`, async (t) => {
+    it(`is not deleted when it is ${whose}; who cannot own the share on says so`, async () => {
       await consumer("INBOX", name, patterns.inputsOf(NS, 7));
       const share = owned(7, { raise: (beyond) => Promise.reject(new Error(`beyond ${beyond}`)) });
-      t.after(() => share.leave());
       await assert.rejects(share.start(4), new Error("beyond 4"));
       assert.equal(count("dropped"), 3, "what it had taken already is dropped");
-      assert.ok(((await consumers())["INBOX"] as string[]).includes(name));
+      assert.ok((await consumersIn("INBOX")).includes(name));
     });
   }
 
@@ -296,7 +269,7 @@ describe("EXEC-8 a share that is let go of", () => {
 
   it("is drained for two seconds at most, and no longer than its owner runs", async (t) => {
     for (const ends of ["in time", "by being stopped"]) {
-      heard = [];
+      heard.length = 0;
       await propose(3, "input");
       const share = owned(3);
       await share.start(1);
@@ -387,7 +360,7 @@ describe("EXEC-8 OPS-2 what a plane of before stored", () => {
     await signal(`part.${another}`, "older signal");
     const share: Share = owned(3, { onDropped: () => undefined, onInputs: () => void share.stop() });
     await withPatience(share.start(1), "its start does not end");
-    assert.deepEqual((await consumers())["INBOX"], ["share-3-1"]);
+    assert.deepEqual(await consumersIn("INBOX"), ["share-3-1"]);
   });
 
   it("in no share is passed on by one share alone, in its order, and then acknowledged", async (t) => {
@@ -402,7 +375,7 @@ describe("EXEC-8 OPS-2 what a plane of before stored", () => {
     await other.start(1);
     assert.deepEqual(await consumers(), all("share-1-1"));
     await share.start(1);
-    assert.deepEqual((await consumers())["CONTROL"], ["share-0-1", "share-0-1-signals", "share-1-1"]);
+    assert.deepEqual(await consumersIn("CONTROL"), ["share-0-1", "share-0-1-signals", "share-1-1"]);
     await until(() => heard.length === 1, "the first");
     passed.resolve();
     await until(() => heard.length === 2, "the second");

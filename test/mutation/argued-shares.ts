@@ -62,4 +62,10 @@ export const SHARES: readonly Argued[] = [
     ],
     ["await Promise.all(intakes.map((intake) => intake.remove().catch(() => undefined)));", "undefined", "undefined", "the same text: nothing is changed"],
   ),
+  ...of(
+    "services/coordinator/shares.ts",
+    ["...(options.process !== undefined && { process: options.process }),", "options.process !== undefined", "true", "left out or undefined, the leases find out which process this is"],
+    ["this.#open.clear();", "this.#open.clear()", "undefined", "gives memory back: nobody takes or drains a share behind a stop"],
+    ["this.#open.delete(number);", "this.#open.delete(number)", "undefined", "gives memory back: what has ended may be ended and forgotten once more, and nothing of it is there"],
+  ),
 ];
