@@ -122,7 +122,7 @@ test("CORE-5: an input at which the plane fails is tried three times, refused th
   const reported = await dispatched(of, "clerk_3", "t.read");
   const unread = of.turn(reported, [Object.assign(reports("gw", "clerk_3", "r", "succeeded", { output: {} }), { tries: 2 })], { sources: { validators } });
   assert.deepEqual([became(unread), grantOf(unread).seq], [["plane.failed refused(plane.failed)"], 0]);
-  const thrower = { judge: () => { throw "no error"; } };
+  const thrower = { judge: () => { throw "no error" as unknown as Error; } };
   const again = () => of.turn(odd, odd.waiting ? [] : [asks("clerk", "clerk_2", "t", "t.read")], { sources: { judge: thrower } });
   assert.match([again(), again(), again()][2]?.done[0]?.refused?.[0]?.message ?? "", /: no error$/);
 });

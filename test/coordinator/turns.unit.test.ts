@@ -1,112 +1,19 @@
 /** Turns: decided together, stored as one batch, concluded after it; effects behind the commit, acknowledgements behind the effects (laws 3, 5, 8 and 9). */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { pino } from "pino";
-import type { Grant } from "../../schemas/dispatch.ts";
-import { sha256Digest } from "../../schemas/canonical.ts";
-import { DocumentCorrupt, DocumentMissing } from "../../services/bus/documents.ts";
 import { ReadError } from "../../services/bus/journal.ts";
 import type { Loaded } from "../../services/coordinator/aggregates.ts";
-import type { Arrival } from "../../services/coordinator/arrival.ts";
 import { type Landing, type Part, Stopped } from "../../services/coordinator/committer.ts";
-import type { FactSources } from "../../services/coordinator/facts.ts";
-import { type Lane, Lanes } from "../../services/coordinator/lanes.ts";
-import { type TurnParts, Turns } from "../../services/coordinator/turns.ts";
+import { Turns } from "../../services/coordinator/turns.ts";
 import { MachineMissing } from "../../services/replay/fold.ts";
 import { documents } from "../registry/in-force.ts";
-import { testIssuer } from "../harness/issuer.ts";
 import { quickly } from "./quickly.ts";
-import { type Scene, T0, arrives, asks, begins, bodyOf, checked, fires, notes, reports, scene, signals } from "./scene.ts";
+import { type Scene, arrives, asks, begins, bodyOf, fires, notes, reports, scene, signals } from "./scene.ts";
+import { settled, until, turns, storedAt, gate } from "./turns-alone.ts";
 
 let hurry: ReturnType<typeof quickly>;
 beforeEach(() => (hurry = quickly()));
 afterEach(() => hurry.stop());
-
-const settled = async () => {
-  for (let n = 0; n < 12; n++) await new Promise((resolve) => setImmediate(resolve));
-};
-
-/** As many turns of the loop as it takes, and not for ever. */
-const until = async (fits: () => boolean) => {
-  for (const began = performance.now(); !fits() && performance.now() - began < 3000; ) await new Promise((resolve) => setImmediate(resolve));
-};
-
-interface Wish {
-  readonly of?: Scene;
-  readonly sources?: Partial<FactSources>;
-  /** In the place of storing a batch, in order. */
-  readonly commits?: ((parts: readonly Part[]) => Promise<Landing[]>)[];
-  /** In the place of loading an aggregate that has no event, in order. */
-  readonly loads?: ((lane: Lane) => Promise<Loaded | Error>)[];
-  /** In the place of reading a document that is stored, in order. */
-  readonly reads?: (() => Promise<Uint8Array>)[];
-  /** What an effect waits for. */
-  readonly effect?: (what: string) => Promise<void>;
-  readonly may?: () => boolean;
-}
-
-/** Turns over lanes of their own; what they ask of others is written down in `log`, in order. */
-async function turns({ of: given, sources = {}, commits = [], loads = [], reads = [], effect = () => Promise.resolve(), may = () => true }: Wish = {}) {
-  const of = given ?? (await scene());
-  const lanes = new Lanes();
-  const log: string[] = [];
-  const said: { level: number; [key: string]: unknown }[] = [];
-  const batches: Part[][] = [];
-  const refusals: { id: string; codes: string[]; message: string }[] = [];
-  const grants: Grant[] = [];
-  const paid: { key: string; now: string | undefined }[] = [];
-  let last = 1000;
-  const outcome = (what: string) => (log.push(what), effect(what));
-  const parts: TurnParts = {
-    lanes,
-    sources: { ...of.sources, ...sources },
-    loader: { load: async (lane: Lane) => (log.push(`load ${lane.token}`), loads.shift()?.(lane) ?? (await of.lane(lane.token)).loaded) } as unknown as TurnParts["loader"],
-    committer: {
-      append: (some: readonly Part[]) => {
-        batches.push([...some]);
-        log.push(`append ${some.reduce((sum, { events }) => sum + events.length, 0)}`);
-        const stored = (parts: readonly Part[]): Promise<Landing[]> => Promise.resolve(parts.map(({ events }) => ({ kind: "stored", last: (last += events.length) })));
-        return (commits.shift() ?? stored)(some);
-      },
-    } as unknown as TurnParts["committer"],
-    applied: { put: (...what: unknown[]) => (log.push(`applied ${what.slice(0, 2).join("/")} ${String(what[3])}`), effect("applied")) } as unknown as TurnParts["applied"],
-    documents: {
-      get: (digest: Parameters<Scene["bytes"]>[0]) => {
-        log.push("get");
-        const bytes = of.bytes(digest);
-        return reads.shift()?.() ?? (bytes === null ? Promise.reject(new DocumentMissing(digest)) : Promise.resolve(bytes));
-      },
-    } as unknown as TurnParts["documents"],
-    outbox: {
-      pay: (_: string, { key }: { key: string }, now?: string) => (paid.push({ key, now }), outcome(`pay ${key}`)),
-      letGo: (run: string, owed: ReadonlySet<string>) => void log.push(`owes ${run} ${[...owed].join()}`),
-      signal: (from: string, to: string, { name }: { name: string }) => outcome(`signal ${from} ${to} ${name}`),
-      answer: (agent: string, { id, status }: { id: string | null; status: string }) => outcome(`answer ${agent} ${String(id)} ${status}`),
-      grant: (gateway: string, grant: Grant) => (grants.push(grant), void log.push(`grant ${gateway} ${grant.verdict}`)),
-    } as unknown as TurnParts["outbox"],
-    desk: {
-      refuseArrival: ({ input }: Arrival, why: readonly { code: string; message: string; help?: string }[]) => {
-        refusals.push({ id: input.id, codes: why.map(({ code }) => code), message: `${why[0]?.message ?? ""}${why[0]?.help === undefined ? "" : `; ${why[0].help}`}` });
-        return Promise.resolve();
-      },
-    } as unknown as TurnParts["desk"],
-    lacks: (share, machine) => void log.push(`lacks ${share} ${machine}`),
-    mayDecide: may,
-    log: pino({ level: "warn", base: null, timestamp: false }, { write: (line: string) => void said.push(JSON.parse(line) as { level: number }) }),
-  };
-  const own = new Turns(parts);
-  const push = async (...arrivals: Arrival[]) => {
-    for (const arrival of arrivals) lanes.push(arrival);
-    own.wake();
-    await settled();
-  };
-  /** What was written down since it was asked last. */
-  const news = () => log.splice(0);
-  return { of, turns: own, lanes, push, news, said, batches, refusals, grants, paid, parts };
-}
-const storedAt = (...lasts: number[]) => (): Promise<Landing[]> => Promise.resolve(lasts.map((last) => ({ kind: "stored", last })));
-const gate = () => Promise.withResolvers<undefined>();
-
 test("law 3: an input is stored, then its effects go out, then it is acknowledged; a thing is owed once", async () => {
   const stored = gate();
   const effects = gate();
@@ -137,10 +44,10 @@ test("law 3: what fails on its way out leaves its input in the stream, without a
     assert.deepEqual([done, all.said.length], [[], words]);
     if (words > 0) assert.match(String(all.said[0]?.["error"]), /^Error: broken\n/);
   }
-  const stopped = await turns({ effect: () => Promise.reject("no error"), commits: [(parts) => (stopped.turns.stop(), storedAt(...parts.map(() => 1))())] });
+  const stopped = await turns({ effect: () => Promise.reject("no error" as unknown as Error), commits: [(parts) => (stopped.turns.stop(), storedAt(...parts.map(() => 1))())] });
   await stopped.push(begins("clerk", "clerk_1"));
   assert.deepEqual(stopped.said, []);
-  const odd = await turns({ effect: () => Promise.reject("no error") });
+  const odd = await turns({ effect: () => Promise.reject("no error" as unknown as Error) });
   await odd.push(begins("clerk", "clerk_1"));
   assert.equal(odd.said[0]?.["error"], "no error");
 });
@@ -412,101 +319,6 @@ test("law 4: a document is in force before the next input is judged and before i
   assert.ok(agent);
   await all.push(arrives("apply", "op", "agent:clerk", { id: "a", document: agent.document }));
   assert.deepEqual([all.of.sources.registry.toolVersion(agent.document), all.batches.length], [undefined, 3]);
-});
-
-test("law 2: a document is fetched as long as it cannot be read; one that is missing or damaged is none", async () => {
-  const missing = sha256Digest("missing");
-  const apply = (id: string, document: string) => arrives("apply", "op", "tool:t%2Eread", { id, document });
-  const away = () => Promise.reject(new ReadError("away"));
-  const all = await turns({ reads: [...Array.from({ length: 21 }, () => away), () => Promise.reject(new DocumentMissing(missing)), () => Promise.reject(new DocumentCorrupt(missing, missing))] });
-  await all.push(apply("a", missing));
-  await until(() => all.refusals.length > 0);
-  assert.deepEqual([hurry.pauses.slice(0, 2), hurry.pauses.slice(19)], [[100, 200], [2000, 2000]]);
-  assert.deepEqual(all.said.map(({ level, digest, error }) => [level, digest, error]), Array.from({ length: 21 }, () => [40, missing, "ReadError: away"]));
-  assert.deepEqual(all.refusals.map(({ codes }) => codes), [["document.missing"]]);
-  await all.push(apply("b", missing));
-  assert.deepEqual(all.refusals.map(({ codes }) => codes), [["document.missing"], ["document.missing"]]);
-  assert.deepEqual(all.news().filter((what) => what === "get").length, 23);
-  const stopped: Awaited<ReturnType<typeof turns>> = await turns({ reads: [() => (stopped.turns.stop(), away())] });
-  await stopped.push(apply("a", missing));
-  assert.deepEqual(stopped.news(), ["load tool:t%2Eread", "get"]);
-});
-
-test("ID-3: a token is verified once, for the input that brought it; one that cannot be looked at is none", async () => {
-  const all = await turns();
-  const start = () => checked(arrives("propose", "clerk", "clerk_1", { kind: "start", id: "s", agent: { name: "clerk" }, goal: "g" }), "eyJ.no.token");
-  await all.push(start());
-  assert.deepEqual(all.batches.length, 1);
-  const refused = bodyOf(all.batches[0]?.[0]?.events[0] as never);
-  assert.equal(refused.type, "run.refused");
-  assert.doesNotMatch(JSON.stringify(refused.data), /unverifiable/);
-  assert.deepEqual(all.said, []);
-  const issuer = testIssuer();
-  await all.of.apply(...documents(JSON.stringify(issuer.document)));
-  const claims = { iat: T0 / 1000 - 10, exp: T0 / 1000 + 1000 };
-  await all.push(checked(arrives("propose", "clerk", "clerk_2", { kind: "start", id: "s", agent: { name: "clerk" }, goal: "g" }), issuer.token({ agent: "clerk", run: "clerk_2", claims })));
-  await until(() => all.batches.length > 1);
-  const started = bodyOf(all.batches[1]?.[0]?.events[0] as never);
-  assert.deepEqual([started.type, (started.data["facts"] as { principal?: { subject: string } }).principal?.subject], ["run.started", "kim"]);
-  const broken = await turns();
-  Object.defineProperty(broken.of.sources.registry, "issuers", { value: () => assert.fail("broken") });
-  await broken.push(start());
-  assert.match(JSON.stringify(bodyOf(broken.batches[0]?.[0]?.events[0] as never).data), /principal.unverifiable/);
-  assert.deepEqual(broken.said.map(({ level, run }) => [level, run]), [[50, "clerk_1"]]);
-});
-
-test("CORE-6: the table of segments is read as long as it cannot be, before a run is placed; what was looked for elsewhere is looked for again", async () => {
-  const log: string[] = [];
-  const needs = { n: 1, away: 21 };
-  const of = await scene();
-  const { Needs } = await import("../../services/coordinator/facts.ts");
-  const read = (what: string) => (time: string) => (log.push(`${what} ${time}`), needs.away-- > 0 ? Promise.reject(new ReadError("away")) : Promise.resolve());
-  const ask = () => {
-    if (needs.n-- > 0) throw new Needs({ table: "2026-01-31T09:30:00.000Z" });
-  };
-  const placement = { place: ask, facts: () => (ask(), { kind: "segments", streams: 3, lead_ms: 70_000 }), ensure: read("ensure"), refresh: read("refresh") } as unknown as NonNullable<FactSources["placement"]>;
-  const all = await turns({ of, sources: { placement } });
-  await all.push(begins("clerk", "clerk_1"));
-  await until(() => all.batches.length > 0);
-  assert.deepEqual(log.splice(0), Array.from({ length: 22 }, () => "ensure 2026-01-31T09:30:00.000Z"));
-  assert.deepEqual([all.news().slice(0, 3), hurry.pauses.slice(0, 2), hurry.pauses.slice(19)], [["load clerk_1", "load clerk_1", "append 1"], [100, 200], [2000, 2000]]);
-  assert.deepEqual(all.said.map(({ level, error }) => [level, error]), Array.from({ length: 21 }, () => [40, "ReadError: away"]));
-  needs.n = 1;
-  await all.push(arrives("control", "op", "segments:journal", { verb: "open", id: "o" }));
-  assert.deepEqual([log, all.news()], [["refresh 2026-01-31T09:30:00.000Z"], ["load segments:journal", "append 1"]]);
-});
-
-test("law 10: an erasure is told when its key is destroyed, and looked up first; keys are fetched for what needs them", async () => {
-  const log: string[] = [];
-  const destroyed = gate();
-  const subject = "0".repeat(32);
-  const key = "1".repeat(16);
-  const found: (() => Promise<string | undefined>)[] = [() => Promise.resolve(key), () => Promise.reject(new Error("stopped"))];
-  const personal = {
-    keys: {},
-    erasure: (input: { body: object }) => ({ ...input, hash: sha256Digest("x"), body: { ...input.body, subject } }),
-    stored: (of: string) => (log.push(`stored ${of}`), found.shift()?.()),
-    destroy: (...of: string[]) => (log.push(`destroy ${of.join()}`), destroyed.promise),
-    fetch: (needs: object) => (log.push(JSON.stringify(needs)), Promise.resolve()),
-    seal: (_: unknown, input: { body: { text?: string } }, __: unknown, fetching: { keys(needs: object): void }) => {
-      if (input.body.text === "x" && log.length < 3) fetching.keys({ keys: [] });
-      return input;
-    },
-  } as unknown as FactSources["personal"];
-  const all = await turns({ sources: { personal } });
-  const done: string[] = [];
-  const erase = (id: string) => arrives("control", "op", "erasure:subjects", { verb: "erase", id, subject: "kim", reason: "r" }, 1, { done });
-  await all.push(erase("e"));
-  assert.deepEqual([log.splice(0), done], [[`stored ${subject}`, `destroy ${subject},${key}`], []]);
-  destroyed.resolve(undefined);
-  await settled();
-  assert.deepEqual(done, ["ack"]);
-  const other = await turns({ sources: { personal } });
-  await other.push(erase("f"));
-  assert.deepEqual([log.splice(0), other.refusals.map(({ codes }) => codes)], [[`stored ${subject}`], [["erasure.nothing"]]]);
-  const keyed = await turns({ sources: { personal } });
-  await keyed.push(begins("clerk", "clerk_1"), notes("clerk_1", "n"));
-  assert.deepEqual(log, Array.from({ length: 3 }, () => '{"keys":[]}'));
 });
 
 test("CORE-5: an input at which the plane fails is tried on a state that is folded again, and others go on", async () => {

@@ -48,7 +48,9 @@ export const TARGETS: readonly Target[] = [
   { files: coordinator("ledger-facts", "admission", "guard-view"), tests: ["ledger-facts", "admission", "guard-view"].map((name) => `test/coordinator/${name}.unit.test.ts`) },
   ...["unarmed", "people", "recent", "lanes", "desk", "sweep", "fence", "applied"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.unit.test.ts`] })),
   ...["aggregates", "resting", "pause", "live-runs"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.unit.test.ts`] })),
-  ...["arrival", "loader", "turn", "turns", "facts"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.unit.test.ts`] })),
+  ...["arrival", "loader", "turn"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.unit.test.ts`] })),
+  { files: coordinator("turns"), tests: ["turns", "turns-fetching"].map((name) => `test/coordinator/${name}.unit.test.ts`) },
+  { files: coordinator("facts"), tests: ["facts", "facts-of-outputs"].map((name) => `test/coordinator/${name}.unit.test.ts`) },
   // on a real server
   ...["committer", "outbox"].map((name) => ({ files: coordinator(name), tests: [`test/coordinator/${name}.int.test.ts`] })),
   { files: coordinator("placement", "placing"), tests: ["test/coordinator/placement.int.test.ts"] },
