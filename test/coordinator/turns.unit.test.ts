@@ -4,7 +4,7 @@ import { afterEach, beforeEach, test } from "node:test";
 import { ReadError } from "../../services/bus/journal.ts";
 import type { Loaded } from "../../services/coordinator/aggregates.ts";
 import { type Landing, type Part, Stopped } from "../../services/coordinator/committer.ts";
-import { Turns } from "../../services/coordinator/turns.ts";
+import type { Turns } from "../../services/coordinator/turns.ts";
 import { MachineMissing } from "../../services/replay/fold.ts";
 import { documents } from "../registry/in-force.ts";
 import { quickly } from "./quickly.ts";
