@@ -6,7 +6,7 @@ import { StreamReader } from "../../services/bus/journal.ts";
 import { checkAll } from "../../services/replay/journal.ts";
 import { type ChildCoordinator, childCoordinator } from "../coordinator/children.ts";
 import { type Leaseholders, leaseholders, runsInShares } from "../coordinator/owners.ts";
-import { until } from "../crash/world.ts";
+import { until } from "../crash/patience.ts";
 import { startTestCluster, type TestCluster } from "../harness/cluster.ts";
 import { startTestPlane, type TestActor, type TestPlane } from "../harness/plane.ts";
 

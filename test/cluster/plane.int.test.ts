@@ -7,7 +7,7 @@ import { StreamReader } from "../../services/bus/journal.ts";
 import { checkAll } from "../../services/replay/journal.ts";
 import { Supervisor } from "../crash/children.ts";
 import { Ledger, outputOf, serveTools, toolDocuments } from "../crash/tools.ts";
-import { stubborn, until } from "../crash/world.ts";
+import { stubborn, until } from "../crash/patience.ts";
 import { startTestCluster, type TestCluster } from "../harness/cluster.ts";
 import { startTestPlane, type TestActor, type TestPlane } from "../harness/plane.ts";
 

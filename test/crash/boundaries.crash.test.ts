@@ -10,7 +10,8 @@ import type { Capability } from "./capability.ts";
 import { ALL, keep, kept, random, seed, shuffled } from "./choose.ts";
 import { type Disturbance, type Undisturbed, capabilityOf, disturb, nameOf, storyOf, undisturbed } from "./disturb.ts";
 import type { Victim } from "./plane-child.ts";
-import { APART, type World, type WorldOptions, openWorld } from "./world.ts";
+import { openWorld } from "./open-world.ts";
+import { APART, type World, type WorldOptions } from "./world.ts";
 
 const SEED = seed();
 /** For the sample; CRASH_SECONDS takes another. */

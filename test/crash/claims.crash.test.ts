@@ -12,7 +12,9 @@ import { type TestActor } from "../harness/plane.ts";
 import type { Boundary } from "./boundaries.ts";
 import type { Supervisor } from "./children.ts";
 import type { Behaviour } from "./tools.ts";
-import { type World, openWorld, propose, until } from "./world.ts";
+import { openWorld } from "./open-world.ts";
+import { propose, until } from "./patience.ts";
+import type { World } from "./world.ts";
 
 /** A claim is given up this much later than the tool's time-out. */
 const SHORT_MS = 800;

@@ -9,7 +9,9 @@ import type { TestActor } from "../harness/plane.ts";
 import type { Supervisor } from "./children.ts";
 import type { Behaviour, ProbeBehaviour } from "./tools.ts";
 import { outputOf } from "./tools.ts";
-import { type World, openWorld, propose, until } from "./world.ts";
+import { openWorld } from "./open-world.ts";
+import { propose, until } from "./patience.ts";
+import type { World } from "./world.ts";
 
 /** A claim is given up this much later than the tool's time-out, and the tool is asked then. */
 const SHORT_MS = 300;

@@ -9,7 +9,8 @@ import type { Service } from "../../services/main.ts";
 import { ALL, keepProgram, keptPrograms, seed } from "./choose.ts";
 import { judge } from "./oracle.ts";
 import { type Program, playProgram, program } from "./programs.ts";
-import { type World, openWorld } from "./world.ts";
+import { openWorld } from "./open-world.ts";
+import type { World } from "./world.ts";
 
 const SEED = seed();
 const SECONDS = process.env["CRASH_SECONDS"];

@@ -22,7 +22,9 @@ import { random, seed } from "./choose.ts";
 import { judge } from "./oracle.ts";
 import type { Played, Sent } from "./programs.ts";
 import { outputOf } from "./tools.ts";
-import { type World, openWorld, stubborn, until } from "./world.ts";
+import { openWorld } from "./open-world.ts";
+import { stubborn, until } from "./patience.ts";
+import type { World } from "./world.ts";
 
 const AT_ONCE = 32;
 const KILL_EVERY_MS = 4_000;
