@@ -8,6 +8,8 @@ import { startTestServer, type TestServer } from "../harness/server.ts";
 
 export const MIRROR_SUBJECT = "audit.checkpoints";
 const STREAM = "CHECKPOINTS";
+/** A server that has just come back on a busy machine takes its time. */
+const PATIENCE_MS = 20_000;
 
 export interface Mirror {
   readonly server: TestServer;
@@ -40,7 +42,7 @@ export async function startMirror(): Promise<Mirror> {
   const adds = await creds("witness", { pub: { allow: [MIRROR_SUBJECT], deny: [] }, sub: { allow: [`${inboxPrefix}.>`], deny: [] } });
   const keeper = await connectBus({ url: server.url, name: "keeper", creds: await creds("keeper", {}) });
   const open: NatsConnection[] = [keeper];
-  const api = async <T>(what: string, body: unknown): Promise<T> => (await keeper.request(`$JS.API.STREAM.${what}.${STREAM}`, JSON.stringify(body))).json<T>();
+  const api = async <T>(what: string, body: unknown): Promise<T> => (await keeper.request(`$JS.API.STREAM.${what}.${STREAM}`, JSON.stringify(body), { timeout: PATIENCE_MS })).json<T>();
   return {
     server,
     connect: async () => {
