@@ -7,6 +7,7 @@ import { ACTION } from "./argued-action.ts";
 import { COORDINATOR } from "./argued-coordinator.ts";
 import { DOCUMENTS } from "./argued-documents.ts";
 import { MACHINES } from "./argued-machines.ts";
+import { PERSONAL } from "./argued-personal.ts";
 import { RULES } from "./argued-rules.ts";
 import { TURNS } from "./argued-turns.ts";
 import { SHARES } from "./argued-shares.ts";
@@ -16,6 +17,7 @@ export const ARGUED: readonly Argued[] = [
   ...COORDINATOR,
   ...DOCUMENTS,
   ...MACHINES,
+  ...PERSONAL,
   ...RULES,
   ...TURNS,
   ...SHARES,

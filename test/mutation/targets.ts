@@ -57,4 +57,5 @@ export const TARGETS: readonly Target[] = [
   { files: coordinator("share"), tests: ["test/coordinator/share.int.test.ts"] },
   { files: coordinator("shares"), tests: ["test/coordinator/shares.int.test.ts"] },
   { files: coordinator("segment-keeper"), tests: ["test/coordinator/segment-keeper.int.test.ts"] },
+  { files: coordinator("personal"), tests: ["test/coordinator/personal.unit.test.ts", "test/coordinator/personal.int.test.ts"] },
 ];
