@@ -41,8 +41,8 @@ export class MemoryLedger implements EffectLedger {
     return known && Promise.resolve(known);
   }
 
-  has(key: string): boolean {
-    return this.#byKey.has(key);
+  get(key: string): Effect | undefined {
+    return this.#byKey.get(key);
   }
 
   /** Counts an effect that took place before. */
@@ -87,10 +87,16 @@ export class FileLedger implements EffectLedger {
 
   /** Resolves when the effect is on disk; also for a repetition, which may come while the first is being written. */
   async take(key: string, tool: string, input: JsonValue, act: () => JsonValue): Promise<Effect> {
-    const known = this.#memory.has(key);
-    const effect = await this.#memory.take(key, tool, input, act);
-    if (!known) this.#unwritten += `${JSON.stringify(effect)}\n`;
-    await (known ? this.#kept() : this.#write());
+    const known = this.#memory.get(key);
+    if (known !== undefined) {
+      await this.#kept();
+      return known;
+    }
+    const effect = { key, tool, input, output: act() };
+    // known and waiting to be written in one go: whoever finds it meanwhile waits with it
+    this.#memory.restore(effect);
+    this.#unwritten += `${JSON.stringify(effect)}\n`;
+    await this.#write();
     return effect;
   }
 
