@@ -4,6 +4,7 @@
  */
 import { type Argued, of } from "./argument.ts";
 import { ACTION } from "./argued-action.ts";
+import { COORDINATING } from "./argued-coordinating.ts";
 import { COORDINATOR } from "./argued-coordinator.ts";
 import { DOCUMENTS } from "./argued-documents.ts";
 import { MACHINES } from "./argued-machines.ts";
@@ -14,6 +15,7 @@ import { SHARES } from "./argued-shares.ts";
 
 export const ARGUED: readonly Argued[] = [
   ...ACTION,
+  ...COORDINATING,
   ...COORDINATOR,
   ...DOCUMENTS,
   ...MACHINES,

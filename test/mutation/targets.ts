@@ -58,4 +58,5 @@ export const TARGETS: readonly Target[] = [
   { files: coordinator("shares"), tests: ["test/coordinator/shares.int.test.ts"] },
   { files: coordinator("segment-keeper"), tests: ["test/coordinator/segment-keeper.int.test.ts"] },
   { files: coordinator("personal"), tests: ["test/coordinator/personal.unit.test.ts", "test/coordinator/personal.int.test.ts"] },
+  { files: coordinator("coordinator"), tests: ["test/coordinator/coordinator.int.test.ts"] },
 ];
