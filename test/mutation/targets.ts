@@ -1,8 +1,7 @@
 /**
- * What the mutation tool has looked through so far, and by which tests. `machines/` is looked through
- * whole, but for the older versions in folders of their own, which their recorded histories hold; the rest of
- * `services/coordinator/` was not, and is tested on a real server. Tests that play random programs are left out: what only
- * they would catch, by chance, is to be caught by name.
+ * What the mutation tool looks through, and by which tests: all of `machines/`, but for the older versions in folders of
+ * their own, which their recorded histories hold, and all of `services/coordinator/`. Tests that play random programs are
+ * left out: what only they would catch, by chance, is to be caught by name.
  */
 export interface Target {
   readonly files: readonly string[];
