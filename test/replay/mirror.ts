@@ -42,7 +42,16 @@ export async function startMirror(): Promise<Mirror> {
   const adds = await creds("witness", { pub: { allow: [MIRROR_SUBJECT], deny: [] }, sub: { allow: [`${inboxPrefix}.>`], deny: [] } });
   const keeper = await connectBus({ url: server.url, name: "keeper", creds: await creds("keeper", {}) });
   const open: NatsConnection[] = [keeper];
-  const api = async <T>(what: string, body: unknown): Promise<T> => (await keeper.request(`$JS.API.STREAM.${what}.${STREAM}`, JSON.stringify(body), { timeout: PATIENCE_MS })).json<T>();
+  // what the client is given while it is not connected may be lost: asked again until the server is back
+  const api = async <T>(what: string, body: unknown): Promise<T> => {
+    for (const until = performance.now() + PATIENCE_MS; ; ) {
+      try {
+        return (await keeper.request(`$JS.API.STREAM.${what}.${STREAM}`, JSON.stringify(body), { timeout: 500 })).json<T>();
+      } catch (error) {
+        if (performance.now() > until) throw error;
+      }
+    }
+  };
   return {
     server,
     connect: async () => {
