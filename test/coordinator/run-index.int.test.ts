@@ -201,6 +201,8 @@ it("EXEC-9 a coordinator that starts from the run index pays what is owed, also 
       let duplicate: boolean;
       do ({ duplicate } = await once());
       while (duplicate);
+      // what the one before repeated by itself is nothing that the next one paid
+      queue.found.length = 0;
     };
     const ask = async (run: string) => {
       const agent = await office.agent("clerk");
