@@ -7,15 +7,14 @@ import { randomUUID } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { after, before, test } from "node:test";
-import { pino } from "pino";
 import { STREAMS, streamName } from "../../schemas/subjects.ts";
 import { TOOL_HEADERS } from "../../schemas/dispatch.ts";
 import type { NatsConnection } from "../../services/bus/connection.ts";
 import { headers } from "../../services/bus/connection.ts";
-import { type RunningServices, startServices } from "../../services/main.ts";
-import { tracesUrl } from "../../services/telemetry/url.ts";
-import { startTestPlane, type TestActor, type TestPlane } from "../harness/plane.ts";
-import { type Collector, startCollector } from "../telemetry/collector.ts";
+import type { RunningServices } from "../../services/main.ts";
+import type { TestActor, TestPlane } from "../harness/plane.ts";
+import type { Collector } from "../telemetry/collector.ts";
+import { type LoudPlane, startLoudPlane } from "../telemetry/loud-plane.ts";
 
 const API_KEY = "sk_live_4eC39HqLyjWDarjtT1zdp7dcXqLm";
 const AWS_KEY = "AKIAIOSFODNN7EXAMPLQ";
@@ -27,25 +26,15 @@ let collector: Collector;
 let agent: TestActor;
 let approver: TestActor;
 let operator: TestActor;
-let log = "";
+let loud: LoudPlane;
 /** What must be found nowhere, by what it is. */
 const planted = new Map<string, string>();
 const toolTokens: string[] = [];
 
 before(async () => {
-  plane = await startTestPlane();
-  collector = await startCollector();
+  loud = await startLoudPlane();
+  ({ plane, services, collector } = loud);
   const { server } = plane;
-  services = await startServices({
-    url: server.url,
-    keys: server.keys,
-    namespaces: server.namespaces,
-    roles: ["coordinator", "gateway", "ask", "reader"],
-    dataDir: server.dataDir,
-    version: "1.2.3",
-    log: pino({ level: "trace" }, { write: (line: string) => void (log += line) }),
-    tracesUrl: tracesUrl({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint }),
-  });
   const object = { type: "object" };
   const tool = (name: string, effect: string) => ({ name, description: name, effect, adapter: { type: "nats" }, timeout_ms: 5000, input: object, output: object });
   await plane.applyValues(
@@ -62,9 +51,7 @@ before(async () => {
   for (const name of ["shop.read", "shop.pay"]) serve(await server.connect("tool", name.replace(".", "-"), "default", { tool: name }), name);
 });
 after(async () => {
-  await services?.stop();
-  await collector?.stop();
-  await plane?.stop();
+  await loud?.stop();
 });
 
 /** A tool that tells what it should not. */
@@ -184,9 +171,9 @@ test("ID-3 ID-4 GUARD-10: planted secrets are in no journal, document, answer, r
     else if (kind === "JOURNAL" || kind === "OUT" || kind === "REJECTED") assert.ok(messages > 0, `${kind} is not`);
   }
   const left = await everything(server.dataDir);
-  left.set("log", Buffer.from(log));
+  left.set("log", Buffer.from(loud.log()));
   left.set("traces", Buffer.from(collector.requests.map(({ body }) => body).join("\n")));
-  assert.ok(log.length > 1000 && collector.requests.length > 0);
+  assert.ok(loud.log().length > 1000 && collector.requests.length > 0);
   // a search that finds nothing proves something only where it would find what is there
   const marked: Record<string, string> = { JOURNAL_: `${AGENT}_1`, OUT_: `${AGENT}_1`, REJECTED_: AGENT, DOCUMENTS_: "shop.pay", ".sqlite": `${AGENT}_1`, log: "level", traces: "shop.pay" };
   const blind = Object.entries(marked).filter(([part, mark]) => ![...left].some(([name, bytes]) => name.includes(part) && bytes.includes(mark)));

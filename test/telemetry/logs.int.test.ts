@@ -1,13 +1,12 @@
 /** What everybody says to a plane goes into its journal, and where a contract lets it into traces, but into no log. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { pino } from "pino";
 import { TOOL_HEADERS } from "../../schemas/dispatch.ts";
 import { headers } from "../../services/bus/connection.ts";
-import { type RunningServices, startServices } from "../../services/main.ts";
-import { tracesUrl } from "../../services/telemetry/url.ts";
-import { startTestPlane, type TestPlane } from "../harness/plane.ts";
-import { type Collector, startCollector, type SentSpan } from "./collector.ts";
+import type { RunningServices } from "../../services/main.ts";
+import type { TestPlane } from "../harness/plane.ts";
+import type { Collector, SentSpan } from "./collector.ts";
+import { type LoudPlane, startLoudPlane } from "./loud-plane.ts";
 
 const AGENT = "clerk";
 /** Has no form that a scanner knows: nothing takes it out on the way. */
@@ -18,21 +17,10 @@ describe("a plane that logs everything it can", () => {
   let plane: TestPlane;
   let services: RunningServices;
   let collector: Collector;
-  let log = "";
+  let loud: LoudPlane;
   before(async () => {
-    plane = await startTestPlane();
-    collector = await startCollector();
-    const { server } = plane;
-    services = await startServices({
-      url: server.url,
-      keys: server.keys,
-      namespaces: server.namespaces,
-      roles: ["coordinator", "gateway", "ask", "reader"],
-      dataDir: server.dataDir,
-      version: "1.2.3",
-      log: pino({ level: "trace" }, { write: (line: string) => void (log += line) }),
-      tracesUrl: tracesUrl({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint }),
-    });
+    loud = await startLoudPlane();
+    ({ plane, services, collector } = loud);
     const input = { type: "object", properties: { n: { type: "integer" } } };
     const tool = (name: string, effect: string) => ({ name, description: name, effect, adapter: { type: "nats" }, timeout_ms: 5000, trusted: true, clearance: ["pii"], input, output: { type: "object" } });
     const contract = (name: string, logging: object) => ({ agent: { name, owner: "o", team: "t", purpose: "p" }, tools: { allowlist: [{ name: "shop.read" }, { name: "shop.pay", requires_approval: true }] }, logging });
@@ -43,9 +31,7 @@ describe("a plane that logs everything it can", () => {
     for (const name of ["shop.read", "shop.pay"]) await serve(name);
   });
   after(async () => {
-    await services?.stop();
-    await collector?.stop();
-    await plane?.stop();
+    await loud?.stop();
   });
 
   async function serve(name: string): Promise<void> {
@@ -93,8 +79,8 @@ describe("a plane that logs everything it can", () => {
     await services.stop();
     await collector.until((sent) => sent.some(({ name }) => name === `invoke_agent ${AGENT}`));
 
-    assert.match(log, /"level":/, "something was logged");
-    assert.doesNotMatch(log, new RegExp(`${WORD}|kim\\.larsen`));
+    assert.match(loud.log(), /"level":/, "something was logged");
+    assert.doesNotMatch(loud.log(), new RegExp(`${WORD}|kim\\.larsen`));
     const spans = collector.spans();
     const told = (span: SentSpan, key: string) => (span.attributes.find((one) => one.key === key)?.value as { stringValue?: string } | undefined)?.stringValue;
     const payloads = spans.map((span) => [span.name, ...["arguments", "result"].map((what) => told(span, `gen_ai.tool.call.${what}`))]);
