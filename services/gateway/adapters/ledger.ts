@@ -101,7 +101,7 @@ export class FileLedger implements EffectLedger {
   }
 
   find(key: string): Promise<Effect> | undefined {
-    const known = this.#memory.find(key);
+    const known = this.#memory.get(key);
     return known && this.#kept().then(() => known);
   }
 
