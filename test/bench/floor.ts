@@ -6,7 +6,7 @@ import { patterns } from "../../schemas/subjects.ts";
 import { decodeEvent } from "../../services/bus/commit.ts";
 import type { StreamReader } from "../../services/bus/journal.ts";
 import { SERVICES } from "../../services/main.ts";
-import { hundredth } from "./figures.ts";
+import { hundredth, tenth } from "./figures.ts";
 import type { Template, Templates } from "./floor-plane.ts";
 import type { Loaded } from "./load.ts";
 import { cpuSeconds } from "./processes.ts";
@@ -46,7 +46,7 @@ export async function measureFloor(sync: Sync, { inFlight, seconds, policies }: 
       const before = await traffic(world);
       const loaded = await load.ask<Loaded>({ do: "closed", options });
       const after = await traffic(world);
-      return { ...loaded, messages: { in: tenths(after.in - before.in, loaded), out: tenths(after.out - before.out, loaded) } };
+      return { ...loaded, messages: { in: tenth((after.in - before.in) / loaded.seen.length), out: tenth((after.out - before.out) / loaded.seen.length) } };
     };
     const governed = await closed(WARM);
     await plane.stop();
@@ -74,8 +74,6 @@ export async function measureFloor(sync: Sync, { inFlight, seconds, policies }: 
     await world.end();
   }
 }
-
-const tenths = (messages: number, { seen }: Loaded) => Math.round((messages * 10) / seen.length) / 10;
 
 async function traffic({ server }: World): Promise<Traffic> {
   const { in_msgs, out_msgs } = (await (await fetch(`${server.monitorUrl}/varz`)).json()) as { in_msgs: number; out_msgs: number };
