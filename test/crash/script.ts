@@ -39,18 +39,26 @@ export async function call(world: World, run: string, tool: string, step: string
   const body = toolBody(tool, step, does, more);
   let answer = await propose(agent, run, body, ended);
   if (answer.status === "in_doubt") {
-    const { action } = answer;
-    // what was called has ended by now: the plane waited longer than the gateway did
-    if (world.ledger.effects(run, step) === 0) world.ledger.byHand(run, step);
-    await until(
-      () => world.people.operator.send("control", run, { verb: "resolve", id: `resolve-${step}`, action, outcome: "succeeded", output: outputOf(step) }),
-      () => agent.answers.find(({ run: of, id, final }) => of === run && id === step && final),
-      `the resolution of ${step}`,
-    );
+    await resolve(world, run, step, answer.action as string, () => agent.answers.find(({ run: of, id, final }) => of === run && id === step && final));
     answer = await propose(agent, run, body, ({ final }) => final);
   }
   if (answer.status !== "succeeded") throw new Error(`step \`${step}\` of \`${run}\` ended as ${JSON.stringify(answer)}`);
   return answer;
+}
+
+/** What was approved, and is proposed by nobody any more, takes its effect: somebody looks here as well if that is in doubt. */
+export async function takesEffect(world: World, run: string, step: string): Promise<void> {
+  const ends = async (type: string) => (await world.events(run)).find(({ body }) => body.type === type);
+  const end = await until(() => Promise.resolve(), async () => (await ends("action.verified")) ?? (await ends("action.in_doubt")), `the effect of \`${step}\` of \`${run}\``);
+  if (end.body.type === "action.in_doubt") await resolve(world, run, step, end.body.data["action"] as string, () => ends("action.verified"));
+}
+
+/** Somebody looks into the tool's ledger, does by hand what was not done, and says that it was. */
+async function resolve(world: World, run: string, step: string, action: string, heard: () => unknown): Promise<void> {
+  // what was called has ended by now: the plane waited longer than the gateway did
+  if (world.ledger.effects(run, step) === 0) world.ledger.byHand(run, step);
+  const send = () => world.people.operator.send("control", run, { verb: "resolve", id: `resolve-${step}`, action, outcome: "succeeded", output: outputOf(step) });
+  await until(send, heard, `the resolution of ${step}`);
 }
 
 /** Waits for an event of a run; `send`: said again and again until it is there. */

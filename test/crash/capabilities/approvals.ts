@@ -1,6 +1,6 @@
 /** People: they approve, alone or by two; let a request lapse; edit; approve for a while; and a run is cancelled meanwhile. */
 import { type Capability, contract } from "../capability.ts";
-import { applyOne, ask, call, control, decide, finish, recorded, start } from "../script.ts";
+import { applyOne, ask, call, control, decide, finish, start, takesEffect } from "../script.ts";
 import { definition } from "../tools.ts";
 
 const WRITTEN = ["budget.reserved", "budget.settled", "action.proposed", "action.validated", "action.approved", "action.dispatched", "action.started", "action.succeeded", "action.verified"] as const;
@@ -52,7 +52,7 @@ export const EDITS: Capability = {
     await ask(world, run, "c.write", "much", "pending");
     await decide(world, run, { decision: "edit", input: { step: "less" }, type: "approval.edited" });
     await decide(world, run, { nth: 2, by: world.people.second });
-    await recorded(world, run, "action.verified");
+    await takesEffect(world, run, "less");
     await finish(world, run);
   },
   effects: { edited: ["less"] },
