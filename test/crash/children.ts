@@ -2,8 +2,11 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import type { Boundary } from "./boundaries.ts";
+import { withPatience } from "../harness/plane.ts";
 import type { FromChild, StartChild, ToChild, Victim } from "./plane-child.ts";
 
+/** A life that is not up by then will not be: the server is back within seconds. */
+const UP_WITHIN_MS = 60_000;
 const CHILD = new URL("./plane-child.ts", import.meta.url).pathname;
 
 class Life {
@@ -51,6 +54,8 @@ export class Died extends Error {
 export interface SupervisorOptions {
   readonly order: () => StartChild;
   readonly onServerKilled?: () => Promise<void>;
+  /** Whether the server was away at any time since then (`performance.now()`): services that start meanwhile leave with 1, and are started again. */
+  readonly wasAway?: (since: number) => boolean;
   /** Whether the next process waits, loaded, before it is needed; default true. */
   readonly standby?: boolean;
 }
@@ -88,7 +93,7 @@ export class Supervisor {
   async up(): Promise<void> {
     for (let seen; seen !== this.#up; ) {
       seen = this.#up;
-      await seen;
+      await withPatience(seen, () => `${this.#options.order().roles.join(" and ")} did not come up, and said: ${this.#life?.errors}`, UP_WITHIN_MS);
     }
     if (this.failure !== undefined) throw this.failure;
   }
@@ -150,6 +155,8 @@ export class Supervisor {
     this.#life = life;
     const boundary = this.#nextBoundary;
     this.#nextBoundary = undefined;
+    const ordered = performance.now();
+    let cameUp = false;
     life.process.on("message", (message: FromChild) => {
       if (message.said === "server killed") this.#options.onServerKilled?.().catch((error: unknown) => (this.failure = error as Error));
     });
@@ -157,6 +164,7 @@ export class Supervisor {
     isUp.catch(() => undefined);
     this.#up = isUp.then(
       ({ gateway }) => {
+        cameUp = true;
         life.gateway = gateway;
         // said by a life that died since: its successor has one of its own, or will have
         if (this.#options.standby !== false && !this.#stopping && this.#life === life) this.#next = new Life();
@@ -167,7 +175,8 @@ export class Supervisor {
       if (this.#stopping) return;
       this.deaths += 1;
       if (life.gateway !== "") this.dead.add(life.gateway);
-      if (signal !== "SIGKILL") {
+      const neededServer = !cameUp && (this.#options.wasAway?.(ordered) ?? false);
+      if (signal !== "SIGKILL" && !neededServer) {
         this.failure = new Error(`the services' process ended by itself (${code ?? signal}): ${life.errors}`);
         return;
       }

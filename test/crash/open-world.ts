@@ -33,13 +33,17 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     repeatMs: 500,
   });
   const world = { serverDeaths: 0 };
+  let awayUntil = Number.NEGATIVE_INFINITY;
   const restarted = async () => {
     world.serverDeaths += 1;
+    awayUntil = Number.POSITIVE_INFINITY;
     await server.restart();
+    awayUntil = performance.now();
   };
+  const wasAway = (since: number) => since <= awayUntil;
   const layout = options.processes ?? [["coordinator", "gateway"]];
   const processes = layout.map(
-    (roles) => new Supervisor({ order: () => order(roles), onServerKilled: restarted, ...(options.standby !== undefined && { standby: options.standby }) }),
+    (roles) => new Supervisor({ order: () => order(roles), onServerKilled: restarted, wasAway, ...(options.standby !== undefined && { standby: options.standby }) }),
   );
   await Promise.all(processes.map((one) => one.start()));
   await plane.applyValues(documents, [POLICY, ...CAPABILITIES.map(({ policy = "" }) => policy)].join(""));

@@ -1,7 +1,7 @@
 /** Whoever speaks to a plane under fire: says the same again until it is heard, and looks whenever anything may have come. */
 import { setTimeout as pause } from "node:timers/promises";
 import type { Answer } from "../../schemas/answer.ts";
-import type { TestActor } from "../harness/plane.ts";
+import { type TestActor, withPatience } from "../harness/plane.ts";
 
 const PATIENCE_MS = 90_000;
 const AGAIN_MS = 700;
@@ -10,7 +10,7 @@ const AGAIN_MS = 700;
 export async function stubborn<T>(what: () => Promise<T>): Promise<T> {
   for (const began = performance.now(); ; ) {
     try {
-      return await what();
+      return await withPatience(what(), "a request was never answered", PATIENCE_MS);
     } catch (error) {
       if (performance.now() - began > PATIENCE_MS) throw error;
       // no answer is to be had before the connection is back, and nothing says when it is

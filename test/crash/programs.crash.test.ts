@@ -16,7 +16,7 @@ const SEED = seed();
 const SECONDS = process.env["CRASH_SECONDS"];
 const WITHIN_MS = SECONDS !== undefined ? Number(SECONDS) * 1000 : ALL ? 20 * 60_000 : 30_000;
 /** For a smaller program, once one has failed. */
-const SHRINK_MS = ALL ? 10 * 60_000 : 60_000;
+const SHRINK_MS = ALL ? 10 * 60_000 : 45_000;
 const MAX_PROGRAMS = 1_000;
 /** What runs in which process: in one world everything in one, in another everything twice and apart. */
 const LAYOUTS: readonly (readonly (readonly Service[])[])[] = [[["coordinator", "gateway"]], [["coordinator"], ["coordinator"], ["gateway"], ["gateway"]]];
@@ -41,9 +41,13 @@ test("EXEC-7 CORE-4 GUARD-6 OPS-2: random programs under random kills keep to wh
   const queue = [...kept];
   await inWorlds(async (one, index) => {
     const played = async (what: Program) => {
-      const wrong = await judge(one, await playProgram(one, what));
       runs += what.runs.length;
-      return wrong;
+      try {
+        return await judge(one, await playProgram(one, what));
+      } catch (error) {
+        // what does not come to its end is a fault as well
+        return [error instanceof Error ? (error.stack ?? error.message) : String(error)];
+      }
     };
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) assert.deepEqual(await played(next.program), [], `kept: ${next.why}`);
     let until = performance.now() + WITHIN_MS;
@@ -53,7 +57,11 @@ test("EXEC-7 CORE-4 GUARD-6 OPS-2: random programs under random kills keep to wh
       if (performance.now() > until) return;
       const wrong = await played(what);
       if (wrong.length === 0) return;
-      if (!failed) until = performance.now() + SHRINK_MS;
+      if (!failed) {
+        until = performance.now() + SHRINK_MS;
+        // whatever becomes of making it smaller
+        console.error(`seed ${SEED + index}: ${wrong.join("\n")}\n${JSON.stringify(what)}`);
+      }
       failed = true;
       throw new Error(wrong.join("\n"));
     });
