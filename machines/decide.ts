@@ -28,7 +28,8 @@ export function decide(state: RunState, input: RunInput, facts: Facts): Decision
   const work = new Work(state, state.at === "" ? input.time : later(state.at, input.time));
   if (input.kind === "due") return finish(work, due(work, input.body));
 
-  const key = `${input.kind}/${input.actor}/${input.id}`;
+  // joined it lies in one piece: what is concatenated keeps its parts, and a run keeps thousands of these
+  const key = [input.kind, input.actor, input.id].join("/");
   const known = state.inputs.get(key);
   if (known === input.hash) return { kind: "duplicate" };
   if (known !== undefined) {

@@ -85,7 +85,7 @@ const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 /** Reads a message of INBOX or CONTROL. */
 export function readInput(message: IntakeMessage): Read {
-  const address = parseStoredInput(message.subject);
+  const address = LEGAL.get(message.subject) ?? parseStoredInput(message.subject);
   const origin: Origin = {
     message,
     kind: address?.kind ?? "propose",
@@ -93,7 +93,7 @@ export function readInput(message: IntakeMessage): Read {
     token: address?.aggregate ?? "",
   };
   if (address === undefined) return { ok: false, ...origin, reasons: [reason("subject.unknown", "the subject is none of the wire")] };
-  const names = nameFaults(address);
+  const names = nameFaults(address, message.subject);
   if (names.length > 0) return { ok: false, ...origin, reasons: names };
 
   const body = readBody(message.data, message.headers.get(INPUT_HEADERS.contentType));
@@ -196,17 +196,19 @@ const HELP = {
   run: "it must be `<agent>_<id>`, the id [A-Za-z0-9][A-Za-z0-9-]{0,80}",
 } as const;
 
-/** Names that were found legal: a run's inputs all come under a few of them. */
-const LEGAL = new Set<string>();
-const MAX_LEGAL = 50_000;
+/**
+ * Addresses whose names were found legal, by subject: a run's inputs all come under a few of them, and what is kept of an
+ * input shares its actor's name with those before it.
+ */
+const LEGAL = new Map<string, StoredInputAddress>();
+const MAX_LEGAL = 16_384;
 
-function nameFaults(address: StoredInputAddress): Reason[] {
-  const key = `${address.kind} ${address.actor} ${address.aggregate}`;
-  if (LEGAL.has(key)) return [];
+function nameFaults(address: StoredInputAddress, subject: string): Reason[] {
+  if (LEGAL.has(subject)) return [];
   const faults = faultsOfNames(address);
   if (faults.length === 0) {
     if (LEGAL.size >= MAX_LEGAL) LEGAL.clear();
-    LEGAL.add(key);
+    LEGAL.set(subject, address);
   }
   return faults;
 }

@@ -6,7 +6,7 @@ import type { AggregateKind, Digest } from "../../schemas/ids.ts";
 import { parseAggregateToken, shareOf } from "../../schemas/subjects.ts";
 import type { Loaded } from "./aggregates.ts";
 import type { Arrival } from "./arrival.ts";
-import { RestingRuns } from "./resting.ts";
+import { RestingRuns, isOver } from "./resting.ts";
 
 export type LaneState =
   /** Nothing waits, or what waits is not to be tried before somebody wakes the lane. */
@@ -105,6 +105,8 @@ class Queue {
 
 /** Folded aggregates kept as they are; of the idle ones beyond it runs go to rest, others are folded again when needed. */
 const MAX_LANES = 2048;
+/** Of them runs that are over: somebody may ask once more, soon. Each would be marked at every collection of garbage, for nothing. */
+const MAX_OVER = 128;
 /** Putting one to rest takes a tenth of a millisecond: so many at a time keep nobody waiting. */
 const TO_REST_AT_ONCE = 16;
 
@@ -113,6 +115,8 @@ export class Lanes {
   readonly #urgent = new Queue();
   readonly #ordinary = new Queue();
   readonly #resting = new RestingRuns();
+  /** Those that ended longest ago first. */
+  readonly #over = new Set<Lane>();
   readonly #most: number;
   #evictAt: number;
 
@@ -193,6 +197,7 @@ export class Lanes {
       // the least recently used stand first
       this.#lanes.delete(lane.token);
       this.#lanes.set(lane.token, lane);
+      if (lane.frozen === undefined && lane.loaded !== undefined && isOver(lane.loaded)) this.#keepFew(lane);
     }
   }
 
@@ -234,6 +239,17 @@ export class Lanes {
     if (lane.urgent) return;
     lane.urgent = true;
     this.#urgent.push(lane);
+  }
+
+  /** Of those that are over only the latest. */
+  #keepFew(over: Lane): void {
+    this.#over.delete(over);
+    this.#over.add(over);
+    if (this.#over.size <= MAX_OVER) return;
+    const [oldest] = this.#over as Iterable<Lane> as [Lane];
+    this.#over.delete(oldest);
+    // one that has something to do comes here again
+    if (oldest.state === "idle" && !oldest.waiting && this.#lanes.get(oldest.token) === oldest) this.#lanes.delete(oldest.token);
   }
 
   #evict(made: Lane): void {

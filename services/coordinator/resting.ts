@@ -44,6 +44,13 @@ const FIRST_PACKED = 32;
 /** It is made of the runs that were packed last. */
 const SAMPLES = 12;
 
+/** A run that has ended, and in which nothing can happen any more. */
+export function isOver(loaded: Loaded): boolean {
+  if (loaded.kind !== "run") return false;
+  const { life, open, signals } = loaded.state;
+  return RUN_ENDED.has(life.value) && open.size === 0 && signals.size === 0;
+}
+
 export class RestingRuns {
   readonly #runs = new Map<string, Packed>();
   readonly #maxBytes: number;
@@ -68,9 +75,7 @@ export class RestingRuns {
   /** Puts a run to rest. What is better folded again is not kept: an ended run, any other aggregate, what is in doubt. */
   put(lane: Restable): void {
     const { token, loaded, issued, suspect, frozen, careful } = lane;
-    if (loaded?.kind !== "run" || suspect || frozen !== undefined || careful > 0) return;
-    const { state } = loaded;
-    if (RUN_ENDED.has(state.life.value) && state.open.size === 0 && state.signals.size === 0) return;
+    if (loaded?.kind !== "run" || isOver(loaded) || suspect || frozen !== undefined || careful > 0) return;
     let bytes: Buffer;
     try {
       const { recent, ...rest } = loaded;

@@ -8,7 +8,7 @@ import { type Lane, Lanes } from "../../services/coordinator/lanes.ts";
 
 const arrival = (token: string, kind: string, id = kind) => ({ token, kind, input: { id } }) as unknown as Arrival;
 const ids = (queue: readonly Arrival[] | undefined) => queue?.map(({ input }) => input.id);
-const loaded = (seq: number, kind = "run") => ({ kind, head: { seq }, recent: { entries: () => new Map() }, state: { life: { value: "active" }, open: new Set(), signals: new Map() } }) as unknown as Loaded;
+const loaded = (seq: number, kind = "run", life = "active") => ({ kind, head: { seq }, recent: { entries: () => new Map() }, state: { life: { value: life }, open: new Set(), signals: new Map() } }) as unknown as Loaded;
 /** All that have their turn now, in order. */
 function turns(lanes: Lanes): string[] {
   const all: string[] = [];
@@ -243,6 +243,55 @@ test("law 6: where none can be spared, not every new lane looks for one", () => 
   assert.equal(single.size, 2);
   single.lane("new_2");
   assert.equal(single.size, 2);
+});
+
+/** Has a turn of its own, after which its run is over. */
+function over(lanes: Lanes, token: string, life = "completed"): Lane {
+  lanes.push(arrival(token, "propose"));
+  const lane = lanes.take() as Lane;
+  lane.inbox.length = 0;
+  lane.loaded = loaded(1, lane.kind, life);
+  lanes.release(lane);
+  return lane;
+}
+const has = (lanes: Lanes, ...lanesOf: readonly Lane[]) => lanesOf.map((lane) => lanes.loaded().includes(lane));
+
+test("law 6: of runs that are over only those are kept that were used last, whatever room there is; live ones stay", () => {
+  const lanes = new Lanes();
+  const live = over(lanes, "live_1", "active");
+  const other = over(lanes, "ledger:team");
+  const frozen = lanes.lane("frozen_1");
+  frozen.frozen = new Error("what it holds cannot be relied on");
+  over(lanes, "frozen_1");
+  const first = over(lanes, "over_1");
+  const second = over(lanes, "over_2");
+  for (let n = 0; n < 126; n++) over(lanes, `more_${n}`);
+  assert.deepEqual(has(lanes, live, other, frozen, first, second), [true, true, true, true, true]);
+  assert.equal(over(lanes, "over_1"), first, "asked once more, and used last");
+  const late = over(lanes, "late_1");
+  assert.deepEqual(has(lanes, live, other, frozen, first, second, late), [true, true, true, true, false, true]);
+  assert.equal(lanes.lane("over_2").loaded, undefined, "folded again");
+  assert.equal(lanes.size, 132);
+});
+
+test("law 6: a run that is over and has something to do stays until that is done", () => {
+  const lanes = new Lanes();
+  const [taken, waiting, idle, last] = ["taken_1", "waiting_1", "idle_1", "last_1"].map((token) => over(lanes, token)) as [Lane, Lane, Lane, Lane];
+  lanes.push(arrival("taken_1", "propose"));
+  assert.equal(lanes.take(), taken);
+  taken.inbox.length = 0;
+  // its inputs wait for somebody to wake it
+  waiting.push(arrival("waiting_1", "propose"));
+  // another lane has its name by now
+  lanes.drop(idle.share);
+  const anew = lanes.lane("idle_1");
+  for (let n = 0; n < 127; n++) over(lanes, `more_${n}`);
+  assert.deepEqual([has(lanes, taken, waiting, last), lanes.lane("idle_1") === anew], [[true, true, true], true]);
+  over(lanes, "one_1");
+  assert.deepEqual(has(lanes, taken, waiting, last), [true, true, false]);
+  lanes.release(taken);
+  for (let n = 0; n < 128; n++) over(lanes, `again_${n}`);
+  assert.deepEqual(has(lanes, taken, waiting), [false, true]);
 });
 
 test("two thousand lanes are kept as they are, unless it is said otherwise", () => {

@@ -11,7 +11,7 @@ import { parseLog } from "../../schemas/subjects.ts";
 import { EMPTY_CHAIN, seal } from "../../services/bus/commit.ts";
 import type { Loaded } from "../../services/coordinator/aggregates.ts";
 import { Recent } from "../../services/coordinator/recent.ts";
-import { type Restable, RestingRuns } from "../../services/coordinator/resting.ts";
+import { type Restable, RestingRuns, isOver } from "../../services/coordinator/resting.ts";
 import { beginning, commits, recomputed } from "../../services/replay/fold.ts";
 import { histories, recordedVersions, storedEvents } from "../histories/history.ts";
 import { claim, control, finish, fresh, start, T0, tool } from "../machines/given.ts";
@@ -186,4 +186,12 @@ test("what runs have in common is packed once: from the first, then from the doz
   while (resting.size < 4096) of("d", "much");
   for (let n = 0; n < 2; n++) of("d", "little");
   of("c33", "much");
+});
+
+test("law 4: a run is over when it has ended and nothing of it is open; what is no run never is", () => {
+  const of = (kind: string, life: string, open: string[] = [], signals: string[] = []) =>
+    isOver({ kind, state: { life: { value: life }, open: new Set(open), signals: new Map(signals.map((one) => [one, 1])) } } as unknown as Loaded);
+  for (const life of ["completed", "failed", "cancelled", "refused"]) assert.ok(of("run", life), life);
+  for (const [life, open, signals] of [["active", [], []], ["paused", [], []], ["cancelled", ["a1"], []], ["completed", [], ["lease"]]] as const) assert.ok(!of("run", life, [...open], [...signals]), life);
+  assert.ok(!of("ledger", "completed"));
 });

@@ -20,6 +20,8 @@ const ONLY = process.env["CRASH_AT"];
 /** Of one capability alone. */
 const OF = process.env["CRASH_OF"];
 const WORLDS = Number(process.env["CRASH_WORLDS"] ?? 2);
+/** After so many failures no other boundary is tried: a look at all of them tells more than the first. */
+const ENOUGH = ALL ? 12 : 1;
 /** One of so many deaths is followed by one of the next process, while it takes over. */
 const AGAIN_ONE_IN = 4;
 
@@ -58,13 +60,15 @@ async function tryAll(t: TestContext, { victim, seconds, capabilities, processes
       const must = ONLY === undefined ? before.filter(({ capability }) => bases.has(capability)) : [];
       const queue = [...must, ...shuffled(all, SEED + index).filter((one) => ONLY === undefined || nameOf(one) === ONLY)];
       for (const [place, one] of queue.entries()) {
-        if ((place >= must.length && performance.now() > until && seen.tried > 0) || failures.length > 0) return;
+        if ((place >= must.length && performance.now() > until && seen.tried > 0) || failures.length >= ENOUGH) return;
         seen.tried += 1;
         const outcome = await disturb(world, bases.get(one.capability) as Undisturbed, one);
         if (!outcome.reached) seen.missed += 1;
         seen.detours += outcome.detours;
         if (outcome.faults.length === 0) continue;
-        failures.push(`CRASH_SEED=${SEED} CRASH_AT="${nameOf(one)}": ${storyOf(one)}\n${outcome.faults.join("\n")}`);
+        const told = `CRASH_SEED=${SEED} CRASH_AT="${nameOf(one)}": ${storyOf(one)}\n${outcome.faults.join("\n")}`;
+        if (ALL) console.error(told);
+        failures.push(told);
         keep(one);
       }
     };

@@ -9,7 +9,7 @@ import { envelopeSchema } from "../../schemas/event.ts";
 import { actionDocumentSchema } from "../../schemas/dispatch.ts";
 import { timestamp } from "../../schemas/time.ts";
 import {
-  after, approve, claim, control, DOCUMENTS, due, fail, finish, given, INVALID, type Line, note, OTHER_DOCUMENTS, report, resolve, start, T0,
+  after, approve, claim, control, DOCUMENTS, due, fail, finish, given, INVALID, type Line, line, note, OTHER_DOCUMENTS, report, resolve, start, T0,
   tool, turnDown, judgement, AGENT,
 } from "./given.ts";
 
@@ -94,6 +94,9 @@ test("CORE-5: an input is applied once; the same id with other content is refuse
   // ids are the sender's own: a report may bear the id of a proposal
   g.when(claim("a3", { id: "n1" })).then("action.started");
   given(start(), tool("t1"), claim("a2")).when(claim("a2")).is("duplicate");
+  // and where one name ends and an id begins is told apart
+  const says = (verb: "pause" | "resume", actor: string, id: string) => line(() => ({ kind: "control", actor, id, body: { verb, id, reason: "because" } }));
+  given(start(), says("pause", "op", "a-1")).when(says("resume", "opa", "-1")).then("run.resumed");
 });
 
 test("CORE-5: what was refused is not remembered, and may come again when it fits", () => {

@@ -39,11 +39,11 @@ export const TURNS: readonly Argued[] = [
     ['const token = message.subject.split(".").at(-1) ?? "";', '""', '"mutant"', "for the compiler: every text has a last part"],
     ['const body = readBody(message.data, "application/json");', '"application/json"', '""', "what says nothing of its type is JSON"],
     ["const parsed = body.ok ? dueSchema.safeParse(body.value) : undefined;", "body.ok", "true", "what cannot be read has no value, and fits nothing"],
-    ["const MAX_LEGAL = 50_000;", "50_000", "50_000 + 1", "memory: how many are remembered changes no answer"],
-    ["if (LEGAL.has(key)) return [];", "LEGAL.has(key)", "false", "a short cut: what was found legal is found legal again"],
+    ["const MAX_LEGAL = 16_384;", "16_384", "16_384 + 1", "memory: how many are remembered changes no answer"],
+    ["if (LEGAL.has(subject)) return [];", "LEGAL.has(subject)", "false", "a short cut: what was found legal is found legal again"],
     ["if (faults.length === 0) {", "faults.length === 0", "false", "a short cut: what was found legal is found legal again"],
-    ["if (faults.length === 0) {", "{ if (LEGAL.size >= MAX_LEGAL) LEGAL.clear(); LEGAL.add(key); }", "{}", "a short cut: what was found legal is found legal again"],
-    ["LEGAL.add(key);", "LEGAL.add(key)", "undefined", "a short cut: what was found legal is found legal again"],
+    ["if (faults.length === 0) {", "{ if (LEGAL.size >= MAX_LEGAL) LEGAL.clear(); LEGAL.set(subject, address); }", "{}", "a short cut: what was found legal is found legal again"],
+    ["LEGAL.set(subject, address);", "LEGAL.set(subject, address)", "undefined", "a short cut: what was found legal is found legal again"],
     ...(
       [
         ["LEGAL.size >= MAX_LEGAL", "(LEGAL.size) > (MAX_LEGAL)"],
