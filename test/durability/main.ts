@@ -32,6 +32,7 @@ for (const sync of ["2m", "always"]) {
     if (mishap === "power cut" && why !== undefined) continue;
     const promised = sync === "always" || mishap === "killed";
     await measure({ servers: 1, sync_interval: sync, mishap }, promised, () => once(sync, mishap));
-    for (const count of [1, 2, 3] as const) await measure({ servers: 3, sync_interval: sync, mishap, of: count }, promised, () => onReplicas(sync, mishap, count));
+    // what two lose of what nobody had synchronised is measured, and promised by nobody
+    for (const count of [1, 2, 3] as const) await measure({ servers: 3, sync_interval: sync, mishap, of: count }, promised || count === 1, () => onReplicas(sync, mishap, count));
   }
 }
