@@ -55,8 +55,14 @@ function miserly(events: readonly JournalEvent[], say: (fault: string) => void):
   if (steps > MAX_STEPS) say(`${steps} steps`);
 }
 
-const account = (team: string) => `team.${team}.${new Date().toISOString().slice(0, 10)}`;
-const leased = (team: string, run: string) => ({ kind: "ledger" as const, name: account(team), part: (all: readonly JournalEvent[]) => all.filter(({ body }) => body.cause.actor === run) });
+/** An account is of a day: of the one on which its play began, also when that is over before anybody looks. */
+const days = new Map<string, string>();
+const today = () => new Date().toISOString().slice(0, 10);
+const leased = (team: string, run: string, serial: string) => ({
+  kind: "ledger" as const,
+  name: `team.${team}.${days.get(serial) ?? today()}`,
+  part: (all: readonly JournalEvent[]) => all.filter(({ body }) => body.cause.actor === run),
+});
 
 /** Of a team: one has enough, and leases; the other has less than any call may cost, and is refused. */
 export const TEAM_BUDGETS: Capability = {
@@ -70,11 +76,12 @@ export const TEAM_BUDGETS: Capability = {
   journals: (serial) => ({
     leaser: { kind: "run", name: `leaser_${serial}` },
     pauper: { kind: "run", name: `pauper_${serial}` },
-    funded: leased("funded", `leaser_${serial}`),
-    broke: leased("broke", `pauper_${serial}`),
+    funded: leased("funded", `leaser_${serial}`, serial),
+    broke: leased("broke", `pauper_${serial}`, serial),
   }),
   play: async (world, serial) => {
     const [leaser, pauper] = [`leaser_${serial}`, `pauper_${serial}`];
+    days.set(serial, today());
     await start(world, leaser);
     await call(world, leaser, "c.write", "paid");
     await call(world, leaser, "c.write", "paid-again");
