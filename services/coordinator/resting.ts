@@ -1,7 +1,7 @@
 /**
  * Runs at rest: folded runs that nothing waits for, kept small. A run whose agent thinks for half a minute need not be
  * read from the journal again, and a graph of objects for each would fill the memory: after eight actions it takes some
- * 25 KB, packed 0.8 KB (`npm run bench` measures it). What runs have in common (names, digests of documents, kinds of
+ * 17 KB, packed 1.4 KB (`npm run bench` measures it). What runs have in common (names, digests of documents, kinds of
  * events) is in the dictionary that they are packed with, and costs each of them next to nothing.
  *
  * Measured before choosing: structured serialisation keeps maps, sets and what is undefined exactly as they are, in 50 µs
