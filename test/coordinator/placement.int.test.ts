@@ -23,6 +23,10 @@ const RUN = runId("clerk_1");
 const settled = async () => {
   for (let n = 0; n < 3; n++) await new Promise((resolve) => setImmediate(resolve));
 };
+/** Something of it is a question to the server, which answers when it does. */
+const until = async (holds: () => boolean) => {
+  for (const began = performance.now(); !holds() && performance.now() - began < 10_000; ) await settled();
+};
 const ALL_OPEN = SEGMENTS.slice(1);
 
 let server: TestServer;
@@ -185,7 +189,7 @@ describe("law 1 reading the table of segments", () => {
       if (well) first.resolve();
       else first.reject(new ReadError("no answer"));
       await early;
-      for (let n = 0; n < 500 && journal.leaders.length < 2; n++) await settled();
+      await until(() => journal.leaders.length >= 2);
       assert.deepEqual([journal.leaders.length, placement.segmentAt(at(0)), placement.segmentAt(at(MARGIN))], [2, well ? 1 : undefined, undefined]);
       second.resolve();
       await late;
@@ -371,7 +375,7 @@ describe("CORE-5 where a run is", () => {
     const gate = Promise.withResolvers<void>();
     journal.looking = gate.promise;
     const locating = placement.locate(RUN, at(0));
-    for (let n = 0; n < 500 && journal.looked.length < 4; n++) await settled();
+    await until(() => journal.looked.length >= 4);
     journal.opened(3);
     gate.resolve();
     assert.deepEqual([await locating, journal.leaders.length], [{ segment: 2, looked: 1 }, 1]);

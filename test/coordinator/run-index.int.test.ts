@@ -196,8 +196,11 @@ it("EXEC-9 a coordinator that starts from the run index pays what is owed, also 
     const publisher = new Publisher(await office.server.connect("coordinator", "repeater"));
     // A stream takes no second dispatch of a name within its window of deduplication: of one that waits in the queue it
     // needs none, and the queue of this test keeps nothing. What was stored before this has been forgotten after it.
+    let windows = 0;
     const windowPassed = async () => {
-      const once = () => publisher.publish(subjects.dispatch(office.ns, "t.window"), new Uint8Array(), { "Nats-Msg-Id": "window" });
+      // a name of its own: that of the window before may not be forgotten yet, and would be so too soon for this one
+      const name = `window-${++windows}`;
+      const once = () => publisher.publish(subjects.dispatch(office.ns, "t.window"), new Uint8Array(), { "Nats-Msg-Id": name });
       await once();
       let duplicate: boolean;
       do ({ duplicate } = await once());
