@@ -40,7 +40,7 @@ export async function takeConsumer(nc: NatsConnection, wanted: WorkConsumer, tim
   } catch (error) {
     if (supersedes === undefined || !isInTheWay(error)) throw error;
     const older = (await consumersOf(nc, wanted.stream, timeoutMs)).filter((name) => name !== wanted.consumer && supersedes(name));
-    if (older.length === 0) throw error;
+    // none: another of the same owner's may have deleted them meanwhile; what else is in the way is so still
     await Promise.all(older.map((name) => deleteConsumer(nc, wanted.stream, name, timeoutMs)));
     return create();
   }
